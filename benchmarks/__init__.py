@@ -1,0 +1,1 @@
+"""Measurements of the project against pictures and edits that it did not make itself."""
