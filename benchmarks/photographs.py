@@ -78,7 +78,7 @@ class Fetched:
 
 
 class _PackageUnavailableError(Exception):
-    """This machine cannot give the package at all (no apt, or apt does not know it)."""
+    """The machine cannot give the package at all (no apt, or apt does not know it)."""
 
 
 def load_list(list_path: Path) -> list[Photograph]:
