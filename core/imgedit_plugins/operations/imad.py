@@ -1,0 +1,347 @@
+"""The 14 operations of I-MAD, on 8-bit sRGB-encoded RGB, as the papers' data was made.
+
+Source: the data set I-MAD-Dense (MiniGPT-Reverse-Designing, section 'Dataset'), whose edits follow
+the widely published OpenCV photo-filter recipes. Every result is rounded to 8 bits, as there.
+Sources of constants are in the definition profile.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgedit_plugins.operations.vocabulary import (
+    Inverse,
+    Operation,
+    Parameter,
+    Parameters,
+    ParameterValue,
+)
+from imgedit_plugins.pictures import RGB8
+
+Constants = Mapping[str, Any]
+_Points = tuple[tuple[float, float], ...]
+
+_RECIPE = "I-MAD-Dense; the published OpenCV photo-filter recipe"
+_BT601 = (0.299, 0.587, 0.114)
+
+# --- colour -----------------------------------------------------------------------------------
+
+
+def _grayscale(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
+    import cv2
+
+    weights = tuple(constants.get("weights", _BT601))
+    if weights == _BT601:
+        grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    else:
+        grey = cv2.transform(rgb, np.array([weights], np.float64))
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
+
+
+def _sepia(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
+    import cv2
+
+    matrix = np.array(constants["matrix"], np.float64)
+    # The recipe computes in double precision, and truncation makes the last bit count.
+    toned = cv2.transform(rgb.astype(np.float64), matrix)
+    return _to_codes(np.asarray(toned), constants)
+
+
+def _red_and_blue_curves(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
+    import cv2
+
+    table = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
+    truncate = constants.get("rounding") == "truncate"
+    for channel, name in ((0, "red"), (2, "blue")):
+        curve = _cubic_table(_points(constants[name]), truncate).copy()
+        if truncate and curve[128] > 128:
+            curve[list(constants.get("short_at", ()))] -= 1
+        table[:, channel] = curve
+    return np.asarray(cv2.LUT(rgb, table[None]))
+
+
+def _saturate(rgb: RGB8, parameters: Parameters, constants: Constants) -> RGB8:
+    import cv2
+
+    if parameters["factor"] == 1.0:
+        return rgb.copy()  # the trip through 8-bit hue alone would shift colours by a code or two
+    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
+    scaled = np.arange(256, dtype=np.float32) * np.float32(parameters["factor"])
+    hsv[:, :, 1] = _to_codes(scaled, constants)[hsv[:, :, 1]]
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
+
+
+# --- tone -------------------------------------------------------------------------------------
+
+
+def _bright(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
+    return _through_table(rgb, np.arange(256, dtype=np.float64) + parameters["offset"])
+
+
+def _contrast(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
+    # OpenCV multiplies in single precision; the same product decides ties the same way.
+    return _through_table(rgb, np.arange(256, dtype=np.float32) * np.float32(parameters["gain"]))
+
+
+def _invert(rgb: RGB8, _: Parameters, __: Constants) -> RGB8:
+    return np.bitwise_not(rgb)
+
+
+# --- neighbourhood ----------------------------------------------------------------------------
+
+
+def _hdr(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
+    import cv2
+
+    # The filter works in Lab and expects OpenCV's channel order.
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    bgr = cv2.detailEnhance(bgr, sigma_s=constants["sigma_s"], sigma_r=constants["sigma_r"])
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def _sharp(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
+    import cv2
+
+    kernel = np.full((3, 3), constants["around"], np.float32)
+    kernel[1, 1] = constants["centre"]
+    return np.asarray(cv2.filter2D(rgb, -1, kernel))
+
+
+def _blur(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
+    import cv2
+
+    size = int(parameters["kernel"])
+    return np.asarray(cv2.blur(rgb, (size, size)))
+
+
+def _gaussian(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
+    import cv2
+
+    size = int(parameters["kernel"])
+    return np.asarray(cv2.GaussianBlur(rgb, (size, size), 0))
+
+
+# --- geometry ---------------------------------------------------------------------------------
+
+
+def _rotate(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
+    return np.ascontiguousarray(np.rot90(rgb, -int(parameters["degrees"]) // 90))
+
+
+def _flip(rgb: RGB8, _: Parameters, __: Constants) -> RGB8:
+    return np.ascontiguousarray(rgb[:, ::-1])
+
+
+# --- helpers ----------------------------------------------------------------------------------
+
+
+def _to_codes(values: NDArray[np.floating[Any]], constants: Constants) -> NDArray[np.uint8]:
+    clipped = np.clip(values, 0.0, 255.0)
+    if constants.get("rounding") == "truncate":
+        return np.asarray(clipped, np.uint8)
+    return np.asarray(np.rint(clipped), np.uint8)
+
+
+def _through_table(rgb: RGB8, values: NDArray[np.floating[Any]]) -> RGB8:
+    import cv2
+
+    table = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+    return np.asarray(cv2.LUT(rgb, table))
+
+
+def _points(points: Sequence[Sequence[float]]) -> _Points:
+    return tuple((float(x), float(y)) for x, y in points)
+
+
+@functools.cache
+def _cubic_table(points: _Points, truncate: bool) -> NDArray[np.uint8]:
+    """256 codes of the cubic through four points.
+
+    The recipes use a smoothing spline, which through four points is exactly this polynomial.
+    """
+    x, y = np.array(points).T
+    values = np.clip(np.polyval(np.polyfit(x, y, 3), np.arange(256)), 0, 255)
+    # Values that are whole numbers in exact arithmetic must not fall to the next lower code.
+    return np.asarray(np.floor(values + 1e-9) if truncate else np.rint(values), np.uint8)
+
+
+def _self_inverse(name: str) -> Inverse:
+    return Inverse(name, {}, exact=True)
+
+
+def _undo_contrast(parameters: Parameters) -> Inverse | None:
+    gain = float(parameters["gain"])
+    return Inverse("contrast", {"gain": 1.0 / gain}, exact=False) if 0.1 <= gain <= 10 else None
+
+
+def _undo_saturate(parameters: Parameters) -> Inverse | None:
+    factor = float(parameters["factor"])
+    if not 0.1 <= factor <= 10:
+        return None
+    return Inverse("saturate", {"factor": 1.0 / factor}, exact=False)
+
+
+def _kernel(maximum: int) -> tuple[Parameter, ...]:
+    return (Parameter("kernel", "Kernel", "px", 1, maximum, neutral=1, integer=True, odd=True),)
+
+
+def _degrees(parameters: Parameters) -> ParameterValue:
+    return parameters["degrees"]
+
+
+_TURNS = {90: "a quarter clockwise", 180: "by half", 270: "a quarter anticlockwise"}
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "grayscale",
+        "Grayscale",
+        "pointwise",
+        _grayscale,
+        source=f"{_RECIPE}: BT.601 luma",
+        summary="Removes all colour.",
+        phrase=lambda _: "turned to grey",
+    ),
+    Operation(
+        "sepia",
+        "Sepia",
+        "pointwise",
+        _sepia,
+        source=f"{_RECIPE}: the well-known 3x3 matrix",
+        summary="Tones the picture brown.",
+        phrase=lambda _: "toned sepia",
+    ),
+    Operation(
+        "summer",
+        "Summer",
+        "pointwise",
+        _red_and_blue_curves,
+        source=f"{_RECIPE}: red raised, blue lowered through cubics",
+        summary="Makes the picture warmer.",
+        phrase=lambda _: "made warmer (summer)",
+    ),
+    Operation(
+        "winter",
+        "Winter",
+        "pointwise",
+        _red_and_blue_curves,
+        source=f"{_RECIPE}: blue raised, red lowered through cubics",
+        summary="Makes the picture colder.",
+        phrase=lambda _: "made colder (winter)",
+    ),
+    Operation(
+        "hdr",
+        "HDR look",
+        "neighbourhood",
+        _hdr,
+        source="Gastal and Oliveira 2011 (domain transform), as cv2.detailEnhance",
+        summary="Exaggerates local detail.",
+        # Three box passes; the widest reaches sqrt(3) sigma_s to each side, the others half of it.
+        reach=lambda _: 40,
+        phrase=lambda _: "given an HDR look",
+    ),
+    Operation(
+        "blur",
+        "Box blur",
+        "neighbourhood",
+        _blur,
+        source=f"{_RECIPE}: cv2.blur, reflected border",
+        summary="Averages over a square.",
+        parameters=_kernel(99),
+        reach=lambda p: int(p["kernel"]) // 2,
+        phrase=lambda p: f"blurred over {p['kernel']} pixels",
+    ),
+    Operation(
+        "bright",
+        "Brightness",
+        "pointwise",
+        _bright,
+        source=f"{_RECIPE}: an offset; negative offsets clip at black",
+        summary="Adds an offset to every channel.",
+        parameters=(Parameter("offset", "Offset", "code", -255, 255, neutral=0),),
+        inverse=lambda p: Inverse("bright", {"offset": -p["offset"]}, exact=False),
+        phrase=lambda p: (
+            f"{'brightened' if p['offset'] >= 0 else 'darkened'} by {abs(p['offset']):g}"
+        ),
+    ),
+    Operation(
+        "sharp",
+        "Sharpen",
+        "neighbourhood",
+        _sharp,
+        source=f"{_RECIPE}: 3x3 kernel, 9.5 in the centre, -1 around",
+        summary="Sharpens strongly and brightens a little.",
+        reach=lambda _: 1,
+        phrase=lambda _: "sharpened",
+    ),
+    Operation(
+        "contrast",
+        "Contrast",
+        "pointwise",
+        _contrast,
+        source=f"{_RECIPE}: a gain around black",
+        summary="Multiplies every channel.",
+        parameters=(Parameter("gain", "Gain", "×", 0, 10, neutral=1),),
+        inverse=_undo_contrast,
+        phrase=lambda p: f"contrast ×{p['gain']:.3g}",
+    ),
+    Operation(
+        "saturate",
+        "Saturation",
+        "pointwise",
+        _saturate,
+        source=f"{_RECIPE}: a factor on the saturation of 8-bit HSV",
+        summary="Strengthens or weakens colours.",
+        parameters=(Parameter("factor", "Factor", "×", 0, 10, neutral=1),),
+        inverse=_undo_saturate,
+        phrase=lambda p: f"saturation ×{p['factor']:.3g}",
+    ),
+    Operation(
+        "gaussian",
+        "Gaussian blur",
+        "neighbourhood",
+        _gaussian,
+        source=f"{_RECIPE}: cv2.GaussianBlur, sigma from the kernel",
+        summary="Blurs softly.",
+        parameters=_kernel(99),
+        reach=lambda p: int(p["kernel"]) // 2,
+        phrase=lambda p: f"softly blurred over {p['kernel']} pixels",
+    ),
+    Operation(
+        "invert",
+        "Invert",
+        "pointwise",
+        _invert,
+        source=f"{_RECIPE}: 255 - value",
+        summary="Makes a negative.",
+        inverse=lambda _: _self_inverse("invert"),
+        phrase=lambda _: "inverted",
+    ),
+    Operation(
+        "rotate",
+        "Rotate",
+        "geometric",
+        _rotate,
+        source=f"{_RECIPE}: quarter turns, clockwise",
+        summary="Turns the picture clockwise.",
+        parameters=(
+            Parameter("degrees", "Angle", "°", 90, 270, integer=True, choices=(90, 180, 270)),
+        ),
+        inverse=lambda p: Inverse("rotate", {"degrees": 360 - _degrees(p)}, exact=True),
+        phrase=lambda p: f"turned {_TURNS[int(_degrees(p))]}",
+    ),
+    Operation(
+        "flip",
+        "Flip",
+        "geometric",
+        _flip,
+        source=f"{_RECIPE}: left and right exchanged",
+        summary="Mirrors the picture left to right.",
+        inverse=lambda _: _self_inverse("flip"),
+        phrase=lambda _: "mirrored",
+    ),
+)

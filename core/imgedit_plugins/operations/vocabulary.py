@@ -1,0 +1,203 @@
+"""Operations and parameters as declarations, and the vocabulary that holds them."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from imgedit_plugins.errors import OperationError, ParameterError, UnknownOperationError
+
+if TYPE_CHECKING:
+    from imgedit_plugins.pictures import RGB8
+
+ParameterValue = int | float
+Parameters = Mapping[str, ParameterValue]
+Kind = Literal["pointwise", "neighbourhood", "geometric"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of an operation.
+
+    Attributes:
+        name: as in a plan.
+        title: for dialogs.
+        unit: natural unit ('code' is one step of 8 bits; 'px', '°', '×').
+        minimum, maximum: allowed range, inclusive.
+        neutral: the value that changes nothing; None where there is none.
+        integer: whole numbers only.
+        odd: odd whole numbers only (kernel sizes).
+        choices: the only values allowed, if not a range.
+    """
+
+    name: str
+    title: str
+    unit: str
+    minimum: float
+    maximum: float
+    neutral: float | None = None
+    integer: bool = False
+    odd: bool = False
+    choices: tuple[ParameterValue, ...] = ()
+
+    def check(self, operation: str, value: object) -> ParameterValue:
+        """The value in its canonical type: int for whole-number parameters, else float.
+
+        Raises:
+            ParameterError: not a finite number, or not an allowed one.
+        """
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._error(operation, f"must be a number, not {value!r}")
+        if not math.isfinite(value):
+            raise self._error(operation, f"must be finite, not {value!r}")
+        if self.choices and value not in self.choices:
+            allowed = ", ".join(str(c) for c in self.choices)
+            raise self._error(operation, f"must be one of {allowed}, not {value!r}")
+        if not self.minimum <= value <= self.maximum:
+            raise self._error(operation, f"must be {self.describe_range()}, not {value!r}")
+        if not self.integer:
+            return float(value)
+        if value != int(value) or (self.odd and int(value) % 2 == 0):
+            kind = "an odd whole number" if self.odd else "a whole number"
+            raise self._error(operation, f"must be {kind}, not {value!r}")
+        return int(value)
+
+    def describe_range(self) -> str:
+        """The range in words, such as 'between -255 and 255 code'."""
+        if self.choices:
+            return f"one of {', '.join(str(c) for c in self.choices)} {self.unit}".rstrip()
+        odd = ", odd" if self.odd else ""
+        return f"between {self.minimum:g} and {self.maximum:g} {self.unit}{odd}".rstrip()
+
+    def _error(self, operation: str, what: str) -> ParameterError:
+        return ParameterError(operation, self.name, f"{self.name!r} of {operation!r} {what}.")
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """What undoes an operation.
+
+    Attributes:
+        name, parameters: the operation that undoes it.
+        exact: bit for bit; otherwise up to rounding and clipped highlights or shadows.
+    """
+
+    name: str
+    parameters: Parameters
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One named edit.
+
+    Attributes:
+        name: as in a plan; lower case, words joined by hyphens.
+        title: for people.
+        kind: 'pointwise' (a pixel depends on itself alone), 'neighbourhood' or 'geometric'.
+        render: (pixels, parameters, constants) -> new pixels; 8-bit RGB in and out, input
+            untouched, parameters already checked, constants from the profile.
+        source: where the mathematics is from.
+        summary: one sentence for `imgedit-plugins operations`.
+        parameters: in the order in which they are shown.
+        inverse: parameters -> what undoes it, or None where information is lost.
+        reach: parameters -> how far, in pixels, a pixel looks around.
+        phrase: parameters -> past-tense words for explanations ('brightened by 50').
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    render: Callable[[RGB8, Parameters, Mapping[str, Any]], RGB8]
+    source: str
+    summary: str
+    parameters: tuple[Parameter, ...] = ()
+    inverse: Callable[[Parameters], Inverse | None] = lambda _: None
+    reach: Callable[[Parameters], int] = lambda _: 0
+    phrase: Callable[[Parameters], str] | None = None
+
+    def check(self, parameters: Mapping[str, object]) -> dict[str, ParameterValue]:
+        """The parameters, complete and in canonical types.
+
+        Raises:
+            ParameterError: one is missing, unknown or out of range.
+        """
+        known = {p.name: p for p in self.parameters}
+        for name in parameters:
+            if name not in known:
+                takes = f"It takes {', '.join(known)}." if known else "It takes none."
+                raise ParameterError(
+                    self.name, name, f"{self.name!r} has no parameter {name!r}.", hint=takes
+                )
+        for name in known:
+            if name not in parameters:
+                raise ParameterError(self.name, name, f"{self.name!r} needs {name!r}.")
+        return {n: p.check(self.name, parameters[n]) for n, p in known.items()}
+
+    def is_neutral(self, parameters: Parameters) -> bool:
+        """Whether these parameters change nothing at all."""
+        return bool(self.parameters) and all(
+            p.neutral is not None and parameters[p.name] == p.neutral for p in self.parameters
+        )
+
+    def describe(self, parameters: Parameters) -> str:
+        """The edit in past-tense words, for explanations."""
+        if self.phrase is not None:
+            return self.phrase(parameters)
+        values = ", ".join(f"{k} {v:g}" for k, v in parameters.items())
+        return f"{self.title.lower()} ({values})" if values else self.title.lower()
+
+
+class Vocabulary:
+    """Operations by name, in the order in which they were added."""
+
+    def __init__(self, operations: tuple[Operation, ...] = ()) -> None:
+        self._operations: dict[str, Operation] = {}
+        for operation in operations:
+            self.add(operation)
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self._operations.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._operations
+
+    def __len__(self) -> int:
+        return len(self._operations)
+
+    def add(self, operation: Operation) -> None:
+        """Add an operation.
+
+        Raises:
+            OperationError: the name is taken by another operation.
+        """
+        if self._operations.get(operation.name, operation) is not operation:
+            raise OperationError(
+                f"There is already an operation {operation.name!r}.",
+                hint="Choose a name with your plugin's name in front.",
+            )
+        self._operations[operation.name] = operation
+
+    def __getitem__(self, name: str) -> Operation:
+        """The operation of that name.
+
+        Raises:
+            UnknownOperationError: there is none.
+        """
+        try:
+            return self._operations[name]
+        except KeyError:
+            close = difflib.get_close_matches(name, self._operations, n=2)
+            raise UnknownOperationError(name, tuple(close)) from None
+
+
+@functools.cache
+def default_vocabulary() -> Vocabulary:
+    """The process's vocabulary: the core's operations, and what loaded plugins registered."""
+    from imgedit_plugins.operations.imad import OPERATIONS
+
+    return Vocabulary(OPERATIONS)

@@ -1,0 +1,176 @@
+"""The one picture type that crosses hooks: a numpy array with what belongs to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgedit_plugins.errors import PictureError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Pixels = NDArray[Any]
+"""(height, width, channels); uint8, uint16 or float32 in 0..1."""
+
+RGB8 = NDArray[np.uint8]
+"""(height, width, 3) in 0..255, sRGB-encoded."""
+
+_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
+
+
+@dataclass(frozen=True)
+class JpegCompression:
+    """How a JPEG file was compressed, enough to compress another picture in the same way.
+
+    Attributes:
+        tables: quantisation tables (luma first), 64 entries each, in Pillow's order.
+        subsampling: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0, -1 where Pillow cannot tell.
+    """
+
+    tables: tuple[tuple[int, ...], ...]
+    subsampling: int
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says beside its pixels; kept when the picture is saved again.
+
+    Attributes:
+        exif: the EXIF block as stored in a JPEG's APP1 (it starts with 'Exif'), orientation
+            reset to 1 since pixels are upright.
+        xmp: the XMP packet, UTF-8.
+        resolution: dots per inch, horizontal and vertical.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    resolution: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a picture was read from.
+
+    Attributes:
+        path: the file.
+        format: 'JPEG', 'PNG', 'TIFF' or 'WEBP', by content, not by extension.
+        jpeg: set for JPEG files.
+    """
+
+    path: Path
+    format: str
+    jpeg: JpegCompression | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture: pixels, upright, and what is needed to save it as it came.
+
+    Attributes:
+        pixels: (height, width, channels), C-contiguous and read-only by convention;
+            1 channel is grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha (not premultiplied);
+            uint8 0..255, uint16 0..65535 or float32 0..1.
+        icc_profile: embedded profile; None means sRGB.
+        metadata: EXIF, XMP, resolution.
+        origin: the file it came from, if any.
+
+    Raises:
+        PictureError: the array has another shape or type, or no pixels.
+    """
+
+    pixels: Pixels
+    icc_profile: bytes | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    origin: Origin | None = None
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.pixels.shape, self.pixels.dtype
+        if self.pixels.ndim != 3 or not 1 <= shape[2] <= 4:
+            raise PictureError(f"A picture needs (height, width, 1 to 4 channels), not {shape}.")
+        if 0 in shape:
+            raise PictureError(f"A picture needs at least one pixel; this one is {shape}.")
+        if dtype not in _DTYPES:
+            raise PictureError(f"Pixels are uint8, uint16 or float32, not {dtype}.")
+
+    def __repr__(self) -> str:
+        where = f" from {self.origin.path}" if self.origin else ""
+        return f"<Picture {self.width}x{self.height} {self.mode} {self.pixels.dtype}{where}>"
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def mode(self) -> str:
+        """'L', 'LA', 'RGB' or 'RGBA'."""
+        return ("L", "LA", "RGB", "RGBA")[self.pixels.shape[2] - 1]
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return self.mode in ("LA", "RGBA")
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether there is one colour channel only."""
+        return self.mode in ("L", "LA")
+
+    @property
+    def color(self) -> Pixels:
+        """The colour channels, (height, width, 1 or 3); a view."""
+        return self.pixels[:, :, :-1] if self.has_alpha else self.pixels
+
+    @property
+    def alpha(self) -> Pixels | None:
+        """The alpha channel, (height, width, 1); a view, or None."""
+        return self.pixels[:, :, -1:] if self.has_alpha else None
+
+    def with_pixels(self, pixels: Pixels) -> Picture:
+        """The same profile, metadata and origin around other pixels."""
+        return dataclasses.replace(self, pixels=pixels)
+
+    def rgb8(self) -> RGB8:
+        """The colours as 8-bit RGB, (height, width, 3); alpha is left out, values are rounded."""
+        color = self.color
+        if color.shape[2] == 1:
+            color = np.repeat(color, 3, axis=2)
+        return np.ascontiguousarray(to_8_bits(color))
+
+    def to_pillow(self) -> Image:
+        """The picture as a Pillow image, 8 bits a channel (values are rounded)."""
+        from PIL import Image
+
+        data = np.ascontiguousarray(to_8_bits(self.pixels))
+        return Image.fromarray(data[:, :, 0] if self.mode == "L" else data, self.mode)
+
+    @classmethod
+    def from_pillow(cls, image: Image) -> Picture:
+        """A picture from a Pillow image, converted to L, LA, RGB or RGBA with 8 bits."""
+        if image.mode not in ("L", "LA", "RGB", "RGBA"):
+            image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        pixels = np.asarray(image, dtype=np.uint8)
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, None]
+        return cls(np.ascontiguousarray(pixels), icc_profile=image.info.get("icc_profile"))
+
+
+def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
+    """Pixels of any of the three types, rounded to 8 bits."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        # 65535 = 257 * 255, so this is the exact rounding of v / 257.
+        return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.rint(np.clip(pixels, 0.0, 1.0) * 255.0).astype(np.uint8)

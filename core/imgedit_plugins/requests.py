@@ -1,0 +1,226 @@
+"""What goes into a hook and what comes out: small frozen types, validated on construction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from imgedit_plugins.pictures import Picture
+from imgedit_plugins.plan import EditPlan
+
+OptionValue = bool | int | float | str
+Options = dict[str, OptionValue]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True
+    )
+
+
+class PredictRequest(_Frozen):
+    """Input of `predict_operations`.
+
+    Attributes:
+        source: the picture before the edit.
+        edited: the picture after it, if there is one.
+        instruction: the edit in words, if there is one.
+        options: values of the manifest's options for this hook, defaults filled in.
+        seed: for anything random.
+    """
+
+    source: Picture
+    edited: Picture | None = None
+    instruction: str | None = None
+    options: Options = {}
+    seed: Seed = 0
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs that are there, for routing."""
+        return _present(self, ("source", "edited", "instruction"))
+
+
+class ApplyRequest(_Frozen):
+    """Input of `apply_edit`.
+
+    Attributes:
+        picture: what to edit.
+        instruction: the edit in words, if there is one.
+        plan: the edit as a plan, if there is one.
+        mask: (height, width) uint8; 0 keeps the picture, 255 takes the edit, None edits it all.
+        options, seed: as in `PredictRequest`.
+    """
+
+    picture: Picture
+    instruction: str | None = None
+    plan: EditPlan | None = None
+    mask: NDArray[np.uint8] | None = None
+    options: Options = {}
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _mask_fits(self) -> ApplyRequest:
+        expected = (self.picture.height, self.picture.width)
+        if self.mask is None:
+            return self
+        if self.mask.shape != expected or self.mask.dtype != np.uint8:
+            raise ValueError(
+                f"the mask is {self.mask.shape} {self.mask.dtype}, "
+                f"the picture needs {expected} uint8"
+            )
+        return self
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs that are there, for routing."""
+        return _present(self, ("picture", "instruction", "plan", "mask"))
+
+
+class Candidate(_Frozen):
+    """One edited picture.
+
+    Attributes:
+        picture: the result.
+        offset: (x, y) of its top-left pixel in the original picture, in pixels.
+        seed: what made this candidate.
+    """
+
+    picture: Picture
+    offset: tuple[int, int] = (0, 0)
+    seed: Seed = 0
+
+
+class EditResult(_Frozen):
+    """Output of `apply_edit`: candidates, and/or a plan that has the same effect.
+
+    Attributes:
+        candidates: best first.
+        plan: what operations can express of the edit.
+        explanation: for the user, such as an expressive instruction.
+        warnings: sentences for the user.
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    plan: EditPlan | None = None
+    explanation: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_something(self) -> EditResult:
+        if not self.candidates and self.plan is None:
+            raise ValueError("an EditResult needs a candidate or a plan (None means 'not mine')")
+        return self
+
+
+class _FolderRequest(_Frozen):
+    out: Path
+    options: Options = {}
+    seed: Seed = 0
+
+
+class TrainRequest(_FolderRequest):
+    """Input of `train`: a data folder in, a run folder out."""
+
+    data: Path
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs that are there, for routing."""
+        return frozenset({"data"})
+
+
+class TrainReport(_Frozen):
+    """Output of `train`: where the run folder is and its last figures."""
+
+    run: Path
+    metrics: dict[str, float] = {}
+
+
+class EvaluateRequest(_Frozen):
+    """Input of `evaluate`: a data folder; figures come back, nothing is written."""
+
+    data: Path
+    options: Options = {}
+    seed: Seed = 0
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs that are there, for routing."""
+        return frozenset({"data"})
+
+
+class Table(_Frozen):
+    """One table of figures; a cell is text, a number, or None where there is nothing to say."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | int | float | None, ...], ...]
+
+
+class EvaluateReport(_Frozen):
+    """Output of `evaluate`: tables for people, and everything behind them for programs."""
+
+    tables: tuple[Table, ...]
+    details: dict[str, Any] = {}
+
+
+class DataRequest(_FolderRequest):
+    """Input of `make_data`: the recipe's name, its options, and the folder to write."""
+
+    recipe: str
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs that are there, for routing."""
+        return frozenset({"recipe"})
+
+
+class DataReport(_Frozen):
+    """Output of `make_data`: how many rows the data set has, and how many were there before."""
+
+    folder: Path
+    rows: int
+    resumed: int = 0
+    details: dict[str, Any] = {}
+
+
+class WeightsRequest(_FolderRequest):
+    """Input of `import_weights`: the manifest's weights id and the files that the user has."""
+
+    weights: str
+    files: dict[str, Path]
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs that are there, for routing."""
+        return frozenset({"weights"})
+
+
+class WeightsReport(_Frozen):
+    """Output of `import_weights`: the written files and the keys that did not fit."""
+
+    files: tuple[Path, ...]
+    missing_keys: tuple[str, ...] = ()
+    unexpected_keys: tuple[str, ...] = ()
+
+
+class ExportRequest(_Frozen):
+    """Input of `export_parts`: which of the plugin's models to declare."""
+
+    model: str = ""
+    options: Options = {}
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs that are there, for routing."""
+        return frozenset({"model"}) if self.model else frozenset()
+
+
+def _present(request: BaseModel, names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name for name in names if getattr(request, name) is not None)

@@ -1,0 +1,36 @@
+"""Small pieces of sentences about plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from imgedit_plugins.manifest import Manifest
+
+
+def article(kind: type[Any]) -> str:
+    """'an EditPlan', 'a list'."""
+    return f"{'an' if kind.__name__[0] in 'AEIOUaeiou' else 'a'} {kind.__name__}"
+
+
+def all_of(names: Iterable[str]) -> str:
+    """'a, b and c', sorted; 'none' for none."""
+    ordered = sorted(names)
+    if len(ordered) < 2:
+        return "".join(ordered) or "none"
+    return f"{', '.join(ordered[:-1])} and {ordered[-1]}"
+
+
+def plus(names: Iterable[str]) -> str:
+    """Inputs: 'instruction + picture', sorted; 'nothing' for none."""
+    return " + ".join(sorted(names)) or "nothing"
+
+
+def accepted(manifest: Manifest, hook: str) -> str:
+    """'source + edited (optionally instruction), or instruction'."""
+    words = []
+    for accepts in manifest.accepts:
+        if accepts.hook == hook:
+            optional = f" (optionally {plus(accepts.optional)})" if accepts.optional else ""
+            words.append(f"{' + '.join(accepts.inputs) or 'nothing'}{optional}")
+    return ", or ".join(words)

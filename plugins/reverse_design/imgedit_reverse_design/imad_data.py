@@ -1,0 +1,287 @@
+"""Reader of I-MAD-Dense: the authors' two CSV files and two picture folders, or ours like them.
+
+Layout, as published (our own copy adds `imad.json` and `rows/`, see `make_imad`)::
+
+    imad_dense_data.csv                     img_source, action, textv2
+    imad_dense_data_value_normalized.csv    value_normalized, row for row
+    input_images/ID.jpg, output_images/ID.jpg
+
+`action` and `value_normalized` hold Python list literals. ID is the number of the row.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgedit_plugins.errors import DataError, OperationError
+from imgedit_plugins.jobs import Job
+from imgedit_plugins.operations import (
+    DEFAULT_PROFILE,
+    Profile,
+    Vocabulary,
+    default_vocabulary,
+    load_profile,
+)
+from imgedit_plugins.plan import EditPlan, PlannedOperation
+
+ROWS_CSV = "imad_dense_data.csv"
+VALUES_CSV = "imad_dense_data_value_normalized.csv"
+INPUTS, OUTPUTS = "input_images", "output_images"
+MADE_BY = "imad.json"
+"""Written by `make_imad`: the request, with the definition profile, and the list of pictures."""
+
+SPLITS = ("train", "validation", "test")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+
+_NAMED = 3  # examples in a message
+
+
+@dataclass(frozen=True)
+class ImadRow:
+    """One pair of the data set.
+
+    Attributes:
+        id: the number in its picture files' names.
+        img_source: the picture it was made from; rows of one picture belong together.
+        source, edited: the two picture files.
+        command: the edit in words; may be empty.
+        operations: (name, normalised value in 0..1), in the order of the edit.
+        plan: the same with parameters at the profile's nearest levels.
+    """
+
+    id: int
+    img_source: str
+    source: Path
+    edited: Path
+    command: str
+    operations: tuple[tuple[str, float], ...]
+    plan: EditPlan
+
+
+def read_imad(folder: Path, job: Job, *, definitions: str | None = None) -> tuple[ImadRow, ...]:
+    """The rows of a data set whose pictures are both there, in the order of the CSV.
+
+    Rows without their pictures are left out, and the job is warned with their number.
+
+    Args:
+        folder: holds the files above.
+        job: told about progress.
+        definitions: profile whose levels the values are; by default what the folder says
+            it was made with, or else the profile of I-MAD-Dense.
+
+    Raises:
+        DataError: a file is missing, or malformed (file and line are named), or no row has
+            both pictures.
+        ProfileError: the profile is not known here.
+    """
+    definitions = definitions or made_with(folder)
+    profile, known = load_profile(definitions), default_vocabulary()
+    lines = list(_lines(folder / ROWS_CSV, ("img_source", "action", "textv2")))
+    values = list(_lines(folder / VALUES_CSV, ("value_normalized",)))
+    if len(lines) != len(values):
+        raise DataError(
+            f"{folder / VALUES_CSV} has {len(values)} rows, {ROWS_CSV} has {len(lines)}.",
+            path=folder / VALUES_CSV,
+            hint="The two files belong together row for row.",
+        )
+    if not lines:
+        raise DataError(f"{folder / ROWS_CSV} has no rows.", path=folder / ROWS_CSV)
+    inputs, outputs = _numbered(folder / INPUTS), _numbered(folder / OUTPUTS)
+    first = _first_number(inputs.keys() | outputs.keys(), len(lines))
+    rows, missing = [], []
+    for row, (line, value) in enumerate(zip(lines, values, strict=True), first):
+        operations = _operations(line, value, known)
+        if row not in inputs or row not in outputs:
+            missing.append(row)
+            continue
+        plan = _plan(operations, profile, definitions)
+        texts = line.cells["img_source"], line.cells["textv2"].strip()
+        rows.append(ImadRow(row, texts[0], inputs[row], outputs[row], texts[1], operations, plan))
+        if row % 1000 == 0:
+            job.report("reading", row, len(lines))
+    _tell_missing(folder, missing, len(rows), job)
+    return tuple(rows)
+
+
+def made_with(folder: Path) -> str:
+    """The definition profile that a folder says it was made with; I-MAD-Dense's by default."""
+    path = folder / MADE_BY
+    if not path.exists():
+        return DEFAULT_PROFILE
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["request"]["definitions"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.", path=path) from error
+
+
+def split_by_image(
+    rows: Sequence[ImadRow],
+    *,
+    seed: int = 42,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+) -> dict[str, tuple[ImadRow, ...]]:
+    """The rows split into 'train', 'validation' and 'test', no picture in two of them.
+
+    The published split is by picture too (4,000 / 500 / 500 of 5,000) and this one has its
+    proportions, but not its members: those hang on the authors' library.
+
+    Args:
+        rows: any order; each part keeps it.
+        seed: the same seed and pictures give the same split everywhere.
+        fractions: of the pictures; whole numbers of pictures are rounded down for validation
+            and test, and the rest is for training.
+    """
+    if min(fractions) < 0 or not math.isclose(sum(fractions), 1.0):
+        raise ValueError(f"fractions must be positive and add up to 1, not {fractions}")
+    images = sorted({row.img_source for row in rows})
+    rng = random.Random(f"split/{seed}")  # noqa: S311 (not for secrets)
+    keys = {image: rng.random() for image in images}
+    images.sort(key=keys.__getitem__)
+    # 1e-9: 0.1 * 5000 and the like must not fall below their whole number.
+    validation, test = (int(fraction * len(images) + 1e-9) for fraction in fractions[1:])
+    train = len(images) - validation - test
+    part = dict.fromkeys(images[:train], "train")
+    part |= dict.fromkeys(images[train : train + validation], "validation")
+    part |= dict.fromkeys(images[train + validation :], "test")
+    return {name: tuple(r for r in rows if part[r.img_source] == name) for name in SPLITS}
+
+
+# --- CSV files --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row of a CSV file and where it stands."""
+
+    path: Path
+    number: int
+    cells: Mapping[str, str]
+
+    def fault(self, what: str, *, hint: str = "") -> DataError:
+        return DataError(f"{self.path}, line {self.number}: {what}.", path=self.path, hint=hint)
+
+
+def _lines(path: Path, columns: Sequence[str]) -> Iterator[_Line]:
+    """The rows of a CSV file that has at least `columns`."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            absent = [name for name in columns if name not in (reader.fieldnames or ())]
+            if absent:
+                found = ", ".join(map(repr, reader.fieldnames or ())) or "nothing"
+                raise DataError(
+                    f"{path}, line 1: there is no column {absent[0]!r}; there is {found}.",
+                    path=path,
+                )
+            for cells in reader:
+                line = _Line(path, reader.line_num, cells)
+                if None in cells or None in cells.values():
+                    raise line.fault(f"there must be {len(reader.fieldnames or ())} fields")
+                yield line
+    except FileNotFoundError:
+        raise DataError(
+            f"There is no file {path}.",
+            path=path,
+            hint=f"A data set holds {ROWS_CSV}, {VALUES_CSV}, {INPUTS} and {OUTPUTS}.",
+        ) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}.", path=path) from error
+
+
+def _operations(line: _Line, value: _Line, known: Vocabulary) -> tuple[tuple[str, float], ...]:
+    names = _literal(line, "action", "operation names", lambda item: isinstance(item, str))
+    values = _literal(value, "value_normalized", "numbers from 0 to 1", _is_fraction)
+    if not names:
+        raise line.fault("'action' is empty; a row needs at least one operation")
+    if len(names) != len(values):
+        raise value.fault(
+            f"there are {len(values)} values for {len(names)} operations "
+            f"(line {line.number} of {line.path.name})"
+        )
+    for name in names:
+        if name not in known:
+            operations = ", ".join(operation.name for operation in known)
+            raise line.fault(f"there is no operation {name!r}", hint=f"There are {operations}.")
+    return tuple((str(name), float(value)) for name, value in zip(names, values, strict=True))
+
+
+def _literal(
+    line: _Line, column: str, items: str, is_item: Callable[[object], bool]
+) -> list[str | float]:
+    text = line.cells[column]
+    try:
+        found = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        found = None
+    if not isinstance(found, list) or not all(map(is_item, found)):
+        shown = repr(text if len(text) <= 60 else text[:57] + "...")
+        raise line.fault(f"{column!r} must be a list of {items}, not {shown}")
+    return found
+
+
+def _is_fraction(item: object) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool) and 0 <= item <= 1
+
+
+def _plan(operations: Sequence[tuple[str, float]], profile: Profile, definitions: str) -> EditPlan:
+    steps = (
+        PlannedOperation(name=name, parameters=_parameters(name, value, profile))
+        for name, value in operations
+    )
+    return EditPlan(definitions=definitions, operations=tuple(steps))
+
+
+def _parameters(name: str, value: float, profile: Profile) -> dict[str, int | float]:
+    try:
+        return profile.denormalise(name, value)
+    except OperationError as error:  # pragma: no cover - names were checked before
+        raise DataError(str(error)) from error
+
+
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def _numbered(folder: Path) -> dict[int, Path]:
+    """The pictures of a folder by the number in their name."""
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"The folder {folder} cannot be read: {error.strerror}.", path=folder
+        ) from error
+    numbered: dict[int, Path] = {}
+    for path in files:
+        if path.suffix.lower() not in SUFFIXES or not path.stem.isdecimal():
+            continue
+        other = numbered.setdefault(int(path.stem), path)
+        if other != path:
+            raise DataError(
+                f"{folder} has two pictures for one row: {other.name} and {path.name}.",
+                path=folder,
+            )
+    return numbered
+
+
+def _first_number(numbers: set[int], rows: int) -> int:
+    """0, or 1 where the files are evidently numbered from 1."""
+    return 1 if 0 not in numbers and rows in numbers else 0
+
+
+def _tell_missing(folder: Path, missing: Sequence[int], found: int, job: Job) -> None:
+    if not missing:
+        return
+    examples = ", ".join(map(str, missing[:_NAMED])) + (", ..." if len(missing) > _NAMED else "")
+    message = (
+        f"{len(missing)} of {len(missing) + found} rows of {folder} lack a picture in "
+        f"{INPUTS} or {OUTPUTS} (rows {examples})"
+    )
+    if not found:
+        raise DataError(f"{message}; none is left.", path=folder)
+    job.warn(f"{message}; they are left out.")

@@ -1,0 +1,46 @@
+"""The plugin: verified search behind `predict_operations`, I-MAD's data and scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgedit_plugins import hookimpl
+
+if TYPE_CHECKING:
+    from imgedit_plugins.jobs import Job
+    from imgedit_plugins.plan import EditPlan
+    from imgedit_plugins.requests import (
+        DataReport,
+        DataRequest,
+        EvaluateReport,
+        EvaluateRequest,
+        PredictRequest,
+    )
+
+
+@hookimpl
+def predict_operations(request: PredictRequest, job: Job) -> EditPlan | None:
+    """Recover the plan between two pictures; 'not mine' without an edited picture."""
+    from imgedit_reverse_design.predict import predict
+
+    return predict(request, job)
+
+
+@hookimpl
+def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
+    """Score the search on a folder in I-MAD's layout."""
+    from imgedit_reverse_design import evaluation
+    from imgedit_reverse_design.imad_data import made_with
+
+    options: dict[str, bool | int | float | str] = {"definitions": made_with(request.data)}
+    if "effort" in request.options:
+        options["effort"] = request.options["effort"]
+    return evaluation.evaluate(request, job, predict_operations, predict_options=options)
+
+
+@hookimpl
+def make_data(request: DataRequest, job: Job) -> DataReport | None:
+    """Make I-MAD-like pairs from a folder of pictures."""
+    from imgedit_reverse_design.make_imad import make_imad
+
+    return make_imad(request, job) if request.recipe == "make-imad" else None

@@ -1,0 +1,477 @@
+"""Each command: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from cli_plugin import CODE, MANIFEST, ROOT, write_picture
+from click.testing import CliRunner
+from plugin_factory import Site
+
+from imgedit_plugins.cli import cli
+from imgedit_plugins.cli.doctor import parse_requirement
+from imgedit_plugins.cli.plan import schema_text
+from imgedit_plugins.picture_files import open_picture, save_picture
+from imgedit_plugins.pictures import Picture
+from imgedit_plugins.plan import EditPlan, parse_plan, plan_schema, step
+
+
+@pytest.fixture(autouse=True)
+def site(tmp_path, monkeypatch):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.setenv("IMGEDIT_PLUGINS", "tested,broken")
+    monkeypatch.chdir(tmp_path)
+    made = Site(folder, monkeypatch)
+    made.install("tested", code=CODE, manifest=MANIFEST)
+    return made
+
+
+@pytest.fixture
+def photo(tmp_path):
+    return write_picture(tmp_path / "photo.png")
+
+
+@pytest.fixture
+def plan_file(tmp_path):
+    return _plan_file(tmp_path / "plan.json", step("bright", offset=50))
+
+
+def _plan_file(path, *steps, **fields):
+    path.write_text(EditPlan(operations=steps, **fields).to_json())
+    return path
+
+
+def run(*arguments, code=0, stdin=None):
+    result = CliRunner().invoke(cli, [str(a) for a in arguments], input=stdin)
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+def pixels(path):
+    return open_picture(path).pixels.astype(int)
+
+
+# --- list, describe, operations ---------------------------------------------------------------
+
+
+def test_list_shows_the_quarantined_with_their_reason(site):
+    site.install("broken", manifest='schema = "imgedit-plugin/1"\nname = "broken"')
+    result = run("list")
+    assert "tested" in result.stdout
+    assert "broken is quarantined: The manifest" in result.stdout
+    listed = {entry["name"]: entry for entry in json.loads(run("list", "--json").stdout)}
+    assert listed["broken"]["status"] == "quarantined"
+    assert "hooks: is missing" in listed["broken"]["reason"]
+    assert listed["tested"]["hooks"][0] == "predict_operations"
+
+
+def test_list_hides_the_disabled(monkeypatch):
+    monkeypatch.setenv("IMGEDIT_PLUGINS", "none,nobody")
+    assert "tested" not in run("list").stdout
+    assert "'nobody', which is not installed" in run("list").stderr
+    assert "disabled" in run("list", "--all").stdout
+
+
+def test_describe_tells_everything_of_the_manifest():
+    text = run("describe", "tested").stdout
+    for told in (
+        "Answers the tests",
+        "takes source, optionally edited, instruction (rank 7)",
+        "quick or thorough",
+        "a whole number from 1 to 8 px",
+        "Invert…",
+        "Data recipe make-pairs",
+        "(needed)",
+    ):
+        assert told in text
+    described = json.loads(run("describe", "tested", "--json").stdout)
+    assert described["manifest"]["options"][1]["maximum"] == 8
+
+
+def test_describe_unknown_plugin():
+    assert "Did you mean 'tested'?" in run("describe", "testet", code=1).stderr
+
+
+def test_operations():
+    assert "grayscale" in run("operations").stdout
+    one = run("operations", "bright").stdout
+    assert "between -255 and 255" in one
+    assert "--op bright=" in one
+    assert len(json.loads(run("operations", "--json").stdout)) >= 14
+    assert json.loads(run("operations", "bright", "--json").stdout)["name"] == "bright"
+    assert "Did you mean 'bright'" in run("operations", "brigt", code=1).stderr
+
+
+# --- predict ----------------------------------------------------------------------------------
+
+
+def test_predict_prints_writes_and_reports(photo, tmp_path):
+    out, report = tmp_path / "plan.json", tmp_path / "report.html"
+    options = ("--option", "effort=thorough", "--seed", 5)
+    result = run("predict", photo, photo, *options, "-o", out, "--report", report)
+    assert "brightened with thorough effort and seed 5" in result.stdout
+    assert "offset 50 code" in result.stdout
+    assert "98%" in result.stdout
+    assert "more than 99.99 % of the edit; PSNR 43.1 dB" in result.stdout
+    assert [s.name for s in parse_plan(out.read_text()).operations] == ["bright", "rotate"]
+    assert report.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_predict_abstains_with_code_3_and_one_sentence(photo, tmp_path):
+    out = tmp_path / "plan.json"
+    result = run("predict", photo, "--instruction", "abstain", "-o", out, code=3)
+    assert result.stderr == "No plan explains <this> edit.\n"
+    assert result.stdout == ""
+    assert parse_plan(out.read_text()).abstained
+    as_json = run("predict", photo, "--instruction", "abstain", "--json", code=3)
+    assert json.loads(as_json.stdout)["abstained"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["photo.png"], 2, "Give the EDITED picture"),
+        (["photo.png", "photo.png", "-o", "photo.png"], 2, "photo.png is an input"),
+        (["photo.png", "photo.png", "-o", "a", "--report", "a"], 2, "the same file"),
+        (["photo.png", "photo.png", "--option", "effort"], 2, "NAME=VALUE"),
+        (["photo.png", "photo.png", "--option", "effort=much"], 2, "must be quick or thorough"),
+        (["photo.png", "photo.png", "--option", "speed=1"], 2, "no option 'speed'"),
+        (["photo.png", "photo.png", "--seed", "-1"], 2, "-1 is not from 0 to 2^63 - 1"),
+        (["photo.png", "photo.png", "--seed", str(2**63)], 2, "is not from 0 to 2^63 - 1"),
+        (["missing.png", "photo.png"], 1, "missing.png"),
+        (["photo.png", "photo.png", "-o", "no/such/plan.json"], 1, "its folder does not exist"),
+        (["photo.png", "photo.png", "--plugin", "nobody"], 1, "no plugin 'nobody'"),
+    ],
+)
+def test_predict_refuses(photo, arguments, code, said):
+    before = photo.read_bytes()
+    assert said in run("predict", *arguments, code=code).stderr
+    assert photo.read_bytes() == before
+
+
+# --- apply ------------------------------------------------------------------------------------
+
+
+def test_apply_plan_from_file_stdin_and_operations(photo, plan_file, tmp_path):
+    run("apply", photo, "--plan", plan_file, "-o", "a.png")
+    run("apply", photo, "--plan", "-", "-o", "b.png", stdin=plan_file.read_text())
+    run("apply", photo, "--op", "bright=50", "-o", "c.png")
+    run("apply", photo, "--op", "bright=offset:50", "-o", "d.png")
+    for name in "abcd":
+        assert np.array_equal(pixels(f"{name}.png"), pixels(photo) + 50)
+
+
+def test_apply_takes_operations_in_order(photo):
+    run("apply", photo, "--op", "invert", "--op", "bright=50", "-o", "a.png")
+    assert np.array_equal(pixels("a.png"), np.minimum(305 - pixels(photo), 255))
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ("brigt=5", "Did you mean 'bright'"),
+        ("bright", "needs 'offset'"),
+        ("bright=much", "'much' is not a number"),
+        ("bright=900", "between -255 and 255"),
+        ("bright=amount:3", "no parameter 'amount'"),
+        ("sepia=3", "its parameters are none"),
+        ("rotate=45", "must be one of"),
+    ],
+)
+def test_apply_explains_wrong_operations(photo, operation, said):
+    assert said in run("apply", photo, "--op", operation, "-o", "a.png", code=2).stderr
+
+
+def test_apply_mask_is_exact_outside(photo, tmp_path):
+    mask = np.zeros((6, 8, 1), np.uint8)
+    mask[2:4, 3:5] = 255
+    save_picture(Picture(mask), tmp_path / "mask.png")
+    run("apply", photo, "--op", "invert", "--mask", "mask.png", "-o", "a.png")
+    changed = (pixels("a.png") != pixels(photo)).any(axis=2)
+    assert np.array_equal(changed, mask[:, :, 0] == 255)
+
+
+def test_apply_refuses_unfit_masks(photo, tmp_path):
+    write_picture(tmp_path / "colours.png")
+    save_picture(Picture(np.zeros((3, 8, 1), np.uint8)), tmp_path / "small.png")
+    for mask, said in (("colours.png", "has colours"), ("small.png", "8 x 3")):
+        result = run("apply", photo, "--op", "invert", "--mask", mask, "-o", "a.png", code=1)
+        assert said in result.stderr
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_apply_overwrites_only_when_told(photo, tmp_path):
+    other = write_picture(tmp_path / "other.png", seed=1)
+    before = other.read_bytes()
+    for target in (other, photo):
+        result = run("apply", photo, "--op", "invert", "-o", target, code=1)
+        assert "exists already. Add --overwrite" in result.stderr
+    assert other.read_bytes() == before
+    run("apply", photo, "--op", "invert", "-o", other, "--overwrite")
+    assert np.array_equal(pixels(other), 255 - pixels(photo))
+
+
+def test_apply_several_goes_on_after_a_bad_one(photo, tmp_path):
+    second = write_picture(tmp_path / "second.png", seed=1)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(photo.read_bytes()[:60])
+    result = run("apply", photo, bad, second, "--op", "invert", "-o", "out", code=4)
+    assert "1 of 3 failed:" in result.stderr
+    assert f"  {bad}: " in result.stderr
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["photo.png", "second.png"]
+
+
+def test_apply_several_survives_a_bug_on_one(photo, tmp_path, monkeypatch):
+    second = write_picture(tmp_path / "second.png", width=9)
+    from imgedit_plugins import render
+
+    real = render.render_plan
+
+    def buggy(picture, *args, **kwargs):
+        if picture.width == 8:
+            raise ZeroDivisionError("eight")
+        return real(picture, *args, **kwargs)
+
+    monkeypatch.setattr(render, "render_plan", buggy)
+    result = run("apply", photo, second, "--op", "invert", "-o", "out", code=4)
+    assert "ZeroDivisionError: eight" in result.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["second.png"]
+
+
+def test_apply_several_all_bad_is_an_error(tmp_path):
+    result = run("apply", "x.png", "y.png", "--op", "invert", "-o", "out", code=1)
+    assert "2 of 2 failed" in result.stderr
+
+
+def test_apply_json_tells_of_each(photo):
+    result = run("apply", photo, "gone.png", "--op", "invert", "-o", "out", "--json", code=4)
+    good, bad = json.loads(result.stdout)
+    assert good == {"picture": str(photo), "out": "out/photo.png", "error": None, "warnings": []}
+    assert bad["out"] is None
+    assert "gone.png" in bad["error"]
+
+
+def test_apply_refuses_name_clashes_before_it_starts(photo, tmp_path):
+    (tmp_path / "sub").mkdir()
+    shutil.copy(photo, tmp_path / "sub")
+    result = run("apply", photo, "sub/photo.png", "--op", "invert", "-o", "out", code=2)
+    assert "would both become out/photo.png" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_apply_several_refuses_existing_before_it_starts(photo, tmp_path):
+    second = write_picture(tmp_path / "second.png")
+    (tmp_path / "out").mkdir()
+    shutil.copy(photo, tmp_path / "out" / "second.png")
+    run("apply", photo, second, "--op", "invert", "-o", "out", code=1)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["second.png"]
+
+
+def test_apply_one_picture_into_a_folder(photo, tmp_path):
+    (tmp_path / "out").mkdir()
+    run("apply", photo, "--op", "invert", "-o", "out")
+    run("apply", photo, "--op", "invert", "-o", "made/by")
+    assert np.array_equal(pixels("out/photo.png"), pixels("made/by/photo.png"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Give one of --plan"),
+        (["--op", "sepia", "--instruction", "x"], "Give one of --plan"),
+        (["--op", "sepia", "--option", "a=1"], "add --plugin"),
+        (["--op", "sepia", "--quality", "0"], "--quality"),
+    ],
+)
+def test_apply_wrong_usage(photo, arguments, said):
+    assert said in run("apply", photo, *arguments, "-o", "a.png", code=2).stderr
+
+
+def test_apply_abstained_plan(photo, tmp_path):
+    plan = _plan_file(tmp_path / "none.json", abstained=True)
+    assert "abstained" in run("apply", photo, "--plan", plan, "-o", "a.png", code=3).stderr
+    run("apply", photo, "--instruction", "abstain", "-o", "a.png", code=3)
+
+
+def test_apply_by_a_plugin(photo):
+    result = run("apply", photo, "--instruction", "x", "--option", "amount=5", "-o", "a.png")
+    assert (pixels("a.png") == 5).all()
+    assert "Mind the gap." in result.stderr
+    run("apply", photo, "--op", "sepia", "--plugin", "tested", "-o", "b.png")
+    assert (pixels("b.png") == 2).all()
+    run("apply", photo, "--instruction", "plan", "-o", "c.png")
+    assert np.array_equal(pixels("c.png"), 255 - pixels(photo))
+
+
+def test_apply_puts_a_partial_candidate_back(photo):
+    run("apply", photo, "--instruction", "patch", "-o", "a.png")
+    expected = pixels(photo)
+    expected[2:4, 1:4] = 2
+    assert np.array_equal(pixels("a.png"), expected)
+
+
+def test_apply_quality_and_flatten(tmp_path):
+    alpha = np.random.default_rng(0).integers(0, 255, (64, 64, 4), dtype=np.uint8)
+    save_picture(Picture(alpha), tmp_path / "alpha.png")
+    run("apply", "alpha.png", "--op", "invert", "-o", "a.jpg", code=1)
+    for name, quality in (("a.jpg", 95), ("b.jpg", 20)):
+        flat = ("--flatten", "#ffffff", "--quality", quality)
+        run("apply", "alpha.png", "--op", "invert", "-o", name, *flat)
+    assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size
+
+
+# --- plan -------------------------------------------------------------------------------------
+
+
+def test_plan_show(plan_file):
+    assert "bright" in run("plan", "show", plan_file).stdout
+    shown = run("plan", "show", "-", "--json", stdin=plan_file.read_text()).stdout
+    assert shown == plan_file.read_text()
+
+
+def test_plan_validate_names_the_places(plan_file, tmp_path):
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"schema": "imgedit-plan/1", "operations": [{"name": "brigt"}]}')
+    assert "valid" in run("plan", "validate", plan_file).stdout
+    assert "operations[0].name" in run("plan", "validate", bad, code=1).stderr
+    assert "valid" in run("plan", "validate", bad, plan_file, code=4).stdout
+    verdicts = json.loads(run("plan", "validate", bad, "--json", code=1).stdout)
+    assert verdicts[0]["problems"][0]["place"] == "operations[0].name"
+
+
+def test_plan_invert_compose_compare(plan_file, photo, tmp_path):
+    run("plan", "invert", plan_file, "-o", "back.json")
+    both = run("plan", "compose", plan_file, "back.json").stdout
+    assert [s.parameters for s in parse_plan(both).operations] == [
+        {"offset": 50.0},
+        {"offset": -50.0},
+    ]
+    (tmp_path / "both.json").write_text(both)
+    _plan_file(tmp_path / "nothing.json")
+    same = ("plan", "compare", "both.json", "nothing.json", "--on", photo)
+    assert "The same" in run(*same).stdout
+    differs = ("plan", "compare", plan_file, "nothing.json", "--on", photo, "--json")
+    assert json.loads(run(*differs, code=1).stdout)["maximum"] == 50
+
+
+def test_plan_invert_names_what_cannot_be_undone(tmp_path):
+    _plan_file(tmp_path / "p.json", step("grayscale"))
+    assert "operations[0]: 'grayscale'" in run("plan", "invert", "p.json", code=1).stderr
+
+
+def test_plan_outputs_spare_their_inputs(plan_file):
+    before = plan_file.read_text()
+    assert "is an input" in run("plan", "invert", plan_file, "-o", plan_file, code=2).stderr
+    assert plan_file.read_text() == before
+    assert "once only" in run("plan", "compose", "-", "-", code=2, stdin=before).stderr
+
+
+def test_published_schema_is_current():
+    published = ROOT / "core/imgedit_plugins/schemas/imgedit-plan-1.schema.json"
+    again = f"imgedit-plugins plan schema -o {published.relative_to(ROOT)}"
+    assert published.read_text(encoding="utf-8") == schema_text(plan_schema()), again
+    assert json.loads(run("plan", "schema").stdout) == plan_schema()
+
+
+# --- evaluate, data ---------------------------------------------------------------------------
+
+
+def test_evaluate(tmp_path):
+    result = run("evaluate", "tested", "--data", "here", "-o", "out.json")
+    assert "Scores" in result.stdout
+    assert "0.9877" in result.stdout
+    assert json.loads((tmp_path / "out.json").read_text())["details"] == {"data": "here"}
+    as_json = json.loads(run("evaluate", "tested", "--data", "here", "--json").stdout)
+    assert as_json["tables"][0]["rows"][0] == ["F1", 0.98765]
+
+
+def test_data_takes_options_of_the_recipe_both_ways(tmp_path):
+    run("data", "tested", "make-pairs", "--out", "a", "--images", "x", "--count", 9)
+    result = run(
+        "data", "tested", "make-pairs", "--out", "b", "--option", "images=x",
+        "--fine-grained", "-O", "count=9",
+    )  # fmt: skip
+    assert result.stdout == "b has 9 rows, 1 of them from an earlier run.\n"
+    told = "[('count', 9), ('fine-grained', {}), ('images', 'x')]"
+    assert (tmp_path / "a/options.txt").read_text() == told.format(False)
+    assert (tmp_path / "b/options.txt").read_text() == told.format(True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["tested", "make-pairs", "--out", "a"], 2, "'images' is needed"),
+        (["tested", "make-pairs", "--out", "a", "--images", "x", "--count", "0"], 2, "at least 1"),
+        (["tested", "make-pairs", "--out", "a", "--images", "x", "-O", "images=y"], 2, "twice"),
+        (["tested", "make-nothing", "--out", "a"], 2, "no 'make-nothing' here"),
+        (["nobody", "make-pairs"], 1, "no plugin 'nobody'"),
+    ],
+)
+def test_data_refuses(tmp_path, arguments, code, said):
+    assert said in run("data", *arguments, code=code).stderr
+    assert not (tmp_path / "a").exists()
+
+
+def test_data_help_shows_the_recipes_options():
+    assert "make-pairs" in run("data", "tested", "--help").stdout
+    text = run("data", "tested", "make-pairs", "--help").stdout
+    assert "--count INTEGER" in text
+    assert "--fine-grained / --no-fine-grained" in text
+
+
+# --- new, validate, doctor --------------------------------------------------------------------
+
+
+def test_new_makes_a_plugin_and_never_twice(tmp_path):
+    (tmp_path / "work").mkdir()
+    assert "imgedit-warm-look" in run("new", "warm-look", "--into", "work").stdout
+    assert (tmp_path / "work/imgedit-warm-look/pyproject.toml").is_file()
+    assert run("new", "warm-look", "--into", "work", code=1).stderr.startswith("Error: ")
+    assert "cannot be the name" in run("new", "Not A Name", code=1).stderr
+
+
+def test_validate_prints_verdicts_and_fails_when_one_does():
+    result = run("validate", "tested", "--json", code=1)  # it does not honour masks
+    report = json.loads(result.stdout)
+    assert report["passed"] is False
+    verdicts = {check["name"]: check["verdict"] for check in report["checks"]}
+    assert verdicts["manifest"] == "pass"
+    assert "fail" in verdicts.values()
+    text = run("validate", "tested", code=1).stdout
+    assert "manifest" in text
+    assert "checks failed." in text
+    assert "No installed plugin" in run("validate", "nobody", code=1).stderr
+
+
+def test_doctor(monkeypatch):
+    monkeypatch.setenv("IMGEDIT_PLUGINS", "tested")
+    findings = {f["subject"]: f for f in json.loads(run("doctor", "--json").stdout)}
+    assert findings["libvips"]["status"] == "ok"
+    assert findings["OpenCV"]["status"] == "ok"
+    assert findings["plugin tested"]["status"] == "ok"
+    assert findings["IMGEDIT_PLUGINS"]["status"] == "note"
+
+
+def test_doctor_says_what_to_do_about_a_broken_plugin(site):
+    site.install("broken", code="import no_such_module", manifest=MANIFEST.replace(
+        'name = "tested"', 'name = "broken"'))  # fmt: skip
+    result = run("doctor", code=1)
+    assert "no_such_module" in result.stdout
+    assert "pip uninstall dist-broken" in result.stdout
+
+
+def test_doctor_finds_rival_distributions(site):
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        site.declare("x", "y", name)
+    result = run("doctor", code=1)
+    assert "both installed, and they share files. Run: pip uninstall" in result.stdout
+
+
+def test_requirement_lines():
+    parsed = parse_requirement("onnxruntime-gpu[cuda,cudnn]>=1.31; extra == 'gpu'")
+    assert (parsed.name, parsed.minimum, parsed.extra) == ("onnxruntime-gpu", "1.31", "gpu")
+    assert parse_requirement("click>=8.1").extra == ""

@@ -1,0 +1,1 @@
+"""Posterises pictures, and tells when somebody else did."""
