@@ -8,6 +8,7 @@ own through the `register_operations` hook.
 
 from imgedit_plugins.operations.profiles import DEFAULT_PROFILE, Profile, load_profile
 from imgedit_plugins.operations.vocabulary import (
+    Constant,
     Inverse,
     Kind,
     Operation,
@@ -20,6 +21,7 @@ from imgedit_plugins.operations.vocabulary import (
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "Constant",
     "Inverse",
     "Kind",
     "Operation",

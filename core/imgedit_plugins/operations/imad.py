@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgedit_plugins.operations.vocabulary import (
+    Constant,
     Inverse,
     Operation,
     Parameter,
@@ -60,7 +61,8 @@ def _red_and_blue_curves(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8
     for channel, name in ((0, "red"), (2, "blue")):
         curve = _cubic_table(_points(constants[name]), truncate).copy()
         if truncate and curve[128] > 128:
-            curve[list(constants.get("short_at", ()))] -= 1
+            short = list(constants.get("short_at", ()))
+            curve[short] = np.maximum(curve[short], 1) - 1
         table[:, channel] = curve
     return np.asarray(cv2.LUT(rgb, table[None]))
 
@@ -194,6 +196,13 @@ def _degrees(parameters: Parameters) -> ParameterValue:
     return parameters["degrees"]
 
 
+_ROUNDING = Constant("rounding", words=("round", "truncate"), required=False)
+_CURVES = (
+    Constant("red", (4, 2), rising=True),
+    Constant("blue", (4, 2), rising=True),
+    _ROUNDING,
+    Constant("short_at", (None,), 0, 255, required=False, whole=True),
+)
 _TURNS = {90: "a quarter clockwise", 180: "by half", 270: "a quarter anticlockwise"}
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -205,6 +214,7 @@ OPERATIONS: tuple[Operation, ...] = (
         source=f"{_RECIPE}: BT.601 luma",
         summary="Removes all colour.",
         phrase=lambda _: "turned to grey",
+        constants=(Constant("weights", (3,), 0, 1, required=False),),
     ),
     Operation(
         "sepia",
@@ -214,6 +224,7 @@ OPERATIONS: tuple[Operation, ...] = (
         source=f"{_RECIPE}: the well-known 3x3 matrix",
         summary="Tones the picture brown.",
         phrase=lambda _: "toned sepia",
+        constants=(Constant("matrix", (3, 3)), _ROUNDING),
     ),
     Operation(
         "summer",
@@ -223,6 +234,7 @@ OPERATIONS: tuple[Operation, ...] = (
         source=f"{_RECIPE}: red raised, blue lowered through cubics",
         summary="Makes the picture warmer.",
         phrase=lambda _: "made warmer (summer)",
+        constants=_CURVES,
     ),
     Operation(
         "winter",
@@ -232,6 +244,7 @@ OPERATIONS: tuple[Operation, ...] = (
         source=f"{_RECIPE}: blue raised, red lowered through cubics",
         summary="Makes the picture colder.",
         phrase=lambda _: "made colder (winter)",
+        constants=_CURVES,
     ),
     Operation(
         "hdr",
@@ -243,6 +256,7 @@ OPERATIONS: tuple[Operation, ...] = (
         # Three box passes; the widest reaches sqrt(3) sigma_s to each side, the others half of it.
         reach=lambda _: 40,
         phrase=lambda _: "given an HDR look",
+        constants=(Constant("sigma_s", (), 0, 200), Constant("sigma_r", (), 0, 1)),
     ),
     Operation(
         "blur",
@@ -277,6 +291,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Sharpens strongly and brightens a little.",
         reach=lambda _: 1,
         phrase=lambda _: "sharpened",
+        constants=(Constant("centre"), Constant("around")),
     ),
     Operation(
         "contrast",
@@ -299,6 +314,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(Parameter("factor", "Factor", "×", 0, 10, neutral=1),),
         inverse=_undo_saturate,
         phrase=lambda p: f"saturation ×{p['factor']:.3g}",
+        constants=(_ROUNDING,),
     ),
     Operation(
         "gaussian",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -50,20 +51,21 @@ class Parameter:
         Raises:
             ParameterError: not a finite number, or not an allowed one.
         """
+        shown = shorten(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._error(operation, f"must be a number, not {value!r}")
-        if not math.isfinite(value):
-            raise self._error(operation, f"must be finite, not {value!r}")
+            raise self._error(operation, f"must be a number, not {shown}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._error(operation, f"must be finite, not {shown}")
         if self.choices and value not in self.choices:
             allowed = ", ".join(str(c) for c in self.choices)
-            raise self._error(operation, f"must be one of {allowed}, not {value!r}")
+            raise self._error(operation, f"must be one of {allowed}, not {shown}")
         if not self.minimum <= value <= self.maximum:
-            raise self._error(operation, f"must be {self.describe_range()}, not {value!r}")
-        if not self.integer:
+            raise self._error(operation, f"must be {self.describe_range()}, not {shown}")
+        if not (self.integer or self.odd):
             return float(value)
         if value != int(value) or (self.odd and int(value) % 2 == 0):
             kind = "an odd whole number" if self.odd else "a whole number"
-            raise self._error(operation, f"must be {kind}, not {value!r}")
+            raise self._error(operation, f"must be {kind}, not {shown}")
         return int(value)
 
     def describe_range(self) -> str:
@@ -75,6 +77,49 @@ class Parameter:
 
     def _error(self, operation: str, what: str) -> ParameterError:
         return ParameterError(operation, self.name, f"{self.name!r} of {operation!r} {what}.")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One constant that an operation takes from the definition profile.
+
+    Attributes:
+        name: as in the profile.
+        shape: () for a number, (3, 3) for a matrix; None stands for any length.
+        minimum, maximum: allowed range of each number, inclusive.
+        words: the words allowed, if it is a word and no number.
+        whole: whole numbers only.
+        required: whether the operation cannot do without it.
+        rising: rows must rise in their first number (the points of a curve).
+    """
+
+    name: str
+    shape: tuple[int | None, ...] = ()
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    words: tuple[str, ...] = ()
+    whole: bool = False
+    required: bool = True
+    rising: bool = False
+
+    def fault(self, value: object) -> str:
+        """What is wrong with a value ('must be ..., not ...'); empty for a good one."""
+        if self.words:
+            allowed = " or ".join(repr(word) for word in self.words)
+            return "" if value in self.words else f"must be {allowed}, not {shorten(value)}"
+        numbers = _numbers(value, self.shape)
+        if numbers is None:
+            return f"must be {_shape_in_words(self.shape)}, not {shorten(value)}"
+        if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
+            return f"must be finite, not {shorten(value)}"
+        if not all(self.minimum <= n <= self.maximum for n in numbers):
+            return f"must be within {self.minimum:g} and {self.maximum:g}, not {shorten(value)}"
+        if self.whole and any(n != int(n) for n in numbers):
+            return f"must be whole numbers, not {shorten(value)}"
+        firsts = numbers[:: self.shape[-1] or 1] if self.rising and self.shape else []
+        if any(a >= b for a, b in itertools.pairwise(firsts)):
+            return f"must rise in its first numbers, not {shorten(value)}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -105,8 +150,11 @@ class Operation:
         summary: one sentence for `imgedit-plugins operations`.
         parameters: in the order in which they are shown.
         inverse: parameters -> what undoes it, or None where information is lost.
-        reach: parameters -> how far, in pixels, a pixel looks around.
+        reach: parameters -> how far, in pixels, a pixel looks around (with the constants of the
+            shipped profile).
         phrase: parameters -> past-tense words for explanations ('brightened by 50').
+        constants: what `render` takes from the definition profile; a profile is checked against
+            it, and one that says something else about this operation is refused.
     """
 
     name: str
@@ -119,6 +167,7 @@ class Operation:
     inverse: Callable[[Parameters], Inverse | None] = lambda _: None
     reach: Callable[[Parameters], int] = lambda _: 0
     phrase: Callable[[Parameters], str] | None = None
+    constants: tuple[Constant, ...] = ()
 
     def check(self, parameters: Mapping[str, object]) -> dict[str, ParameterValue]:
         """The parameters, complete and in canonical types.
@@ -201,3 +250,35 @@ def default_vocabulary() -> Vocabulary:
     from imgedit_plugins.operations.imad import OPERATIONS
 
     return Vocabulary(OPERATIONS)
+
+
+def shorten(value: object) -> str:
+    """A value as messages show it: `repr`, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # numbers of thousands of digits; endless nesting
+        return f"this {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _numbers(value: object, shape: tuple[int | None, ...]) -> list[int | float] | None:
+    """The numbers of a nested list, row by row; None when it has another shape."""
+    if not shape:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return [value] if number else None  # type: ignore[list-item]
+    if not isinstance(value, list) or shape[0] not in (None, len(value)):
+        return None
+    numbers: list[int | float] = []
+    for item in value:
+        row = _numbers(item, shape[1:])
+        if row is None:
+            return None
+        numbers += row
+    return numbers
+
+
+def _shape_in_words(shape: tuple[int | None, ...]) -> str:
+    if not shape:
+        return "a number"
+    sizes = " x ".join("any" if size is None else str(size) for size in shape)
+    return f"a list of {sizes} numbers"

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.align import Turn
 from imgedit_reverse_design.moves import Renderer, Sequence_
-from imgedit_reverse_design.scene import DEEP_MARGIN, Pair, compress, resize
+from imgedit_reverse_design.places import DEEP_MARGIN, Place
+from imgedit_reverse_design.scene import Pair, cut_scene
 
 _WHOLE = 4_000_000
 """Pictures of up to that many pixels are judged whole, larger ones on a grid of tiles."""
 
 _TILE = 512
-_TILES_PER_AXIS = 4
+_TILES = 4
+"""Along each axis."""
 
 
 @dataclass(frozen=True)
@@ -50,81 +53,52 @@ class Verdict:
         return max(0.0, 1.0 - self.modelled / self.mean) if self.mean > 0.0 else 0.0
 
 
-def judge(pair: Pair, renderer: Renderer, moves: Sequence_, before: Turn, after: Turn) -> Verdict:
+def judge(pair: Pair, renderer: Renderer, moves: Sequence_, turn: tuple[Turn, Turn]) -> Verdict:
     """The verdict on a plan.
 
     Args:
         pair: both pictures as they are.
         renderer: draws moves.
         moves: the plan without its turns.
-        before: turn ahead of the moves.
-        after: turn behind them.
+        turn: what turns the source ahead of the moves, and behind them.
     """
-    height, width = pair.edited.shape[:2]
-    stretched = resize(pair.source, (height, width), pair.interpolation)
+    before, after = turn
+    turned = replace(pair, source=after.apply(before.apply(pair.source)))
+    stretched = _stretched(pair)
     colour = pair.edited.reshape(-1, 3).mean(axis=0)
-    sums = np.zeros(4)
-    pixels = 0
-    turned = before.apply(pair.source)
-    for rows, columns in _tiles(height, width):
-        shown = _render_tile(pair, renderer, moves, turned, after, rows, columns)
-        wanted = pair.edited[rows, columns].astype(np.float32)
-        opaque = (
-            np.ones(wanted.shape[:2], bool) if pair.opaque is None else pair.opaque[rows, columns]
-        )
-        lossy = compress(shown, pair.jpeg) if pair.jpeg is not None else shown
-        others = (shown, lossy, stretched[rows, columns], colour)
-        sums += [float(np.square(wanted - other)[opaque].sum()) for other in others]
-        pixels += int(opaque.sum())
-    return Verdict(*(float(s) for s in sums / max(1, 3 * pixels)))
+    sums = np.zeros(5)
+    for place in _tiles(*pair.edited.shape[:2]):
+        window = (slice(*place.rows), slice(*place.columns))
+        scene = cut_scene(turned, (place,), DEEP_MARGIN).turned_after(after)
+        rendered = renderer.render_all(scene.pixels, moves)
+        wanted = scene.target.astype(np.float32)
+        seen = np.ones(len(wanted), bool) if pair.opaque is None else pair.opaque[window].ravel()
+        shown = (scene.inner(rendered), scene.inner(rendered, lossy=True))
+        others = (*shown, stretched[window].reshape(-1, 3), colour[None])
+        errors = [float(np.square(wanted - other)[seen].sum()) for other in others]
+        sums += [*errors, int(seen.sum())]
+    plain, modelled, source, mean = (float(s) for s in sums[:4] / max(1.0, 3 * sums[4]))
+    return Verdict(plain, modelled, source, mean)
 
 
-def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
+def _stretched(pair: Pair) -> RGB8:
+    """The source, not turned, at the edited picture's size."""
+    import cv2
+
+    height, width = pair.edited.shape[:2]
+    if pair.source.shape == pair.edited.shape:
+        return pair.source
+    return np.asarray(cv2.resize(pair.source, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _tiles(height: int, width: int) -> Iterator[Place]:
     if height * width <= _WHOLE:
-        yield slice(0, height), slice(0, width)
+        yield Place((0, height), (0, width))
         return
-    for top in _starts(height):
-        for left in _starts(width):
-            yield slice(top, top + _TILE), slice(left, left + _TILE)
+    for top, left in itertools.product(_starts(height), _starts(width)):
+        yield Place((top, min(top + _TILE, height)), (left, min(left + _TILE, width)))
 
 
 def _starts(length: int) -> list[int]:
-    last = max(0, length - _TILE)
     # On JPEG's grid, so that compressing a tile is exact inside.
-    return sorted({int(s) // 16 * 16 for s in np.linspace(0, last, _TILES_PER_AXIS)})
-
-
-def _render_tile(
-    pair: Pair,
-    renderer: Renderer,
-    moves: Sequence_,
-    turned: RGB8,
-    after: Turn,
-    rows: slice,
-    columns: slice,
-) -> RGB8:
-    """The edited picture's tile as the plan draws it."""
-    height, width = pair.edited.shape[:2]
-    if rows == slice(0, height) and columns == slice(0, width):
-        whole = after.apply(renderer.render_all(turned, moves))
-        return resize(whole, (height, width), pair.interpolation)
-    final = after.apply(turned)  # a view of large pictures' pixels; moves are drawn on tiles only
-    scale = (final.shape[0] / height, final.shape[1] / width)
-    top, left = _native(rows, scale[0]), _native(columns, scale[1])
-    wide = (_widen(top, final.shape[0]), _widen(left, final.shape[1]))
-    piece = after.undo(final[wide[0], wide[1]])
-    drawn = after.apply(renderer.render_all(piece, moves))
-    inner = drawn[
-        top.start - wide[0].start : top.stop - wide[0].start,
-        left.start - wide[1].start : left.stop - wide[1].start,
-    ]
-    size = (min(rows.stop, height) - rows.start, min(columns.stop, width) - columns.start)
-    return resize(np.ascontiguousarray(inner), size, pair.interpolation)
-
-
-def _native(span: slice, scale: float) -> slice:
-    return slice(round(span.start * scale), round(span.stop * scale))
-
-
-def _widen(span: slice, length: int) -> slice:
-    return slice(max(0, span.start - DEEP_MARGIN), min(length, span.stop + DEEP_MARGIN))
+    return sorted({int(s) // 16 * 16 for s in np.linspace(0, max(0, length - _TILE), _TILES)})

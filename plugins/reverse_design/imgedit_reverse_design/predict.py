@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,15 +17,20 @@ from imgedit_plugins.requests import PredictRequest
 from imgedit_reverse_design.align import UPRIGHT, Alignment, Turn, alignments
 from imgedit_reverse_design.curves import Endings
 from imgedit_reverse_design.judge import Verdict, judge
-from imgedit_reverse_design.moves import EXPENSIVE, Move, Renderer, Sequence_
+from imgedit_reverse_design.moves import Move, Renderer, Sequence_
 from imgedit_reverse_design.refine import refine
-from imgedit_reverse_design.scene import CROPS, DEEP_MARGIN, MARGIN, Pair, build_scene
-from imgedit_reverse_design.search import EFFORTS, Effort, Found, Search
+from imgedit_reverse_design.scene import Pair
+from imgedit_reverse_design.search import EFFORTS, Choice, Search
+from imgedit_reverse_design.stage import MATCH, Found, Stage, is_expensive
 
 _SMALLEST = 64
 """Pixels below which a picture cannot tell one edit from another."""
 
 _WIDE_ENDING = 3
+
+_NEARLY = 1.0
+"""Mean squared error, in squared codes, that no search among other levels would lower much."""
+
 _MIN_STRUCTURE = 0.7
 """A rendered picture that shows less of the edited one's variation is not its explanation."""
 
@@ -46,14 +51,19 @@ class Solver:
     def __init__(self, definitions: str, longest: int) -> None:
         self.longest = longest
         self.renderer = Renderer(load_profile(definitions))
-        self.moves = self.renderer.moves()
-        self.endings = Endings(self.renderer, self.moves, longest)
 
     @functools.cached_property
-    def wide(self) -> tuple[tuple[Move, ...], Endings]:
-        """Moves off the profile's levels, and their endings."""
+    def levels(self) -> Choice:
+        """Moves at the profile's levels."""
+        moves = self.renderer.moves()
+        return Choice(moves, Endings(self.renderer, moves, self.longest), self.longest)
+
+    @functools.cached_property
+    def wide(self) -> Choice:
+        """Moves off the profile's levels."""
         moves = self.renderer.moves(wide=True)
-        return moves, Endings(self.renderer, moves, min(self.longest, _WIDE_ENDING))
+        endings = Endings(self.renderer, moves, min(self.longest, _WIDE_ENDING))
+        return Choice(moves, endings, self.longest)
 
 
 @functools.lru_cache(maxsize=4)
@@ -76,7 +86,7 @@ def predict(request: PredictRequest, job: Job) -> EditPlan | None:
     answer = _identical(pair)
     if answer is None:
         engine = solver(definitions, int(options.get("max-operations", 5)))
-        answer = _best_answer(pair, engine, EFFORTS[str(options.get("effort", "normal"))], job)
+        answer = _best_answer(pair, engine, str(options.get("effort", "normal")), job)
     return _plan(answer, pair, definitions, float(options.get("min-explained", 0.9)))
 
 
@@ -125,7 +135,7 @@ def _identical(pair: Pair) -> Answer | None:
 # --- search -------------------------------------------------------------------------------------
 
 
-def _best_answer(pair: Pair, engine: Solver, effort: Effort, job: Job) -> Answer:
+def _best_answer(pair: Pair, engine: Solver, effort: str, job: Job) -> Answer:
     """The answer of the most likely alignment, or of the next ones where it does not fit."""
     found = alignments(pair.source, pair.edited)
     best: tuple[float, Answer] | None = None
@@ -134,7 +144,7 @@ def _best_answer(pair: Pair, engine: Solver, effort: Effort, job: Job) -> Answer
         plan = hunt.run()
         if best is None or plan.error < best[0]:
             best = (plan.error, hunt.answer(plan))
-        if hunt.matches(plan):
+        if hunt.stage.enough(plan):
             break
     assert best is not None
     return best[1]
@@ -148,58 +158,45 @@ class Hunt:
     """The search for one pair under one alignment, easy ways first."""
 
     def __init__(
-        self, pair: Pair, alignment: Alignment, engine: Solver, effort: Effort, job: Job
+        self, pair: Pair, alignment: Alignment, engine: Solver, effort: str, job: Job
     ) -> None:
         self.pair = pair
         self.turn = alignment.turn
         self.engine = engine
-        self.effort = effort
+        self.efforts = EFFORTS[effort]
         self.job = job
-        turned = replace(pair, source=self.turn.apply(pair.source))
-        self.scene = build_scene(turned, margin=MARGIN, count=CROPS)
-        deep = build_scene(turned, margin=DEEP_MARGIN, count=1)
-        self.splits = self.turn.splits()
-        self.deep = tuple(deep.turned_after(after) for _, after in self.splits)
+        self.stage = Stage(pair, alignment.turn, engine.renderer)
 
     def run(self) -> Found:
-        """The best plan."""
-        grid = self._search(self.engine.moves, self.engine.endings, self.effort)
-        if self.matches(grid):
-            return grid
-        near = refine(self.last, grid)
-        if self.matches(near):
-            return near
-        moves, endings = self.engine.wide
-        free = self._search(moves, endings, self.effort)
-        free = refine(self.last, free)
-        return min((near, free), key=lambda f: f.error)
-
-    def matches(self, plan: Found) -> bool:
-        """Whether the plan is as near as the edit itself would be."""
-        return self.last.enough(plan)
-
-    def _search(self, moves: tuple[Move, ...], endings: Endings, effort: Effort) -> Found:
-        self.last = Search(
-            self.scene, self.engine.renderer, moves, endings, self.engine.longest, self.deep
-        )
-        return self.last.run(effort, self.job)
+        """The best plan: at the profile's levels, between them, or far from them."""
+        self.job.report("searching")
+        plan = Search(self.stage, self.engine.levels, self.job).run(self.efforts)
+        if self.stage.enough(plan):
+            return plan
+        self.job.report("refining")
+        plan = refine(self.stage, plan)
+        if plan.error < _NEARLY:
+            return plan
+        self.job.report("searching further")
+        other = Search(self.stage, self.engine.wide, self.job).run(self.efforts)
+        return min((plan, refine(self.stage, other)), key=lambda f: f.error)
 
     def answer(self, plan: Found) -> Answer:
         """The plan judged on the whole pictures."""
         self.job.report("verifying")
-        split = self.splits[0]
-        if any(m.name in EXPENSIVE for m in plan.moves):
-            errors = self.last.deep_errors(plan.moves)
-            split = self.splits[errors.index(min(errors))]
-        verdict = judge(self.pair, self.engine.renderer, plan.moves, *split)
+        split = self.stage.splits[0]
+        if is_expensive(plan.moves):
+            errors = self.stage.split_errors(plan.moves)
+            split = self.stage.splits[errors.index(min(errors))]
+        verdict = judge(self.pair, self.engine.renderer, plan.moves, split)
         return Answer(plan.moves, split, self._confidences(plan), verdict)
 
     def _confidences(self, plan: Found) -> tuple[float, ...]:
         """For each move, by how much the error would rise without it, as a share 0..1."""
         found = []
         for i in range(len(plan.moves)):
-            without = self.last.error(plan.moves[:i] + plan.moves[i + 1 :])
-            found.append(round(max(0.0, 1.0 - (plan.error + 0.05) / (without + 0.05)), 3))
+            without = self.stage.error(plan.moves[:i] + plan.moves[i + 1 :])
+            found.append(round(max(0.0, 1.0 - (plan.error + MATCH) / (without + MATCH)), 3))
         return tuple(found)
 
 

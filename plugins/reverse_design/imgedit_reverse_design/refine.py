@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from imgedit_plugins.operations import ParameterValue
 from imgedit_reverse_design.moves import Move, Sequence_
-from imgedit_reverse_design.search import Found, Search
+from imgedit_reverse_design.stage import Found, Stage
 
 _ABSOLUTE_STEPS = (16.0, 8.0, 4.0, 2.0, 1.0)
 _RELATIVE_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
@@ -15,26 +15,26 @@ _GAIN = 0.995
 """A parameter leaves its level only if the error falls by more than half a percent."""
 
 
-def refine(search: Search, plan: Found) -> Found:
+def refine(stage: Stage, plan: Found) -> Found:
     """The plan with its parameters moved off their levels as far as that lowers the error."""
     improved = True
     while improved:
         improved = False
         for place in range(len(plan.moves)):
-            better = _refine_one(search, plan, place)
+            better = _refine_one(stage, plan, place)
             improved |= better is not plan
             plan = better
     return plan
 
 
-def _refine_one(search: Search, plan: Found, place: int) -> Found:
+def _refine_one(stage: Stage, plan: Found, place: int) -> Found:
     for steps in _steps(plan.moves[place]):
         moving = True
         while moving:
             near = [
-                Found(moves, search.error(moves))
+                Found(moves, stage.error(moves))
                 for value in _around(plan.moves[place], steps)
-                if search.renderer.allows(moves := _with(plan.moves, place, value))
+                if stage.renderer.allows(moves := _with(plan.moves, place, value))
             ]
             best = min(near, key=lambda f: f.error, default=plan)
             moving = best.error < plan.error * _GAIN

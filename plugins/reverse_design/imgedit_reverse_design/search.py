@@ -3,7 +3,7 @@
 A plan is split into a *beginning*, which ends with an operation that mixes pixels or channels,
 and an *ending* of per-channel curves, which `curves` finds for all sequences at once. Beginnings
 are ranked by their scatter: what remains when each channel goes through its best curve. A beam
-over beginnings, then single-operation edits of the best ones, then refinement of parameters.
+over beginnings, other orders of the best plans, then single-operation edits of them.
 """
 
 from __future__ import annotations
@@ -12,28 +12,17 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
-from imgedit_reverse_design.curves import Endings, Target
-from imgedit_reverse_design.moves import EXPENSIVE, Move, Renderer, Sequence_
-from imgedit_reverse_design.scene import Scene
-
-_SAMPLE = 3
-"""Beginnings are ranked on every third pixel; plans are judged on all of them."""
-
-_MATCH = 0.05
-"""Mean squared error, in squared codes, below which a plan is taken to be the edit itself."""
-
-_DEEP_MATCH = 0.2
-"""The same for plans with a detail filter, which a picture's distant parts reach a little."""
+from imgedit_reverse_design.curves import Endings
+from imgedit_reverse_design.moves import EXPENSIVE, Move, Sequence_
+from imgedit_reverse_design.stage import MATCH, Beginning, Found, Stage, is_expensive
 
 _WORTH = 1.02
 """An operation that lowers the error by less than two percent is not worth its place."""
 
-_NEAR = 40.0
-"""Mean squared error above which the order of a turn and a detail filter cannot be the reason."""
+_SURE = 0.3
+"""Scatter below which a beginning is decoded at once: it may well be the right one."""
 
 
 @dataclass(frozen=True)
@@ -61,273 +50,159 @@ class Effort:
     rounds: int
 
 
-EFFORTS = {
-    "quick": Effort(
-        beam=8, depth=3, paired=1, expensive=1, decoded=4, reordered=1, climbs=1, rounds=2
-    ),
-    "normal": Effort(
-        beam=24, depth=4, paired=5, expensive=3, decoded=10, reordered=3, climbs=3, rounds=4
-    ),
-    "thorough": Effort(
-        beam=64, depth=5, paired=20, expensive=12, decoded=20, reordered=8, climbs=8, rounds=8
-    ),
-}
-
-
-class View:
-    """A scene with its target prepared: `some` ranks beginnings, `all` judges plans."""
-
-    def __init__(self, scene: Scene, step: int) -> None:
-        self.scene = scene
-        self.step = step
-        self.all = Target(scene.target)
-        self.some = Target(np.ascontiguousarray(scene.target[::step]))
-
-    def scatter(self, pixels: RGB8) -> float:
-        """What remains of rendered crops behind the best curves."""
-        return self.some.statistics(self.scene.inner(pixels)[:: self.step]).scatter()
-
-
-@dataclass(frozen=True, eq=False)
-class Beginning:
-    """A rendered beginning; `scatter` is its mean squared error behind the best curves."""
-
-    moves: Sequence_
-    pixels: RGB8
-    scatter: float
-    view: View
+QUICK = Effort(beam=8, depth=2, paired=1, expensive=1, decoded=4, reordered=1, climbs=0, rounds=0)
+NORMAL = Effort(
+    beam=24, depth=4, paired=5, expensive=3, decoded=10, reordered=3, climbs=3, rounds=4
+)
+THOROUGH = Effort(
+    beam=64, depth=5, paired=20, expensive=12, decoded=20, reordered=8, climbs=8, rounds=8
+)
+EFFORTS = {"quick": (QUICK,), "normal": (QUICK, NORMAL), "thorough": (QUICK, NORMAL, THOROUGH)}
+"""Efforts by name: one after another, until a plan matches."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A plan and its mean squared error on the scene, in squared 8-bit codes."""
+class Choice:
+    """What plans are made of.
 
-    moves: Sequence_
-    error: float
+    Attributes:
+        moves: operations at definite parameters.
+        endings: for `moves`.
+        longest: operations in a plan, at most.
+    """
+
+    moves: tuple[Move, ...]
+    endings: Endings
+    longest: int
 
 
 class Search:
-    """The search on one scene.
+    """The search on one stage, among one choice of moves.
 
     Args:
-        scene: where plans are compared.
-        renderer: draws moves.
-        moves: what plans are made of.
-        endings: for `moves`.
-        longest: operations in a plan, at most.
-        deep: places with a wider margin, on which expensive operations are judged; the same
-            places once for each split of the turn, since those operations do not commute with it.
+        stage: renders and judges.
+        choice: what plans are made of.
+        job: asked for cancellation.
     """
 
-    def __init__(
-        self,
-        scene: Scene,
-        renderer: Renderer,
-        moves: tuple[Move, ...],
-        endings: Endings,
-        longest: int,
-        deep: tuple[Scene, ...],
-    ) -> None:
-        self.scene = scene
-        self.renderer = renderer
-        self.endings = endings
-        self.longest = longest
-        self.curves = tuple(m for m in moves if renderer.is_curve(m))
-        self.mixers = tuple(m for m in moves if not renderer.is_curve(m))
-        self.moves = moves
+    def __init__(self, stage: Stage, choice: Choice, job: Job) -> None:
+        self.stage = stage
+        self.choice = choice
+        self.job = job
+        renderer = stage.renderer
+        self.curves = tuple(m for m in choice.moves if renderer.is_curve(m))
+        self.mixers = tuple(m for m in choice.moves if not renderer.is_curve(m))
         self.telling = tuple(_middle_levels(self.curves))
-        self.full = View(scene, _SAMPLE)
-        # Expensive operations are ranked on one place only.
-        self.lean = View(scene.first_place(), 1)
-        self._errors: dict[Sequence_, float] = {}
+        self._plans: dict[Sequence_, Found] = {}
         self._polished: set[Sequence_] = set()
         self._reordered: set[frozenset[Move]] = set()
 
-        self.deep = deep
-
-    def run(self, effort: Effort, job: Job) -> Found:
-        """The best plan: a beam, and single-operation edits of its best plans where needed."""
-        found = self.beam(effort, job)
-        for start in self._different(found, effort.climbs):
-            if self.enough(found[0]):
+    def run(self, efforts: Iterable[Effort]) -> Found:
+        """The best plan, with no operation that it does not need."""
+        for effort in efforts:
+            self._beam(effort)
+            for start in self._different(effort.climbs):
+                if not self._done():
+                    self._climb(start, effort.rounds)
+            if self._done():
                 break
-            job.check()
-            found = self.ranked(found + self.climb(start, effort))
-        return self.prune(found[0])
+        return self._prune(self._ranked()[0])
 
-    def enough(self, plan: Found) -> bool:
-        """Whether the plan is as near to the edited picture as the edit itself would be."""
-        expensive = any(m.name in EXPENSIVE for m in plan.moves)
-        return plan.error < (_DEEP_MATCH if expensive else _MATCH)
+    # --- plans found so far ---------------------------------------------------------------------
 
-    def prune(self, plan: Found) -> Found:
-        """The plan without operations that hardly change its error."""
-        for i in range(len(plan.moves)):
-            fewer = Found(m := plan.moves[:i] + plan.moves[i + 1 :], self.error(m))
-            if fewer.error <= plan.error * _WORTH + _MATCH:
-                return self.prune(fewer)
-        return plan
+    def _add(self, moves: Sequence_) -> Found:
+        return self._plans.setdefault(moves, self.stage.found(moves))
 
-    def _different(self, found: list[Found], count: int) -> list[Found]:
+    def _ranked(self) -> list[Found]:
+        """Lowest error first, fewer operations before more."""
+        return sorted(self._plans.values(), key=lambda f: (f.error, len(f.moves)))
+
+    def _done(self) -> bool:
+        self.job.check()
+        return any(map(self.stage.enough, self._plans.values()))
+
+    def _different(self, count: int) -> list[Found]:
         """The best plans with different operations."""
         kinds: dict[frozenset[str], Found] = {}
-        for plan in found:
+        for plan in self._ranked():
             kinds.setdefault(frozenset(m.name for m in plan.moves), plan)
         return list(kinds.values())[:count]
 
-    # --- rendering and judging ----------------------------------------------------------------
-
-    def beginning(self, parent: Beginning, *moves: Move) -> Beginning:
-        """The parent with moves added."""
-        pixels, view = parent.pixels, parent.view
-        if view is self.full and any(m.name in EXPENSIVE for m in moves):
-            view = self.lean
-            pixels = np.ascontiguousarray(pixels[:, : view.scene.pixels.shape[1]])
-        pixels = self.renderer.render_all(pixels, moves)
-        return Beginning(parent.moves + moves, pixels, view.scatter(pixels), view)
-
-    def nothing(self) -> Beginning:
-        """The beginning without operations."""
-        pixels = self.scene.pixels
-        return Beginning((), pixels, self.full.scatter(pixels), self.full)
-
-    def error(self, moves: Sequence_) -> float:
-        """Mean squared error of a plan, through the edited file's own losses."""
-        if moves not in self._errors:
-            expensive = any(m.name in EXPENSIVE for m in moves)
-            self._errors[moves] = (
-                min(self.deep_errors(moves)) if expensive else self._error_on(self.scene, moves)
-            )
-        return self._errors[moves]
-
-    def deep_errors(self, moves: Sequence_) -> list[float]:
-        """Mean squared errors on `deep`; only the first where it shows that the plan is wrong."""
-        first = self._error_on(self.deep[0], moves)
-        if not _DEEP_MATCH < first < _NEAR:
-            return [first]
-        return [first, *(self._error_on(scene, moves) for scene in self.deep[1:])]
-
-    def _error_on(self, scene: Scene, moves: Sequence_) -> float:
-        rendered = self.renderer.render_all(scene.pixels, moves)
-        gap = scene.inner(rendered, compress=True).astype(np.float32) - scene.target
-        return float(np.square(gap).mean())
-
-    def from_scratch(self, moves: Sequence_) -> Beginning:
-        """A beginning rendered from the source."""
-        return self.beginning(self.nothing(), *moves)
-
-    def decode(self, beginning: Beginning, count: int) -> list[Found]:
-        """The beginning with its best endings, judged."""
+    def _decode(self, beginning: Beginning, count: int = 2) -> None:
+        """Add the beginning with its best endings."""
         taken = frozenset(m.name for m in beginning.moves)
         view = beginning.view
-        stats = view.all.statistics(view.scene.inner(beginning.pixels))
-        room = self.longest - len(beginning.moves)
-        endings = self.endings.best(stats, taken, room, count)
-        return [Found(m, self.error(m)) for m in (beginning.moves + e for _, e in endings)]
+        stats = view.target.statistics(view.scene.inner(beginning.pixels))
+        room = self.choice.longest - len(beginning.moves)
+        for _, ending in self.choice.endings.best(stats, taken, room, count):
+            self._add(beginning.moves + ending)
 
-    # --- beam ---------------------------------------------------------------------------------
-
-    def beam(self, effort: Effort, job: Job) -> list[Found]:
-        """Plans found by the beam, lowest error first."""
-        front = [self.nothing()]
-        found = self.decode(front[0], 2)
-        for depth in range(effort.depth):
-            job.report("searching", depth, effort.depth + effort.rounds)
-            if any(map(self.enough, found)):
-                break
-            front = self._narrow(list(self._extend(front, effort)), effort.beam)
-            for beginning in front[: effort.decoded]:
-                found += self.decode(beginning, 2)
-            found = self.reorder(self.ranked(found), effort.reordered)
-        return self.ranked(found)
-
-    def reorder(self, found: list[Found], count: int) -> list[Found]:
-        """The best plans in every other order, too; an ending may belong before a mixer."""
-        done = 0
-        for plan in list(found):
-            kind = frozenset(plan.moves)
-            if done == count or any(map(self.enough, found)):
-                break
-            if kind in self._reordered or len(plan.moves) < 2:
-                continue
-            self._reordered.add(kind)
-            done += 1
-            orders = sorted(self._orders((), self.scene.pixels, plan.moves), key=lambda f: f.error)
-            found += [Found(order.moves, self.error(order.moves)) for order in orders[:2]]
-            found.append(self.polish(min(found, key=lambda f: f.error)))
-        return self.ranked(found)
-
-    def polish(self, plan: Found) -> Found:
-        """The plan after whatever small changes bring it nearer to the edited picture."""
-        while not self.enough(plan) and plan.moves not in self._polished:
-            self._polished.add(plan.moves)
-            near = [Found(m, self.error(m)) for m in self._variations(plan.moves)]
-            plan = min([plan, *near], key=lambda f: f.error)
+    def _prune(self, plan: Found) -> Found:
+        for i in range(len(plan.moves)):
+            fewer = self.stage.found(plan.moves[:i] + plan.moves[i + 1 :])
+            if fewer.error <= plan.error * _WORTH + MATCH:
+                return self._prune(fewer)
         return plan
 
-    def _variations(self, moves: Sequence_) -> list[Sequence_]:
-        """One or two moves left out, two neighbours exchanged, one at another level."""
-        places = range(len(moves))
-        near = [
-            tuple(m for j, m in enumerate(moves) if j not in (i, k))
-            for i in places
-            for k in places
-            if i <= k
-        ]
-        near += [(*moves[:i], moves[i + 1], moves[i], *moves[i + 2 :]) for i in places[:-1]]
-        for i, move in enumerate(moves):
-            near += [
-                (*moves[:i], m, *moves[i + 1 :])
-                for m in self.moves
-                if m.name == move.name and m != move
-            ]
-        return near
+    # --- beam -----------------------------------------------------------------------------------
 
-    def _orders(self, moves: Sequence_, pixels: RGB8, left: Sequence_) -> Iterator[Found]:
-        """All orders of `left` behind `moves`, with their error without the file's losses."""
-        if not left:
-            gap = self.scene.inner(pixels)[::_SAMPLE].astype(np.float32) - self.full.some.pixels
-            yield Found(moves, float(np.square(gap).mean()))
-        for move in self._may_come_next(moves, left):
-            rest = tuple(m for m in left if m != move)
-            yield from self._orders((*moves, move), self.renderer.render(pixels, move), rest)
+    def _beam(self, effort: Effort) -> None:
+        front = [self.stage.nothing]
+        self._decode(front[0])
+        for _ in range(effort.depth):
+            if self._done():
+                return
+            front = self._narrow(self._watched(self._extensions(front, effort)), effort.beam)
+            for beginning in front[: effort.decoded]:
+                self._decode(beginning)
+            self._reorder(effort.reordered)
 
-    def _may_come_next(self, moves: Sequence_, left: Sequence_) -> Sequence_:
-        """The moves that are tried next; fewer where an expensive one must be rendered often."""
-        if not any(m.name in EXPENSIVE for m in left):
-            return left
-        mixers = [m for m in left if not self.renderer.is_curve(m)][:1]
-        curves = [m for m in left if self.renderer.is_curve(m)]
-        return (*mixers, *(curves if len(moves) + len(left) < 5 else curves[:1]))
+    def _watched(self, children: Iterator[Beginning]) -> list[Beginning]:
+        """All children, or those up to one that turns out to begin the edit itself."""
+        kept: list[Beginning] = []
+        for child in children:
+            kept.append(child)
+            if child.scatter < _SURE:
+                self._decode(child)
+                if self._done():
+                    break
+        return kept
 
-    def _extend(self, front: list[Beginning], effort: Effort) -> Iterator[Beginning]:
+    def _extensions(self, front: list[Beginning], effort: Effort) -> Iterator[Beginning]:
         for rank, parent in enumerate(front):
-            taken = {m.name for m in parent.moves}
-            free = [m for m in self.mixers if m.name not in taken]
-            cheap = [m for m in free if m.name not in EXPENSIVE]
-            costly = [m for m in free if m.name in EXPENSIVE] if rank < effort.expensive else []
-            curves = [c for c in self.telling if c.name not in taken]
-            steps: list[Sequence_] = [(m,) for m in (*cheap, *costly)]
-            # Sharpening hides the blur before it, so they are tried together.
-            steps += [(a, b) for a in cheap for b in cheap if is_smoothing(a) and b.name == "sharp"]
-            steps += itertools.product(curves, costly)
-            if rank < effort.paired:
-                steps += itertools.product(curves, cheap)
-                yield from self._inserted(parent, (*cheap, *curves))
-            room = self.longest - len(parent.moves)
-            yield from (self.beginning(parent, *s) for s in steps if len(s) <= room)
+            self.job.check()
+            room = self.choice.longest - len(parent.moves)
+            for steps in self._steps(parent, rank, effort):
+                if len(steps) <= room:
+                    yield self.stage.extend(parent, *steps)
+            if rank < effort.paired and room:
+                yield from self._inserted(parent)
 
-    def _inserted(self, parent: Beginning, moves: Sequence_) -> Iterator[Beginning]:
+    def _steps(self, parent: Beginning, rank: int, effort: Effort) -> Iterator[Sequence_]:
+        """What may follow a beginning."""
+        taken = {m.name for m in parent.moves}
+        free = [m for m in self.mixers if m.name not in taken]
+        cheap = [m for m in free if m.name not in EXPENSIVE]
+        costly = [m for m in free if m.name in EXPENSIVE] if rank < effort.expensive else []
+        curves = [c for c in self.telling if c.name not in taken]
+        yield from ((m,) for m in (*cheap, *costly))
+        # Sharpening hides the blur before it, so they are tried together.
+        sharpeners = [m for m in cheap if m.name == "sharp"]
+        yield from itertools.product(filter(is_smoothing, cheap), sharpeners)
+        yield from itertools.product(curves, costly)
+        if rank < effort.paired:
+            yield from itertools.product(curves, cheap)
+
+    def _inserted(self, parent: Beginning) -> Iterator[Beginning]:
         """The parent with one move put in before its last one."""
-        if len(parent.moves) >= self.longest:
-            return
-        root = self.nothing()
+        taken = {m.name for m in parent.moves}
+        cheap = [m for m in self.mixers if m.name not in taken and m.name not in EXPENSIVE]
+        moves = [*cheap, *(c for c in self.telling if c.name not in taken)]
         for i in range(len(parent.moves)):
-            if any(m.name in EXPENSIVE for m in parent.moves[i:]):
+            if is_expensive(parent.moves[i:]):
                 continue
-            head, tail = parent.moves[:i], parent.moves[i:]
-            base = self.beginning(root, *head)
-            yield from (self.beginning(base, m, *tail) for m in moves)
+            head = self.stage.begin(parent.moves[:i])
+            yield from (self.stage.extend(head, m, *parent.moves[i:]) for m in moves)
 
     def _narrow(self, children: list[Beginning], width: int) -> list[Beginning]:
         """The best of each kind, then the second best of each, then the third.
@@ -342,7 +217,7 @@ class Search:
             if child.moves in seen:
                 continue
             seen.add(child.moves)
-            mixers = sorted(m.name for m in child.moves if not self.renderer.is_curve(m))
+            mixers = sorted(m.name for m in child.moves if not self.stage.renderer.is_curve(m))
             kind = (len(mixers) == len(child.moves), *mixers)
             kinds[kind] = kinds.get(kind, -1) + 1
             if kinds[kind] < 3:
@@ -350,49 +225,97 @@ class Search:
         ranked.sort(key=lambda r: r[:2])
         return [child for _, _, child in ranked[:width]]
 
-    # --- single-operation edits -----------------------------------------------------------------
+    # --- other orders, small changes --------------------------------------------------------------
 
-    def climb(self, start: Found, effort: Effort) -> list[Found]:
-        """The plan improved by inserting, removing, swapping and changing single operations."""
-        found = [start]
-        here = self.from_scratch(self._without_ending(start.moves))
-        for _ in range(effort.rounds):
-            if any(map(self.enough, found)):
-                break
-            near = [self.from_scratch(m) for m in self._neighbours(here.moves)]
+    def _reorder(self, count: int) -> None:
+        """The best plans in every other order, too; an ending may belong before a mixer."""
+        left = count
+        for plan in self._ranked():
+            kind = frozenset(plan.moves)
+            if not left or self._done():
+                return
+            if kind in self._reordered or len(plan.moves) < 2:
+                continue
+            self._reordered.add(kind)
+            left -= 1
+            start = self.stage.nothing.pixels
+            orders = sorted(self._orders((), start, plan.moves), key=lambda f: f.error)
+            for order in orders[:2]:
+                self._add(order.moves)
+            self._polish(self._ranked()[0])
+
+    def _orders(self, moves: Sequence_, pixels: RGB8, left: Sequence_) -> Iterator[Found]:
+        """All orders of `left` behind `moves`, with their rough error."""
+        if not left:
+            yield Found(moves, self.stage.rough_error(pixels))
+        for move in self._may_come_next(moves, left):
+            rest = tuple(m for m in left if m != move)
+            after = self.stage.renderer.render(pixels, move)
+            yield from self._orders((*moves, move), after, rest)
+
+    def _may_come_next(self, moves: Sequence_, left: Sequence_) -> Sequence_:
+        """The moves that are tried next; fewer where an expensive one must be rendered often."""
+        if not is_expensive(left):
+            return left
+        mixers = [m for m in left if not self.stage.renderer.is_curve(m)][:1]
+        curves = [m for m in left if self.stage.renderer.is_curve(m)]
+        return (*mixers, *(curves if len(moves) + len(left) < 5 else curves[:1]))
+
+    def _polish(self, plan: Found) -> Found:
+        """The plan after whatever small changes bring it nearer to the edited picture."""
+        while not self.stage.enough(plan) and plan.moves not in self._polished:
+            self._polished.add(plan.moves)
+            near = [self._add(m) for m in self._variations(plan.moves)]
+            plan = min([plan, *near], key=lambda f: f.error)
+        return plan
+
+    def _variations(self, moves: Sequence_) -> Iterator[Sequence_]:
+        """One or two moves left out, two neighbours exchanged, one at another level."""
+        for i, move in enumerate(moves):
+            rest = moves[:i] + moves[i + 1 :]
+            yield rest
+            yield from (rest[:k] + rest[k + 1 :] for k in range(i, len(rest)))
+            if i:
+                yield (*moves[: i - 1], move, moves[i - 1], *moves[i + 1 :])
+            levels = (m for m in self.choice.moves if m.name == move.name and m != move)
+            yield from ((*moves[:i], m, *moves[i + 1 :]) for m in levels)
+
+    # --- single-operation edits -------------------------------------------------------------------
+
+    def _climb(self, start: Found, rounds: int) -> None:
+        """Improve a plan by inserting, removing, swapping and changing single operations."""
+        here = self.stage.begin(self._without_ending(start.moves))
+        for _ in range(rounds):
+            near = self._watched(self.stage.begin(m) for m in self._neighbours(here.moves))
             near = sorted((n for n in near if n.scatter < here.scatter), key=lambda b: b.scatter)
-            if not near:
-                break
-            tried = [plan for beginning in near[:4] for plan in self.decode(beginning, 2)]
-            found = self.reorder(self.ranked(found + tried), 1)
+            if not near or self._done():
+                return
+            for beginning in near[:4]:
+                self._decode(beginning)
+            self._reorder(1)
             here = near[0]
-        return self.ranked(found)
 
     def _without_ending(self, moves: Sequence_) -> Sequence_:
-        last = max((i for i, m in enumerate(moves) if not self.renderer.is_curve(m)), default=-1)
-        return moves[: last + 1]
+        mixers = [i for i, m in enumerate(moves) if not self.stage.renderer.is_curve(m)]
+        return moves[: mixers[-1] + 1] if mixers else ()
 
     def _neighbours(self, moves: Sequence_) -> Iterable[Sequence_]:
         taken = {m.name for m in moves}
         near: set[Sequence_] = set()
-        for i in range(len(moves)):
-            others = {m.name for j, m in enumerate(moves) if j != i}
+        for i, move in enumerate(moves):
+            others = taken - {move.name}
             near.add(moves[:i] + moves[i + 1 :])
-            near |= {(*moves[:i], m, *moves[i + 1 :]) for m in self.moves if m.name not in others}
+            near |= {
+                (*moves[:i], m, *moves[i + 1 :]) for m in self.choice.moves if m.name not in others
+            }
             if i:
-                near.add((*moves[: i - 1], moves[i], moves[i - 1], *moves[i + 1 :]))
-        if len(moves) < self.longest:
-            for i in range(len(moves) + 1):
-                near |= {(*moves[:i], m, *moves[i:]) for m in self.moves if m.name not in taken}
+                near.add((*moves[: i - 1], move, moves[i - 1], *moves[i + 1 :]))
+        if len(moves) < self.choice.longest:
+            free = [m for m in self.choice.moves if m.name not in taken]
+            near |= {(*moves[:i], m, *moves[i:]) for m in free for i in range(len(moves) + 1)}
         near.discard(moves)
-        return sorted(
-            (m for m in near if m == self._without_ending(m)), key=lambda m: (len(m), str(m))
-        )
-
-    def ranked(self, found: Iterable[Found]) -> list[Found]:
-        """Each plan once, lowest error first, fewer operations before more."""
-        unique = {f.moves: f for f in found}
-        return sorted(unique.values(), key=lambda f: (f.error, len(f.moves)))
+        whole = (m for m in near if m == self._without_ending(m))
+        return sorted(whole, key=lambda m: (len(m), str(m)))
 
 
 def is_smoothing(move: Move) -> bool:

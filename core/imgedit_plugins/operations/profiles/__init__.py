@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from imgedit_plugins.errors import ProfileError
-from imgedit_plugins.operations.vocabulary import Parameters, ParameterValue, default_vocabulary
+from imgedit_plugins.errors import ParameterError, ProfileError
+from imgedit_plugins.operations.vocabulary import (
+    Operation,
+    Parameters,
+    ParameterValue,
+    default_vocabulary,
+    shorten,
+)
 
 DEFAULT_PROFILE = "opencv-photo-filters/1"
 _SCHEMA = "imgedit-definitions/1"
@@ -32,12 +39,26 @@ class Profile:
     constants: Mapping[str, Mapping[str, Any]]
 
     def of(self, operation: str) -> Mapping[str, Any]:
-        """The constants of one operation; empty for operations the profile does not name."""
-        return self.constants.get(operation, MappingProxyType({}))
+        """The constants of one operation; empty where it takes none or does without.
+
+        Raises:
+            ProfileError: the operation cannot do without constants and the profile has none.
+        """
+        if operation in self.constants:
+            return self.constants[operation]
+        vocabulary = default_vocabulary()
+        declared = vocabulary[operation].constants if operation in vocabulary else ()
+        needed = [constant.name for constant in declared if constant.required]
+        if needed:
+            raise ProfileError(
+                f"The definition profile {self.id!r} says nothing about {operation!r}, which "
+                f"needs {', '.join(needed)}."
+            )
+        return MappingProxyType({})
 
     def levels(self, operation: str) -> tuple[ParameterValue, ...]:
         """The values that the profile's data uses, rising; empty for on/off operations."""
-        return tuple(self.of(operation).get("levels", ()))
+        return tuple(self.constants.get(operation, {}).get("levels", ()))
 
     def normalise(self, operation: str, parameters: Parameters) -> float:
         """I-MAD's normalised value: value / largest level; 1.0 for on/off operations."""
@@ -60,7 +81,6 @@ class Profile:
         return {parameters[0].name: nearest}
 
 
-@functools.cache
 def load_profile(identifier: str = DEFAULT_PROFILE) -> Profile:
     """The profile of an id ('opencv-photo-filters/1') or of a TOML file's path.
 
@@ -69,7 +89,7 @@ def load_profile(identifier: str = DEFAULT_PROFILE) -> Profile:
     """
     if identifier.endswith(".toml"):
         return _read(Path(identifier))
-    shipped = {p.id: p for p in map(_read, sorted(Path(__file__).parent.glob("*.toml")))}
+    shipped = _shipped()
     if identifier in shipped:
         return shipped[identifier]
     raise ProfileError(
@@ -78,27 +98,65 @@ def load_profile(identifier: str = DEFAULT_PROFILE) -> Profile:
     )
 
 
+@functools.cache
+def _shipped() -> Mapping[str, Profile]:
+    return {p.id: p for p in map(_read, sorted(Path(__file__).parent.glob("*.toml")))}
+
+
 def _read(path: Path) -> Profile:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProfileError(f"The profile {path} cannot be read: {error}.") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ProfileError(f"The profile {str(path)!r} cannot be read: {reason}.") from error
+    except (ValueError, RecursionError) as error:  # neither UTF-8 nor TOML, or no path at all
+        raise ProfileError(f"The profile {str(path)!r} cannot be read: {error}.") from error
     if data.pop("schema", None) != _SCHEMA:
-        raise ProfileError(f"{path} is no definition profile.", hint=f'schema = "{_SCHEMA}"')
+        raise _fault(path, "this is no definition profile", hint=f'It begins schema = "{_SCHEMA}".')
     identifier, title = data.pop("id", None), data.pop("title", "")
     if not isinstance(identifier, str) or not isinstance(title, str):
-        raise ProfileError(f"The profile {path} needs `id` and `title` as text.")
+        raise _fault(path, "`id` and `title` must be text")
     constants = {name: _constants(path, name, table) for name, table in data.items()}
     return Profile(identifier, title, MappingProxyType(constants))
 
 
 def _constants(path: Path, name: str, table: object) -> Mapping[str, Any]:
+    vocabulary = default_vocabulary()
     if not isinstance(table, dict):
-        raise ProfileError(f"{path}: {name!r} must be a table of one operation's constants.")
-    operation = default_vocabulary()[name]
-    levels = table.get("levels", [])
-    if levels != sorted(levels):
-        raise ProfileError(f"{path}: levels of {name!r} must rise, not {levels!r}.")
-    for level in levels:
-        operation.parameters[0].check(name, level)
+        raise _fault(path, f"{name!r} must be a table of one operation's constants")
+    if name not in vocabulary:
+        raise _fault(path, f"there is no operation {name!r}")
+    operation = vocabulary[name]
+    declared = {constant.name: constant for constant in operation.constants}
+    for key, value in table.items():
+        if key == "levels":
+            _check_levels(path, operation, value)
+        elif key not in declared:
+            raise _fault(path, f"{name!r} takes no constant {key!r}")
+        elif fault := declared[key].fault(value):
+            raise _fault(path, f"{name}.{key} {fault}")
+    missing = [key for key, c in declared.items() if c.required and key not in table]
+    if missing:
+        raise _fault(path, f"{name!r} needs the constant {missing[0]!r}")
     return MappingProxyType(table)
+
+
+def _check_levels(path: Path, operation: Operation, levels: object) -> None:
+    where = f"{operation.name}.levels"
+    if not operation.parameters:
+        raise _fault(path, f"{where}: {operation.name!r} has no parameter and so no levels")
+    if not isinstance(levels, list) or not levels:
+        raise _fault(path, f"{where} must be a list of numbers, not {shorten(levels)}")
+    for level in levels:
+        try:
+            operation.parameters[0].check(operation.name, level)
+        except ParameterError as error:
+            raise _fault(path, f"{where}: {error.message.removesuffix('.')}") from error
+    if any(a >= b for a, b in itertools.pairwise(levels)):
+        raise _fault(path, f"{where} must rise, not {shorten(levels)}")
+    if levels[-1] <= 0:
+        raise _fault(path, f"{where}: the largest level must be above 0, not {levels[-1]!r}")
+
+
+def _fault(path: Path, what: str, hint: str = "") -> ProfileError:
+    return ProfileError(f"{path}: {what}.", hint=hint)

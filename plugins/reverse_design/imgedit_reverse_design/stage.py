@@ -1,0 +1,148 @@
+"""The stage of a search: renders beginnings and plans on one pair's places, and judges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from imgedit_plugins.pictures import RGB8
+from imgedit_reverse_design.align import Turn
+from imgedit_reverse_design.curves import Target
+from imgedit_reverse_design.moves import EXPENSIVE, Move, Renderer, Sequence_
+from imgedit_reverse_design.places import DEEP_MARGIN, MARGIN, Place, choose_places
+from imgedit_reverse_design.scene import Pair, Scene, cut_scene
+
+MATCH = 0.05
+"""Mean squared error, in squared codes, below which a plan is taken to be the edit itself."""
+
+DEEP_MATCH = 0.2
+"""The same for plans with a detail filter, which a picture's distant parts reach a little."""
+
+_NEAR = 40.0
+"""Mean squared error above which the order of a turn and a detail filter cannot be the reason."""
+
+
+class View:
+    """A scene with its target prepared."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.target = Target(scene.target)
+
+    def scatter(self, pixels: RGB8) -> float:
+        """What remains of rendered crops behind the best curves."""
+        return self.target.statistics(self.scene.inner(pixels)).scatter()
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """A rendered beginning of a plan.
+
+    Attributes:
+        moves: its operations.
+        pixels: the view's crops after them.
+        scatter: mean squared error that remains behind the best per-channel curves.
+        view: where it was rendered.
+    """
+
+    moves: Sequence_
+    pixels: RGB8
+    scatter: float
+    view: View
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plan and its mean squared error, in squared 8-bit codes."""
+
+    moves: Sequence_
+    error: float
+
+
+def is_expensive(moves: Sequence_) -> bool:
+    """Whether a plan has an operation that takes long and looks far around."""
+    return any(m.name in EXPENSIVE for m in moves)
+
+
+class Stage:
+    """Renders and judges plans for one aligned pair; remembers what it has judged.
+
+    Args:
+        pair: the pictures, the source not turned.
+        turn: what brings the source into the edited picture's orientation.
+        renderer: draws moves.
+    """
+
+    def __init__(self, pair: Pair, turn: Turn, renderer: Renderer) -> None:
+        pair = replace(pair, source=turn.apply(pair.source))
+        places = choose_places(pair.source, pair.edited, pair.opaque)
+        self.renderer = renderer
+        self._judging = cut_scene(pair, places, MARGIN)
+        # Beginnings are ranked on smaller places, expensive ones on one of them only.
+        ranking = cut_scene(pair, tuple(p.inset(pair.edited.shape) for p in places), MARGIN)
+        self._full = View(ranking)
+        self._lean = View(ranking.first_place())
+        self.splits = turn.splits()
+        self._deep = self._deep_scenes(pair, places[0])
+        self._errors: dict[Sequence_, float] = {}
+        self.nothing = Beginning((), ranking.pixels, self._full.scatter(ranking.pixels), self._full)
+
+    def _deep_scenes(self, pair: Pair, place: Place) -> tuple[Scene, ...]:
+        """One place with a wide margin, once for each split of the turn.
+
+        A detail filter does not commute with turns.
+        """
+        scene = cut_scene(pair, (place,), DEEP_MARGIN)
+        return tuple(scene.turned_after(after) for _, after in self.splits)
+
+    def extend(self, parent: Beginning, *moves: Move) -> Beginning:
+        """The parent with moves added."""
+        pixels, view = parent.pixels, parent.view
+        if view is self._full and is_expensive(moves):
+            view = self._lean
+            pixels = np.ascontiguousarray(pixels[:, : view.scene.pixels.shape[1]])
+        pixels = self.renderer.render_all(pixels, moves)
+        return Beginning(parent.moves + moves, pixels, view.scatter(pixels), view)
+
+    def begin(self, moves: Sequence_) -> Beginning:
+        """A beginning rendered from the source."""
+        return self.extend(self.nothing, *moves)
+
+    def rough_error(self, pixels: RGB8) -> float:
+        """Mean squared error of rendered ranking crops, without the edited file's losses."""
+        gap = self._full.scene.inner(pixels).astype(np.float32) - self._full.target.pixels
+        return float(np.square(gap).mean())
+
+    def error(self, moves: Sequence_) -> float:
+        """Mean squared error of a plan, through the edited file's own losses."""
+        if moves not in self._errors:
+            self._errors[moves] = (
+                min(self.split_errors(moves))
+                if is_expensive(moves)
+                else self._error_on(self._judging, moves)
+            )
+        return self._errors[moves]
+
+    def split_errors(self, moves: Sequence_) -> list[float]:
+        """The error of a plan with a detail filter for each split of the turn.
+
+        Only that of the first split where it shows that the plan is right or wrong.
+        """
+        first = self._error_on(self._deep[0], moves)
+        if not DEEP_MATCH < first < _NEAR:
+            return [first]
+        return [first, *(self._error_on(scene, moves) for scene in self._deep[1:])]
+
+    def _error_on(self, scene: Scene, moves: Sequence_) -> float:
+        rendered = self.renderer.render_all(scene.pixels, moves)
+        gap = scene.inner(rendered, lossy=True).astype(np.float32) - scene.target
+        return float(np.square(gap).mean())
+
+    def found(self, moves: Sequence_) -> Found:
+        """The plan, judged."""
+        return Found(moves, self.error(moves))
+
+    def enough(self, plan: Found) -> bool:
+        """Whether the plan is as near to the edited picture as the edit itself would be."""
+        return plan.error < (DEEP_MATCH if is_expensive(plan.moves) else MATCH)
