@@ -118,7 +118,11 @@ def fetch(list_path: Path, folder: Path) -> list[Path]:
 
 def fetch_report(list_path: Path, folder: Path) -> Fetched:
     """Like ``fetch``, but returns the skipped names instead of printing them."""
-    entries = load_list(list_path)
+    return fetch_entries(load_list(list_path), folder)
+
+
+def fetch_entries(entries: Sequence[Photograph], folder: Path) -> Fetched:
+    """Obtain the missing files of some entries."""
     folder.mkdir(parents=True, exist_ok=True)
     missing: dict[tuple[str, str], list[Photograph]] = {}
     for entry in entries:

@@ -90,6 +90,9 @@ class Picture:
     origin: Origin | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.pixels, np.ndarray):
+            kind = type(self.pixels).__name__
+            raise PictureError(f"Pixels are a numpy array, not {kind}.")
         shape, dtype = self.pixels.shape, self.pixels.dtype
         if self.pixels.ndim != 3 or not 1 <= shape[2] <= 4:
             raise PictureError(f"A picture needs (height, width, 1 to 4 channels), not {shape}.")
@@ -149,28 +152,63 @@ class Picture:
         return np.ascontiguousarray(to_8_bits(color))
 
     def to_pillow(self) -> Image:
-        """The picture as a Pillow image, 8 bits a channel (values are rounded)."""
+        """The picture as a Pillow image, 8 bits a channel (values are rounded).
+
+        The colour profile is put where Pillow keeps it, in ``info["icc_profile"]``.
+        """
         from PIL import Image
 
-        data = np.ascontiguousarray(to_8_bits(self.pixels))
-        return Image.fromarray(data[:, :, 0] if self.mode == "L" else data, self.mode)
+        # A copy: Pillow would share the memory, and its drawing functions write to it.
+        data = np.array(to_8_bits(self.pixels), order="C")
+        image = Image.fromarray(data[:, :, 0] if self.mode == "L" else data, self.mode)
+        if self.icc_profile is not None:
+            image.info["icc_profile"] = self.icc_profile
+        return image
 
     @classmethod
     def from_pillow(cls, image: Image) -> Picture:
-        """A picture from a Pillow image, converted to L, LA, RGB or RGBA with 8 bits."""
-        if image.mode not in ("L", "LA", "RGB", "RGBA"):
-            image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-        pixels = np.asarray(image, dtype=np.uint8)
+        """A picture from a Pillow image.
+
+        L, LA, RGB and RGBA are taken as they are and 16-bit grey keeps its 16 bits; everything
+        else is converted to one of them with 8 bits. A colour profile is left out where the
+        conversion leaves the colour space that it describes (CMYK, Lab and the like).
+        """
+        profile = image.info.get("icc_profile")
+        if image.mode.startswith("I;16"):
+            pixels = np.asarray(image).astype(np.uint16)
+            return cls(np.ascontiguousarray(pixels[:, :, None]), icc_profile=profile)
+        if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+            profile = None
+        if "transparency" in image.info or image.mode in ("PA", "La", "RGBa"):
+            grey = image.mode in ("1", "L", "La")
+            image = image.convert("LA" if grey else "RGBA")
+        elif image.mode not in ("L", "LA", "RGB", "RGBA"):
+            image = image.convert("L" if image.mode == "1" else "RGB")
+        pixels = np.array(image, dtype=np.uint8)
         if pixels.ndim == 2:
             pixels = pixels[:, :, None]
-        return cls(np.ascontiguousarray(pixels), icc_profile=image.info.get("icc_profile"))
+        return cls(np.ascontiguousarray(pixels), icc_profile=profile)
+
+
+def mask_fault(picture: Picture, mask: object) -> str:
+    """Why a selection mask does not fit a picture, as half a sentence; empty where it does."""
+    expected = (picture.height, picture.width)
+    if not isinstance(mask, np.ndarray):
+        return f"the mask is {type(mask).__name__}, the picture needs a numpy array"
+    if mask.shape != expected or mask.dtype != np.uint8:
+        return f"the mask is {mask.shape} {mask.dtype}, the picture needs {expected} uint8"
+    return ""
 
 
 def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    """Pixels of any of the three types, rounded to 8 bits."""
+    """Pixels of any of the three types, rounded to 8 bits; what is no number becomes 0.
+
+    8-bit pixels come back as they are, not copied.
+    """
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
         # 65535 = 257 * 255, so this is the exact rounding of v / 257.
         return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.rint(np.clip(pixels, 0.0, 1.0) * 255.0).astype(np.uint8)
+    numbers = np.nan_to_num(pixels, nan=0.0, posinf=1.0, neginf=0.0)
+    return np.asarray(np.rint(np.clip(numbers, 0.0, 1.0) * 255.0), np.uint8)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NoReturn, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -26,10 +28,30 @@ from imgedit_plugins.operations import (
     Vocabulary,
     default_vocabulary,
 )
+from imgedit_plugins.operations.vocabulary import shorten
 
 SCHEMA: Final = "imgedit-plan/1"
 
 Fraction = Annotated[FiniteFloat, Field(ge=0.0, le=1.0)]
+
+
+_DEEPEST = 32  # levels of nesting in a document; a plan has five
+
+
+class _Values(dict[str, int | float]):
+    """The parameters of a step: a dict that cannot be changed, so that steps can be shared."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a step of a plan cannot be changed; make another with `step`")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[type[_Values], tuple[dict[str, int | float]]]:
+        return _Values, (dict(self),)
 
 
 class _Strict(BaseModel):
@@ -48,7 +70,7 @@ class PlannedOperation(_Strict):
     """
 
     name: str
-    parameters: dict[str, int | FiniteFloat] = {}
+    parameters: Annotated[dict[str, int | FiniteFloat], AfterValidator(_Values)] = {}
     confidence: Fraction = 1.0
 
     @model_validator(mode="before")
@@ -129,7 +151,8 @@ class EditPlan(_Strict):
     @model_validator(mode="after")
     def _abstained_is_empty(self) -> EditPlan:
         if self.abstained and self.operations:
-            raise PydanticCustomError("abstained", "an abstained plan has no operations")
+            place = {"place": "operations"}
+            raise PydanticCustomError("abstained", "an abstained plan has no operations", place)
         return self
 
     def to_json(self, *, indent: int | None = 2) -> str:
@@ -144,10 +167,12 @@ def step(name: str, confidence: float = 1.0, **parameters: ParameterValue) -> Pl
         PlanError: unknown operation, or parameters missing, unknown or out of range.
     """
     data = {"name": name, "parameters": parameters, "confidence": confidence}
+    headline = "This step is not valid"
+    _refuse_unspeakable(data, headline)
     try:
         return PlannedOperation.model_validate(data)
     except ValidationError as error:
-        raise _plan_error(error, "This step is not valid") from error
+        raise _plan_error(error, headline) from error
 
 
 def parse_plan(
@@ -162,15 +187,18 @@ def parse_plan(
     Raises:
         PlanError: names each fault and its place, such as ``operations[1].parameters.offset``.
     """
-    if isinstance(text, str | bytes):
-        text = _decode(text)
+    data = _decode(text) if isinstance(text, str | bytes) else text
+    if not isinstance(data, Mapping):
+        raise PlanError(f"An edit plan is a JSON object, not {type(data).__name__}.")
+    headline = "This edit plan is not valid"
+    _refuse_unspeakable(data, headline)
     try:
         # JSON has no tuples; the types inside stay strict.
-        if isinstance(text.get("operations"), list):
-            text = {**text, "operations": tuple(text["operations"])}
-        return EditPlan.model_validate(text, context={"vocabulary": vocabulary}, by_name=False)
+        if isinstance(data.get("operations"), list):
+            data = {**data, "operations": tuple(data["operations"])}
+        return EditPlan.model_validate(data, context={"vocabulary": vocabulary}, by_name=False)
     except ValidationError as error:
-        raise _plan_error(error, "This edit plan is not valid") from error
+        raise _plan_error(error, headline) from error
 
 
 def read_plan(path: Path) -> EditPlan:
@@ -182,7 +210,10 @@ def read_plan(path: Path) -> EditPlan:
     try:
         return parse_plan(path.read_bytes())
     except OSError as error:
-        raise PlanError(f"The plan {path} cannot be read: {error.strerror}.") from error
+        reason = error.strerror or str(error)
+        raise PlanError(f"The plan {str(path)!r} cannot be read: {reason}.") from error
+    except ValueError as error:  # a NUL in the path
+        raise PlanError(f"The plan {str(path)!r} cannot be read: {error}.") from error
     except PlanError as error:
         raise PlanError(f"{path}: {error.message}", problems=error.problems) from error
 
@@ -190,7 +221,15 @@ def read_plan(path: Path) -> EditPlan:
 def plan_schema() -> dict[str, Any]:
     """The JSON Schema of plans, as published in ``schemas/imgedit-plan-1.schema.json``."""
     schema = EditPlan.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA, **schema}
+    abstained = {"properties": {"abstained": {"const": True}}, "required": ["abstained"]}
+    empty = {"properties": {"operations": {"maxItems": 0}}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA,
+        **schema,
+        "if": abstained,
+        "then": empty,
+    }
 
 
 def _vocabulary(info: ValidationInfo) -> Vocabulary:
@@ -202,56 +241,132 @@ def _place_of(error: OperationError) -> str:
     return f".parameters.{error.parameter}" if isinstance(error, ParameterError) else ".name"
 
 
-def _decode(text: str | bytes) -> Mapping[str, Any]:
+# --- refusals ---------------------------------------------------------------------------------
+
+
+class _Doubled(dict[str, Any]):
+    """A JSON object in which `field` stands twice."""
+
+    field: str
+
+
+def _decode(text: str | bytes) -> object:
     try:
-        data = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_no_doubles)
-    except (ValueError, RecursionError) as error:
+        return json.loads(text, parse_int=_whole_number, object_pairs_hook=_object)
+    except RecursionError as error:
+        raise PlanError("This is no edit plan: it is nested too deeply.") from error
+    except ValueError as error:
         raise PlanError(f"This is not JSON: {error}.") from error
-    if not isinstance(data, dict):
-        raise PlanError(f"An edit plan is a JSON object, not {type(data).__name__}.")
-    return data
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")
+def _whole_number(digits: str) -> int | float:
+    """A number of hundreds of digits is infinite, as 1e400 is; Python would refuse to read it."""
+    return int(digits) if len(digits) <= 300 else float(digits)
 
 
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
-    if len(data) != len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the field {doubled!r} stands twice in one object")
-    return data
+    if len(data) == len(pairs):
+        return data
+    names = [name for name, _ in pairs]
+    doubled = _Doubled(data)
+    doubled.field = next(name for name in names if names.count(name) > 1)
+    return doubled
+
+
+def _refuse_unspeakable(data: Mapping[Any, Any], headline: str) -> None:
+    """Refuse what no JSON document can hold, or what JSON readers do not agree on.
+
+    Raises:
+        PlanError: a field that stands twice, a number or text that is none, endless nesting.
+    """
+    problems = tuple(_unspeakable(data))
+    if problems:
+        raise _told(headline, problems)
+
+
+def _unspeakable(document: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    todo: list[tuple[tuple[int | str, ...], object]] = [((), document)]
+    while todo:
+        location, value = todo.pop()
+        if what := _fault_of(value):
+            yield _place(location), what
+        if isinstance(value, _Doubled):
+            yield _place((*location, value.field)), "this field stands twice in one object"
+        inside: list[tuple[Any, Any]] = []
+        if isinstance(value, Mapping):
+            inside = list(value.items())
+        elif isinstance(value, list | tuple):
+            inside = list(enumerate(value))
+        if inside and len(location) >= _DEEPEST:
+            yield _place(location[:3]), "this is nested too deeply"
+            return
+        for key, item in reversed(inside):
+            if isinstance(value, Mapping) and not (isinstance(key, str) and _is_unicode(key)):
+                yield _place(location), f"{shorten(key)} is no name of a field"
+            todo.append(((*location, key), item))
+
+
+def _fault_of(value: object) -> str:
+    if isinstance(value, str) and not _is_unicode(value):
+        return f"this is no Unicode text: {shorten(value)}"
+    if isinstance(value, int) and abs(value) >= 10**300:
+        return "this number is too large"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"a number must be finite, not {value!r}"
+    return ""
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def _plan_error(error: ValidationError, headline: str) -> PlanError:
-    problems = tuple(
-        (
-            _place(fault["loc"]) + fault.get("ctx", {}).get("place", ""),
-            _sentence(fault["type"], fault["msg"], fault.get("input")),
-        )
-        for fault in error.errors(include_url=False)
-    )
+    return _told(headline, tuple(_problem(cast(Mapping[str, Any], f)) for f in error.errors()))
+
+
+def _told(headline: str, problems: tuple[tuple[str, str], ...]) -> PlanError:
     told = "; ".join(f"{place}: {what}" if place else what for place, what in problems)
     return PlanError(f"{headline}: {told}", problems=problems)
 
 
+def _problem(fault: Mapping[str, Any]) -> tuple[str, str]:
+    context = fault.get("ctx", {})
+    place = _place(fault["loc"]) + context.get("place", "")
+    # The message of an operation's fault may hold braces, which pydantic would fill in.
+    message = context.get("message", fault["msg"])
+    return place, _sentence(fault["type"], message, fault.get("input"))
+
+
 def _place(location: tuple[int | str, ...]) -> str:
+    if location[-3:-2] == ("parameters",) and location[-1] in ("int", "float"):
+        location = location[:-1]  # a branch of a union, not a place in the document
     place = ""
     for part in location:
-        if part in ("int", "float", "function-before", "finite-float"):
-            continue  # a branch of a union, not a place in the document
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+        if isinstance(part, str) and part.replace("-", "_").isidentifier():
+            place += f".{part}" if place else part
+        else:
+            place += f"[{shorten(part)}]"
     return place
 
 
+_SHOULD = {
+    "tuple_type": "input should be a list",
+    "dict_type": "input should be an object",
+    "model_type": "input should be an object",
+}
+
+
 def _sentence(kind: str, message: str, value: object) -> str:
-    if kind == "operation":
+    if kind in ("operation", "abstained"):
         return message
     if kind == "extra_forbidden":
         return "there is no such field"
     if kind == "missing":
         return "this field is missing"
-    shown = repr(value)
-    return f"{message[0].lower()}{message[1:]}, not {shown if len(shown) <= 60 else shown[:57] + '...'}"
+    message = _SHOULD.get(kind, f"{message[0].lower()}{message[1:]}")
+    return f"{message}, not {shorten(value)}"

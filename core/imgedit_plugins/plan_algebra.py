@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgedit_plugins.errors import PlanError, PlanNotInvertibleError
-from imgedit_plugins.operations import Inverse
-from imgedit_plugins.pictures import Picture
+from imgedit_plugins.operations import DEFAULT_PROFILE, Inverse
+from imgedit_plugins.pictures import Picture, to_8_bits
 from imgedit_plugins.plan import EditPlan, PlannedOperation
 from imgedit_plugins.render import difference, render_plan
 
@@ -84,7 +85,7 @@ def simplify(plan: EditPlan) -> EditPlan:
     for operation in plan.operations:
         if operation.operation.is_neutral(operation.parameters):
             continue
-        merged = _merge(kept[-1], operation) if kept else None
+        merged = _merge(kept[-1], operation, plan.definitions) if kept else None
         if merged is None:
             kept.append(operation)
         else:
@@ -93,14 +94,16 @@ def simplify(plan: EditPlan) -> EditPlan:
     return plan.model_copy(update={"operations": tuple(kept)}) if changed else plan
 
 
-def _merge(a: PlannedOperation, b: PlannedOperation) -> list[PlannedOperation] | None:
+def _merge(
+    a: PlannedOperation, b: PlannedOperation, definitions: str
+) -> list[PlannedOperation] | None:
     """What two neighbours come to, or None when they do not merge without rounding."""
     if a.name != b.name:
         return None
     if a.name in ("flip", "invert"):
         return []
-    if a.name == "grayscale":
-        return [a]
+    if a.name == "grayscale" and definitions == DEFAULT_PROFILE:
+        return [a]  # other weights need not add up to one, and grey would not stay as it is
     if a.name == "rotate":
         degrees = (a.parameters["degrees"] + b.parameters["degrees"]) % 360
         confidence = min(a.confidence, b.confidence)
@@ -114,7 +117,8 @@ class Comparison:
     """How far apart two plans' pictures are on one picture.
 
     Attributes:
-        maximum: largest difference of any colour value, in 8-bit codes; 255 when sizes differ.
+        maximum: largest difference of any colour or alpha value, in 8-bit codes; 255 when sizes
+            differ.
         mean: mean difference, in 8-bit codes.
         equivalent: `maximum` is within the tolerance.
     """
@@ -128,13 +132,20 @@ def compare(a: EditPlan, b: EditPlan, picture: Picture, *, tolerance: int = 1) -
     """Whether two plans do the same to `picture`, in whatever words.
 
     Args:
-        a, b: the plans.
+        a: a plan.
+        b: another one.
         picture: what both are rendered on.
         tolerance: largest difference that still counts as the same, in 8-bit codes.
     """
     left, right = render_plan(picture, a), render_plan(picture, b)
-    if left.pixels.shape != right.pixels.shape:
+    if (left.height, left.width) != (right.height, right.width):
         return Comparison(255, 255.0, equivalent=False)
-    absolute = np.abs(difference(left.rgb8(), right.rgb8()))
+    absolute = np.abs(difference(_codes(left), _codes(right)))
     maximum = int(absolute.max())
     return Comparison(maximum, float(absolute.mean()), maximum <= tolerance)
+
+
+def _codes(picture: Picture) -> NDArray[np.uint8]:
+    """Colours, and alpha where there is one, (height, width, 3 or 4) in 8 bits."""
+    rgb, alpha = picture.rgb8(), picture.alpha
+    return rgb if alpha is None else np.concatenate([rgb, to_8_bits(alpha)], axis=2)

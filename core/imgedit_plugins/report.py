@@ -173,8 +173,13 @@ def _pictures(entry: ReportEntry) -> Any:
     if entry.rendered:
         yield _figure("Re-rendered", "the plan, applied to 'before'", entry.rendered)
     if entry.residual:
-        times = f", amplified {entry.gain} times" if entry.gain > 1 else ""
-        yield _figure("Residual", f"black: no difference{times}", entry.residual)
+        yield _figure("Residual", _residual_note(entry.residual, entry.gain), entry.residual)
+
+
+def _residual_note(residual: Picture, gain: int) -> str:
+    if not residual.pixels.any():
+        return "no difference in any pixel"
+    return "black: no difference" + (f", amplified {gain} times" if gain > 1 else "")
 
 
 def _figure(title: str, note: str, picture: Picture) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from imgedit_plugins.pictures import Picture
+from imgedit_plugins.pictures import Picture, mask_fault
 from imgedit_plugins.plan import EditPlan
 
 OptionValue = bool | int | float | str
@@ -66,14 +66,8 @@ class ApplyRequest(_Frozen):
 
     @model_validator(mode="after")
     def _mask_fits(self) -> ApplyRequest:
-        expected = (self.picture.height, self.picture.width)
-        if self.mask is None:
-            return self
-        if self.mask.shape != expected or self.mask.dtype != np.uint8:
-            raise ValueError(
-                f"the mask is {self.mask.shape} {self.mask.dtype}, "
-                f"the picture needs {expected} uint8"
-            )
+        if self.mask is not None and (fault := mask_fault(self.picture, self.mask)):
+            raise ValueError(fault)
         return self
 
     @property

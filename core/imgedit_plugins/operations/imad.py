@@ -61,7 +61,7 @@ def _red_and_blue_curves(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8
     for channel, name in ((0, "red"), (2, "blue")):
         curve = _cubic_table(_points(constants[name]), truncate).copy()
         if truncate and curve[128] > 128:
-            short = list(constants.get("short_at", ()))
+            short = [int(code) for code in constants.get("short_at", ())]
             curve[short] = np.maximum(curve[short], 1) - 1
         table[:, channel] = curve
     return np.asarray(cv2.LUT(rgb, table[None]))
@@ -256,7 +256,7 @@ OPERATIONS: tuple[Operation, ...] = (
         # Three box passes; the widest reaches sqrt(3) sigma_s to each side, the others half of it.
         reach=lambda _: 40,
         phrase=lambda _: "given an HDR look",
-        constants=(Constant("sigma_s", (), 0, 200), Constant("sigma_r", (), 0, 1)),
+        constants=(Constant("sigma_s", (), 0.1, 200), Constant("sigma_r", (), 0.001, 1)),
     ),
     Operation(
         "blur",

@@ -110,15 +110,19 @@ class Constant:
         numbers = _numbers(value, self.shape)
         if numbers is None:
             return f"must be {_shape_in_words(self.shape)}, not {shorten(value)}"
+        wrong = self._fault_of_numbers(numbers)
+        return f"{wrong}, not {shorten(value)}" if wrong else ""
+
+    def _fault_of_numbers(self, numbers: list[int | float]) -> str:
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
-            return f"must be finite, not {shorten(value)}"
+            return "must be finite"
         if not all(self.minimum <= n <= self.maximum for n in numbers):
-            return f"must be within {self.minimum:g} and {self.maximum:g}, not {shorten(value)}"
+            return f"must be between {self.minimum:g} and {self.maximum:g}"
         if self.whole and any(n != int(n) for n in numbers):
-            return f"must be whole numbers, not {shorten(value)}"
+            return "must be whole numbers"
         firsts = numbers[:: self.shape[-1] or 1] if self.rising and self.shape else []
         if any(a >= b for a, b in itertools.pairwise(firsts)):
-            return f"must rise in its first numbers, not {shorten(value)}"
+            return "must rise in its first numbers"
         return ""
 
 

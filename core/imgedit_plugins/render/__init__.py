@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from imgedit_plugins.errors import PictureError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.operations import Operation, Profile, load_profile
-from imgedit_plugins.pictures import RGB8, Picture, Pixels
+from imgedit_plugins.pictures import RGB8, Picture, Pixels, mask_fault, to_8_bits
 from imgedit_plugins.plan import EditPlan, PlannedOperation
 
 
@@ -24,26 +24,33 @@ def render_plan(
 
     Alpha is carried along by geometry and otherwise left alone. A grey picture stays grey as
     long as the result has no colour. 16-bit and float pictures are rounded to 8 bits first,
-    and the job is warned.
+    and the job is warned; a plan without operations gives the picture back as it is.
 
     Args:
         picture: what to edit; untouched.
         plan: the edit.
         mask: (height, width) uint8; the result is blended with the picture by mask / 255, and
-            is the picture bit for bit where the mask is 0.
+            is the picture (rounded to 8 bits) bit for bit where the mask is 0.
         profile: constants to use instead of those of `plan.definitions`.
         job: told about progress, asked for cancellation.
 
     Raises:
-        PictureError: geometry together with a mask.
+        PictureError: geometry together with a mask, or a mask of another size or type.
+        UnknownOperationError: the plan has an operation that no loaded plugin registers.
+        JobCancelledError: the job was cancelled.
         ProfileError: the plan's definitions are not known here.
     """
     job = job or Job()
     profile = profile or load_profile(plan.definitions)
-    if picture.pixels.dtype != np.uint8 and plan.operations:
-        job.warn(f"The picture has {picture.pixels.dtype} values; it was edited in 8 bits.")
     if mask is not None:
+        if fault := mask_fault(picture, mask):
+            raise PictureError(f"{fault[0].upper()}{fault[1:]}.")
         _refuse_geometry(plan)
+    if not plan.operations:
+        job.check()
+        return picture
+    if picture.pixels.dtype != np.uint8:
+        job.warn(f"The picture has {picture.pixels.dtype} values; it was edited in 8 bits.")
     color, alpha = picture.rgb8(), _alpha8(picture)
     for done, operation in enumerate(plan.operations):
         job.report("rendering", done, len(plan.operations))
@@ -62,14 +69,27 @@ def render_rgb(
 
 
 def blend(before: Pixels, after: Pixels, mask: NDArray[np.uint8]) -> Pixels:
-    """`after` where the mask is 255, `before` where it is 0, rounded mixtures between."""
+    """`after` where the mask is 255, `before` where it is 0, mixtures between.
+
+    Args:
+        before: (height, width, channels), of any of the three pixel types.
+        after: the same shape and type.
+        mask: (height, width).
+
+    Returns:
+        The mixture in the type of `before`; whole numbers are rounded.
+    """
     weight = mask[:, :, None].astype(np.int32)
+    if before.dtype == np.float32:
+        share = weight.astype(np.float32) / np.float32(255.0)
+        mixed = before + (after - before) * share
+        return np.asarray(np.where(weight == 255, after, np.where(weight == 0, before, mixed)))
     mixed = before.astype(np.int32) * (255 - weight) + after.astype(np.int32) * weight
-    return ((mixed + 127) // 255).astype(before.dtype)
+    return np.asarray(((mixed + 127) // 255).astype(before.dtype))
 
 
 def difference(a: RGB8, b: RGB8) -> NDArray[np.int16]:
-    """A - b in 8-bit codes, (height, width, 3)."""
+    """A - b in 8-bit codes, (height, width, channels)."""
     return a.astype(np.int16) - b.astype(np.int16)
 
 
@@ -95,8 +115,6 @@ def _refuse_geometry(plan: EditPlan) -> None:
 
 
 def _alpha8(picture: Picture) -> RGB8 | None:
-    from imgedit_plugins.pictures import to_8_bits
-
     return None if picture.alpha is None else to_8_bits(picture.alpha)
 
 
@@ -106,7 +124,9 @@ def _render_step(
     operation = planned.operation
     color = render_rgb(color, operation, planned.parameters, profile)
     if alpha is not None and operation.kind == "geometric":
-        alpha = render_rgb(alpha, operation, planned.parameters, profile)
+        # Operations are promised three channels.
+        alpha = render_rgb(alpha.repeat(3, axis=2), operation, planned.parameters, profile)
+        alpha = alpha[:, :, :1]
     return color, alpha
 
 

@@ -15,6 +15,12 @@ from numpy.typing import NDArray
 
 from imgedit_reverse_design.moves import Move, Renderer, Sequence_
 
+_GROUP = 4
+"""Codes that are taken together when endings are compared roughly."""
+
+_SHORTLIST = 48
+"""Endings that are compared exactly."""
+
 _OFFSETS = np.array([0, 256, 512], np.intp)
 
 
@@ -76,7 +82,8 @@ class Endings:
         bit = {name: 1 << i for i, name in enumerate(self.names)}
         self.used = np.array([sum(bit[m.name] for m in s) for s in self.sequences])
         self._tables = np.stack(tables).reshape(len(tables), 768).astype(np.float32)
-        self._squared = self._tables**2
+        self._coarse = np.ascontiguousarray(self._tables[:, _GROUP // 2 :: _GROUP])
+        self._coarse_squared = self._coarse**2
 
     def best(
         self, stats: Statistics, taken: frozenset[str], longest: int, count: int
@@ -90,14 +97,22 @@ class Endings:
             count: how many endings.
         """
         rows = int(np.searchsorted(self.lengths, longest, side="right"))
-        squared = self._squared[:rows] @ stats.counts.astype(np.float32)
-        crossed = self._tables[:rows] @ stats.sums.astype(np.float32)
-        error = (squared - 2.0 * crossed + stats.squares) / (3.0 * stats.pixels)
+        rough = self._rough_errors(stats, rows)
         mask = sum(1 << i for i, name in enumerate(self.names) if name in taken)
-        error[(self.used[:rows] & mask) != 0] = np.inf
-        nearest = np.argpartition(error, min(count, rows - 1))[:count]
-        order = nearest[np.argsort(error[nearest])]
-        return [(float(error[i]), self.sequences[i]) for i in order if np.isfinite(error[i])]
+        rough[(self.used[:rows] & mask) != 0] = np.inf
+        near = np.argpartition(rough, min(_SHORTLIST, rows - 1))[:_SHORTLIST]
+        near = near[np.isfinite(rough[near])]
+        tables = self._tables[near].astype(np.float64)
+        error = tables**2 @ stats.counts - 2.0 * (tables @ stats.sums) + stats.squares
+        order = np.argsort(error, kind="stable")[:count]
+        return [(float(error[i]) / (3 * stats.pixels), self.sequences[near[i]]) for i in order]
+
+    def _rough_errors(self, stats: Statistics, rows: int) -> NDArray[np.float32]:
+        """Errors up to a constant, with codes taken together in groups."""
+        counts = stats.counts.reshape(-1, _GROUP).sum(axis=1).astype(np.float32)
+        sums = stats.sums.reshape(-1, _GROUP).sum(axis=1).astype(np.float32)
+        squared = self._coarse_squared[:rows] @ counts
+        return np.asarray(squared - 2.0 * (self._coarse[:rows] @ sums), np.float32)
 
 
 def _grow(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.align import Turn
@@ -30,7 +31,7 @@ class Verdict:
         plain: the rendered picture against the edited one.
         modelled: the same, with the edited file's compression applied to the rendered picture.
         source: the source, unturned and stretched to the edited picture's size, against it.
-        mean: the edited picture's mean colour against it.
+        mean: the edited picture's mean colour against it (of each tile, if it is judged on tiles).
     """
 
     plain: float
@@ -65,20 +66,32 @@ def judge(pair: Pair, renderer: Renderer, moves: Sequence_, turn: tuple[Turn, Tu
     before, after = turn
     turned = replace(pair, source=after.apply(before.apply(pair.source)))
     stretched = _stretched(pair)
-    colour = pair.edited.reshape(-1, 3).mean(axis=0)
     sums = np.zeros(5)
     for place in _tiles(*pair.edited.shape[:2]):
         window = (slice(*place.rows), slice(*place.columns))
         scene = cut_scene(turned, (place,), DEEP_MARGIN).turned_after(after)
         rendered = renderer.render_all(scene.pixels, moves)
-        wanted = scene.target.astype(np.float32)
-        seen = np.ones(len(wanted), bool) if pair.opaque is None else pair.opaque[window].ravel()
-        shown = (scene.inner(rendered), scene.inner(rendered, lossy=True))
-        others = (*shown, stretched[window].reshape(-1, 3), colour[None])
-        errors = [float(np.square(wanted - other)[seen].sum()) for other in others]
-        sums += [*errors, int(seen.sum())]
+        lossless = scene.inner(rendered)
+        lossy = scene.inner(rendered, lossy=True) if pair.jpeg is not None else lossless
+        seen = None if pair.opaque is None else pair.opaque[window].ravel()
+        sums += _sums(scene.target, (lossless, lossy, stretched[window].reshape(-1, 3)), seen)
     plain, modelled, source, mean = (float(s) for s in sums[:4] / max(1.0, 3 * sums[4]))
     return Verdict(plain, modelled, source, mean)
+
+
+def _sums(
+    wanted: RGB8, shown: tuple[RGB8, ...], seen: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    """Squared errors of each of `shown`, then the variation of `wanted`, then its pixels."""
+    import cv2
+
+    if seen is not None:
+        wanted, shown = wanted[seen], tuple(pixels[seen] for pixels in shown)
+    if not len(wanted):
+        return np.zeros(len(shown) + 2)
+    errors = [cv2.norm(wanted, np.ascontiguousarray(s), cv2.NORM_L2SQR) for s in shown]
+    _, deviation = cv2.meanStdDev(wanted.reshape(-1, 1, 3))
+    return np.array([*errors, len(wanted) * float((deviation**2).sum()), len(wanted)])
 
 
 def _stretched(pair: Pair) -> RGB8:

@@ -57,6 +57,13 @@ class Renderer:
 
     def render(self, pixels: RGB8, move: Move) -> RGB8:
         """One move on 8-bit RGB pixels."""
+        if self._curves[move.name]:
+            import cv2
+
+            return np.asarray(cv2.LUT(pixels, self.table(move)[None]))
+        return self._render(pixels, move)
+
+    def _render(self, pixels: RGB8, move: Move) -> RGB8:
         operation = self._operations[move.name]
         return operation.render(pixels, self.parameters(move), self.profile.of(move.name))
 
@@ -89,7 +96,7 @@ class Renderer:
     def table(self, move: Move) -> NDArray[np.uint8]:
         """The table of a curve move: (256, 3) codes."""
         if move not in self._tables:
-            self._tables[move] = self.render(_ramp(), move)[:, 0]
+            self._tables[move] = np.ascontiguousarray(self._render(_ramp(), move)[:, 0])
         return self._tables[move]
 
     def moves(self, *, wide: bool = False) -> tuple[Move, ...]:
@@ -112,10 +119,10 @@ class Renderer:
             return False
         levels = self.profile.levels(name)
         move = Move(name, levels[0] if operation.parameters and levels else None)
-        table = self.render(_ramp(), move)[:, 0]
+        table = self._render(_ramp(), move)[:, 0]
         noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
         through = np.stack([table[noise[..., c], c] for c in range(3)], axis=-1)
-        return bool(np.array_equal(self.render(noise, move), through))
+        return bool(np.array_equal(self._render(noise, move), through))
 
 
 def _ramp() -> RGB8:

@@ -24,7 +24,7 @@ _GRID = 16
 """Places start on JPEG's grid of coding units, so that compressing a crop is exact inside."""
 
 _STARTS = 12
-_SAMPLE_STEP = 4
+_STEP = 4
 _COLOUR_LEVELS = 6
 
 _Span = tuple[int, int]
@@ -68,7 +68,7 @@ def choose_places(
     places = [Place(r, c) for r, c in itertools.product(rows, columns)]
     if len(places) == 1:
         return tuple(places)
-    features = [_features(source, edited, place, opaque) for place in places]
+    features = list(map(_Features(source, edited, opaque).of, places))
     worth, texture, colours = (np.array(part) for part in zip(*features, strict=True))
     texture = np.sqrt(texture / max(float(texture.max()), 1e-6))
     return tuple(places[i] for i in _greedy(places, worth, texture, colours, count))
@@ -106,29 +106,33 @@ def _shrink(span: _Span, length: int) -> _Span:
     return span if span == (0, length) else (span[0] + _INSET, span[1] - _INSET)
 
 
-def _features(
-    source: RGB8, edited: RGB8, place: Place, opaque: NDArray[np.bool_] | None
-) -> tuple[float, float, NDArray[np.float64]]:
-    """(share of usable pixels, texture, log count of each coarse colour) of one place."""
-    rows, columns = slice(*place.rows, _SAMPLE_STEP), slice(*place.columns, _SAMPLE_STEP)
-    after = edited[rows, columns]
-    usable = float(((after > 2) & (after < 253)).mean())
-    if opaque is not None:
-        usable *= float(opaque[rows, columns].mean()) ** 4
-    before = source[_index(rows, edited.shape[0], source.shape[0])][
-        :, _index(columns, edited.shape[1], source.shape[1])
-    ]
-    luma = before.astype(np.float32).mean(axis=2)
-    texture = float(np.abs(np.diff(luma, axis=1)).mean() + np.abs(np.diff(luma, axis=0)).mean())
-    coarse = (before.astype(np.int32) * _COLOUR_LEVELS) >> 8
-    codes = coarse @ np.array([_COLOUR_LEVELS**2, _COLOUR_LEVELS, 1])
-    counts = np.bincount(codes.ravel(), minlength=_COLOUR_LEVELS**3)
-    return 0.05 + usable, texture, np.log1p(counts)
+class _Features:
+    """What every fourth pixel of the pair tells about a place."""
 
+    def __init__(self, source: RGB8, edited: RGB8, opaque: NDArray[np.bool_] | None) -> None:
+        height, width = edited.shape[:2]
+        rows, columns = np.arange(0, height, _STEP), np.arange(0, width, _STEP)
+        after = edited[::_STEP, ::_STEP]
+        self._usable = ((after > 2) & (after < 253)).mean(axis=2)
+        self._opaque = np.ones_like(self._usable) if opaque is None else opaque[::_STEP, ::_STEP]
+        before = source[
+            np.ix_(rows * source.shape[0] // height, columns * source.shape[1] // width)
+        ]
+        luma = before.astype(np.float32).mean(axis=2)
+        self._texture = np.zeros_like(luma)
+        self._texture[1:] += np.abs(np.diff(luma, axis=0))
+        self._texture[:, 1:] += np.abs(np.diff(luma, axis=1))
+        coarse = (before.astype(np.int32) * _COLOUR_LEVELS) >> 8
+        self._codes = coarse @ np.array([_COLOUR_LEVELS**2, _COLOUR_LEVELS, 1])
 
-def _index(span: slice, edited: int, source: int) -> NDArray[np.intp]:
-    positions = np.arange(edited)[span]
-    return np.minimum((positions + 0.5) * source / edited, source - 1).astype(np.intp)
+    def of(self, place: Place) -> tuple[float, float, NDArray[np.float64]]:
+        """(worth, texture, log count of each coarse colour)."""
+        window = tuple(
+            slice(-(-a // _STEP), -(-b // _STEP)) for a, b in (place.rows, place.columns)
+        )
+        counts = np.bincount(self._codes[window].ravel(), minlength=_COLOUR_LEVELS**3)
+        usable = self._usable[window].mean() * self._opaque[window].mean() ** 4
+        return 0.05 + float(usable), float(self._texture[window].mean()), np.log1p(counts)
 
 
 def _overlap(a: Place, b: Place) -> bool:

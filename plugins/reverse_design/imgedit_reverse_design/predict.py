@@ -163,7 +163,7 @@ class Hunt:
         self.pair = pair
         self.turn = alignment.turn
         self.engine = engine
-        self.efforts = EFFORTS[effort]
+        self.efforts, self.wide_efforts = EFFORTS[effort]
         self.job = job
         self.stage = Stage(pair, alignment.turn, engine.renderer)
 
@@ -178,7 +178,7 @@ class Hunt:
         if plan.error < _NEARLY:
             return plan
         self.job.report("searching further")
-        other = Search(self.stage, self.engine.wide, self.job).run(self.efforts)
+        other = Search(self.stage, self.engine.wide, self.job).run(self.wide_efforts)
         return min((plan, refine(self.stage, other)), key=lambda f: f.error)
 
     def answer(self, plan: Found) -> Answer:

@@ -65,7 +65,7 @@ def taps(source: int, target: int, start: int, stop: int, margin: int, name: Fil
     index = lowest[None] + np.arange(math.ceil(2 * reach) + 2)[:, None]
     inside = (index >= 0) & (index < source)
     if name == "area":
-        weight = _overlap(index, np.arange(start, stop) * ratio, ratio)
+        weight = _overlap(index, np.arange(start, stop, dtype=np.float64) * ratio, ratio)
     else:
         weight = kernel((index - centres) * support / reach)
     if name.startswith("point"):
@@ -103,15 +103,15 @@ def _overlap(
 
 
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.maximum(1.0 - np.abs(x), 0.0)
+    return np.asarray(np.maximum(1.0 - np.abs(x), 0.0), np.float64)
 
 
 def _cubic(x: NDArray[np.float64], a: float = -0.5) -> NDArray[np.float64]:
     """Keys' cubic convolution; a = -0.5 in photo software, -0.75 in OpenCV."""
-    x = np.abs(x)
+    x = np.asarray(np.abs(x), np.float64)
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = a * (((x - 5) * x + 8) * x - 4)
-    return np.asarray(np.where(x < 1, near, np.where(x < 2, far, 0.0)))
+    return np.asarray(np.where(x < 1, near, np.where(x < 2, far, 0.0)), np.float64)
 
 
 def _lanczos(x: NDArray[np.float64]) -> NDArray[np.float64]:

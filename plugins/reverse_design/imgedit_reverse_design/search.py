@@ -52,13 +52,17 @@ class Effort:
 
 QUICK = Effort(beam=8, depth=2, paired=1, expensive=1, decoded=4, reordered=1, climbs=0, rounds=0)
 NORMAL = Effort(
-    beam=24, depth=4, paired=5, expensive=3, decoded=10, reordered=3, climbs=3, rounds=4
+    beam=24, depth=4, paired=5, expensive=8, decoded=10, reordered=3, climbs=3, rounds=4
 )
 THOROUGH = Effort(
-    beam=64, depth=5, paired=20, expensive=12, decoded=20, reordered=8, climbs=8, rounds=8
+    beam=64, depth=5, paired=20, expensive=16, decoded=20, reordered=8, climbs=8, rounds=8
 )
-EFFORTS = {"quick": (QUICK,), "normal": (QUICK, NORMAL), "thorough": (QUICK, NORMAL, THOROUGH)}
-"""Efforts by name: one after another, until a plan matches."""
+EFFORTS = {
+    "quick": ((QUICK,), (QUICK,)),
+    "normal": ((QUICK, NORMAL, THOROUGH), (QUICK, NORMAL)),
+    "thorough": ((QUICK, NORMAL, THOROUGH), (QUICK, NORMAL, THOROUGH)),
+}
+"""By name: efforts one after another until a plan matches, at the profile's levels and off them."""
 
 
 @dataclass(frozen=True)
@@ -270,15 +274,34 @@ class Search:
         return plan
 
     def _variations(self, moves: Sequence_) -> Iterator[Sequence_]:
-        """One or two moves left out, two neighbours exchanged, one at another level."""
+        """One or two moves left out, two neighbours exchanged, one at another level, and such."""
         for i, move in enumerate(moves):
             rest = moves[:i] + moves[i + 1 :]
             yield rest
             yield from (rest[:k] + rest[k + 1 :] for k in range(i, len(rest)))
             if i:
                 yield (*moves[: i - 1], move, moves[i - 1], *moves[i + 1 :])
-            levels = (m for m in self.choice.moves if m.name == move.name and m != move)
-            yield from ((*moves[:i], m, *moves[i + 1 :]) for m in levels)
+            yield from self._other_levels(moves, i)
+            if not is_expensive(moves):
+                yield from (m for k in range(len(rest)) for m in self._other_levels(rest, k))
+        yield from self._other_smoothings(moves)
+
+    def _other_levels(self, moves: Sequence_, i: int) -> Iterator[Sequence_]:
+        levels = (m for m in self.choice.moves if m.name == moves[i].name and m != moves[i])
+        return ((*moves[:i], m, *moves[i + 1 :]) for m in levels)
+
+    def _other_smoothings(self, moves: Sequence_) -> Iterator[Sequence_]:
+        """Two blurs instead of one, or one instead of two: they look much alike."""
+        smooth = [i for i, m in enumerate(moves) if is_smoothing(m)]
+        if not smooth:
+            return
+        rest = [m for m in moves if not is_smoothing(m)]
+        kinds = itertools.groupby(filter(is_smoothing, self.mixers), key=lambda m: m.name)
+        options = [[None, *levels] for _, levels in kinds]
+        for chosen in itertools.product(*options):
+            blurs = [m for m in chosen if m is not None]
+            if len(rest) + len(blurs) <= self.choice.longest:
+                yield (*rest[: smooth[0]], *blurs, *rest[smooth[0] :])
 
     # --- single-operation edits -------------------------------------------------------------------
 

@@ -19,20 +19,30 @@ MATCH = 0.05
 DEEP_MATCH = 0.2
 """The same for plans with a detail filter, which a picture's distant parts reach a little."""
 
+_CONFIRM = 2.0
+"""Mean squared error on one place below which the other places are asked as well."""
+
 _NEAR = 40.0
 """Mean squared error above which the order of a turn and a detail filter cannot be the reason."""
 
 
 class View:
-    """A scene with its target prepared."""
+    """A scene with its target prepared.
 
-    def __init__(self, scene: Scene) -> None:
+    Args:
+        scene: where beginnings are rendered.
+        step: beginnings are ranked on every `step`-th pixel.
+    """
+
+    def __init__(self, scene: Scene, step: int) -> None:
         self.scene = scene
+        self.step = step
         self.target = Target(scene.target)
+        self._some = Target(np.ascontiguousarray(scene.target[::step]))
 
     def scatter(self, pixels: RGB8) -> float:
         """What remains of rendered crops behind the best curves."""
-        return self.target.statistics(self.scene.inner(pixels)).scatter()
+        return self._some.statistics(self.scene.inner(pixels)[:: self.step]).scatter()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,20 +91,20 @@ class Stage:
         self._judging = cut_scene(pair, places, MARGIN)
         # Beginnings are ranked on smaller places, expensive ones on one of them only.
         ranking = cut_scene(pair, tuple(p.inset(pair.edited.shape) for p in places), MARGIN)
-        self._full = View(ranking)
-        self._lean = View(ranking.first_place())
+        self._full = View(ranking, 2)
+        self._lean = View(ranking.first_place(), 1)
         self.splits = turn.splits()
-        self._deep = self._deep_scenes(pair, places[0])
+        self._deep = self._deep_scenes(pair, places)
         self._errors: dict[Sequence_, float] = {}
         self.nothing = Beginning((), ranking.pixels, self._full.scatter(ranking.pixels), self._full)
 
-    def _deep_scenes(self, pair: Pair, place: Place) -> tuple[Scene, ...]:
-        """One place with a wide margin, once for each split of the turn.
+    def _deep_scenes(self, pair: Pair, places: tuple[Place, ...]) -> list[list[Scene]]:
+        """The places with a wide margin, one by one, and that for each split of the turn.
 
-        A detail filter does not commute with turns.
+        A detail filter looks far around and does not commute with turns.
         """
-        scene = cut_scene(pair, (place,), DEEP_MARGIN)
-        return tuple(scene.turned_after(after) for _, after in self.splits)
+        scenes = [cut_scene(pair, (place,), DEEP_MARGIN) for place in places]
+        return [[scene.turned_after(after) for scene in scenes] for _, after in self.splits]
 
     def extend(self, parent: Beginning, *moves: Move) -> Beginning:
         """The parent with moves added."""
@@ -129,10 +139,17 @@ class Stage:
 
         Only that of the first split where it shows that the plan is right or wrong.
         """
-        first = self._error_on(self._deep[0], moves)
+        first = self._deep_error(self._deep[0], moves)
         if not DEEP_MATCH < first < _NEAR:
             return [first]
-        return [first, *(self._error_on(scene, moves) for scene in self._deep[1:])]
+        return [first, *(self._deep_error(scenes, moves) for scenes in self._deep[1:])]
+
+    def _deep_error(self, scenes: list[Scene], moves: Sequence_) -> float:
+        """The error on the first place, or on all of them where that one is nearly perfect."""
+        first = self._error_on(scenes[0], moves)
+        if first > _CONFIRM:
+            return first
+        return (first + sum(self._error_on(scene, moves) for scene in scenes[1:])) / len(scenes)
 
     def _error_on(self, scene: Scene, moves: Sequence_) -> float:
         rendered = self.renderer.render_all(scene.pixels, moves)
