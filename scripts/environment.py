@@ -75,7 +75,7 @@ def exit_with(work: Callable[[], int]) -> None:
     """Run `work` and exit with its code; problems are one sentence, without a traceback."""
     try:
         code = work()
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         print(error, file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
@@ -95,7 +95,7 @@ def _check_python() -> None:
 
 def _works(python: Path) -> bool:
     """Whether there is a Python of the environment that starts, with pip."""
-    if not python.exists():
+    if not python.exists() or not (VENV / "pyvenv.cfg").is_file():
         return False
     command = [str(python), "-m", "pip", "--version"]
     done = subprocess.run(command, capture_output=True, env=clean_environment(), check=False)

@@ -141,7 +141,5 @@ def _rename(temporary: Path, target: Path, overwrite: bool) -> None:
     except OSError:
         # FAT and some network disks have no links: a small gap between look and rename is left.
         if target.exists():
-            raise FileExistsError(
-                errno.EEXIST, os.strerror(errno.EEXIST), str(target)
-            ) from None
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
         temporary.replace(target)

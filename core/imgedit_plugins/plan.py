@@ -151,7 +151,7 @@ class EditPlan(_Strict):
     @model_validator(mode="after")
     def _abstained_is_empty(self) -> EditPlan:
         if self.abstained and self.operations:
-            place = {"place": "operations"}
+            place = {"place": ("operations",)}
             raise PydanticCustomError("abstained", "an abstained plan has no operations", place)
         return self
 
@@ -237,8 +237,8 @@ def _vocabulary(info: ValidationInfo) -> Vocabulary:
     return given if isinstance(given, Vocabulary) else default_vocabulary()
 
 
-def _place_of(error: OperationError) -> str:
-    return f".parameters.{error.parameter}" if isinstance(error, ParameterError) else ".name"
+def _place_of(error: OperationError) -> tuple[str, ...]:
+    return ("parameters", error.parameter) if isinstance(error, ParameterError) else ("name",)
 
 
 # --- refusals ---------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def _told(headline: str, problems: tuple[tuple[str, str], ...]) -> PlanError:
 
 def _problem(fault: Mapping[str, Any]) -> tuple[str, str]:
     context = fault.get("ctx", {})
-    place = _place(fault["loc"]) + context.get("place", "")
+    place = _place((*fault["loc"], *context.get("place", ())))
     # The message of an operation's fault may hold braces, which pydantic would fill in.
     message = context.get("message", fault["msg"])
     return place, _sentence(fault["type"], message, fault.get("input"))

@@ -54,9 +54,7 @@ def test_existing_file_keeps_its_permissions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_nothing_changes_when_the_block_raises(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_nothing_changes_when_the_block_raises(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "x"
     target.write_text("old")
 

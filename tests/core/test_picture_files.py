@@ -18,6 +18,7 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from imgedit_plugins.errors import OptionError, PictureReadError, PictureWriteError
 from imgedit_plugins.picture_files import exif, open_picture, read_header, save_picture
+from imgedit_plugins.picture_files.vips import load_pyvips
 from imgedit_plugins.pictures import Metadata, Picture
 
 CORE = Path(__file__).parents[2] / "core"
@@ -29,9 +30,7 @@ XMP = (
 )
 FORMATS = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF", "webp": "WEBP"}
 # Each example overwrites the last one's file.
-SHARED_FOLDER = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SHARED_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def names(folder: Path) -> list[str]:
@@ -250,9 +249,7 @@ def test_premultiplied_tiff_is_divided_again(tmp_path: Path) -> None:
 
 def test_jpeg_pixels_are_pillows(tmp_path: Path) -> None:
     for subsampling in (0, 2):
-        path = save_pillow(
-            tmp_path / "x.jpg", smooth(61, 43), quality=80, subsampling=subsampling
-        )
+        path = save_pillow(tmp_path / "x.jpg", smooth(61, 43), quality=80, subsampling=subsampling)
         np.testing.assert_array_equal(open_picture(path).pixels, np.asarray(Image.open(path)))
     path = save_pillow(tmp_path / "g.jpg", smooth(61, 43)[:, :, 0], quality=80, progressive=True)
     picture = open_picture(path)
@@ -310,9 +307,7 @@ def test_save_goes_by_extension(tmp_path: Path) -> None:
 @pytest.mark.parametrize("quality", [30, 75, 95])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 def test_jpeg_compression_is_pillows(tmp_path: Path, quality: int, subsampling: int) -> None:
-    path = save_pillow(
-        tmp_path / "x.jpg", smooth(33, 21), quality=quality, subsampling=subsampling
-    )
+    path = save_pillow(tmp_path / "x.jpg", smooth(33, 21), quality=quality, subsampling=subsampling)
     found = read_header(path).jpeg
     assert found is not None
     with Image.open(path) as image:
@@ -381,9 +376,7 @@ def test_every_orientation(tmp_path: Path, ext: str, orientation: int) -> None:
 
 
 def test_orientation_in_xmp_follows(tmp_path: Path) -> None:
-    path = save_pillow(
-        tmp_path / "x.jpg", smooth(20, 30), exif=exif_block(orientation=6), xmp=XMP
-    )
+    path = save_pillow(tmp_path / "x.jpg", smooth(20, 30), exif=exif_block(orientation=6), xmp=XMP)
     assert open_picture(path).metadata.xmp == XMP.replace(b'Orientation="6"', b'Orientation="1"')
     path = save_pillow(tmp_path / "y.jpg", smooth(20, 30), xmp=XMP)
     picture = open_picture(path)
@@ -447,6 +440,7 @@ def test_resolution_units(tmp_path: Path, unit: int) -> None:
 
 def camera_block(order: str) -> bytes:
     """An EXIF block with a thumbnail at its end, as cameras write it; in both byte orders."""
+
     def field(tag: int, kind: int, count: int, value: bytes) -> bytes:
         return struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\0")
 
@@ -700,6 +694,7 @@ def test_only_the_first_page(tmp_path: Path) -> None:
 
 def bomb(path: Path, width: int, height: int) -> Path:
     """A PNG of a few kilobytes that says it is huge."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         crc = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + crc
@@ -753,6 +748,13 @@ except PictureReadError as error:
     )
     assert "megapixels" in done.stdout
     assert done.stderr == ""
+
+
+def test_what_libvips_quotes_may_be_no_text() -> None:
+    pyvips = load_pyvips()
+    quoted = pyvips.ffi.new("char[]", b"chunk \xd1\xff: CRC error")
+    assert pyvips._to_string(quoted) == "chunk \ufffd\ufffd: CRC error"
+    assert pyvips.error._to_string(pyvips.ffi.NULL) == "NULL"
 
 
 @pytest.mark.parametrize("ext", FORMATS)

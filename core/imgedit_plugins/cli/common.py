@@ -46,7 +46,8 @@ def plugin_manager() -> PluginManager:
 
 def complete_plugin(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Plugins that begin with `incomplete`."""
-    return _items(((info.name, info.title) for info in plugin_manager().plugins), incomplete)
+    plugins = [info for info in plugin_manager().plugins if info.status != "disabled"]
+    return _items(((info.name, info.title) for info in plugins), incomplete)
 
 
 def complete_operation(
@@ -64,7 +65,7 @@ def complete_option(
     wanted = ctx.params.get("plugin")
     found: dict[str, str] = {}
     for info in plugin_manager().plugins:
-        if info.manifest and wanted in (None, info.name):
+        if info.manifest and info.status == "available" and wanted in (None, info.name):
             for spec in info.manifest.options_for(hook.get(ctx.info_name or "", "")):
                 found.update(_values(spec, incomplete))
     return _items(found.items(), incomplete)

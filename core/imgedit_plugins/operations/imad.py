@@ -47,10 +47,11 @@ def _grayscale(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
 def _sepia(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
     import cv2
 
-    matrix = np.array(constants["matrix"], np.float64)
-    # The recipe computes in double precision, and truncation makes the last bit count.
-    toned = cv2.transform(rgb.astype(np.float64), matrix)
-    return _to_codes(np.asarray(toned), constants)
+    # The recipe computes in double precision on blue, green, red. Where the sum is a whole number,
+    # the order of the summands decides whether truncation takes the next lower one.
+    matrix = np.array(constants["matrix"], np.float64)[::-1, ::-1]
+    toned = cv2.transform(rgb[:, :, ::-1].astype(np.float64, order="C"), matrix)
+    return np.ascontiguousarray(_to_codes(np.asarray(toned), constants)[:, :, ::-1])
 
 
 def _red_and_blue_curves(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:

@@ -117,9 +117,7 @@ def _raw_entries(
         raise DamagedDirectoryError(f"{count} fields")
     start, size = offset + layout.count.size, layout.entry.size
     data = _read(file, start, count * size)
-    fields = [
-        (start + i * size, *layout.entry.unpack_from(data, i * size)) for i in range(count)
-    ]
+    fields = [(start + i * size, *layout.entry.unpack_from(data, i * size)) for i in range(count)]
     return fields, start + count * size
 
 
@@ -150,9 +148,7 @@ def _directory(file: BinaryIO, layout: _Layout, offset: int, depth: int) -> Dire
                 # Directories that point at each other end here.
                 if depth < 2:
                     target = _swapped(value, kind, layout)[: _SIZES[kind][0]]
-                    children = _directory(
-                        file, layout, int.from_bytes(target, "little"), depth + 1
-                    )
+                    children = _directory(file, layout, int.from_bytes(target, "little"), depth + 1)
                     found[tag] = Entry(_LONG, children=children)
                 continue
             size = count * _SIZES[kind][0]

@@ -12,6 +12,7 @@ import numpy as np
 
 from imgedit_plugins.errors import PictureReadError
 from imgedit_plugins.picture_files import containers, exif, formats
+from imgedit_plugins.picture_files.vips import load_pyvips
 from imgedit_plugins.pictures import JpegCompression, Metadata, Origin, Picture, Pixels
 
 Warn = Callable[[str], None]
@@ -163,7 +164,7 @@ def _load(file: BinaryIO, path: Path, name: str) -> Any:
     The loader is named, so that no other of libvips's many can be reached by a crafted file, and
     it reads from the open file, so that libvips cannot answer from its cache of file names.
     """
-    import pyvips
+    pyvips = load_pyvips()
 
     if name == "TIFF":
         _check_tiff(_tiff_directory(file, path), path)
@@ -175,7 +176,7 @@ def _load(file: BinaryIO, path: Path, name: str) -> Any:
 
 
 def _decode(image: Any, path: Path, name: str) -> Pixels:
-    import pyvips
+    pyvips = load_pyvips()
 
     try:
         data = image.write_to_memory()

@@ -15,6 +15,7 @@ import numpy as np
 from imgedit_plugins.atomic import atomic_write, write_failure
 from imgedit_plugins.errors import OptionError, PictureWriteError
 from imgedit_plugins.picture_files import containers, exif
+from imgedit_plugins.picture_files.vips import load_pyvips
 from imgedit_plugins.pictures import Metadata, Picture, Pixels, to_8_bits
 
 Warn = Callable[[str], None]
@@ -267,7 +268,7 @@ def _drop_too_long(options: dict[str, Any], path: Path, warn: Warn) -> None:
 def _with_vips(
     pixels: Pixels, name: str, profile: bytes | None, metadata: Metadata, path: Path
 ) -> bytes:
-    import pyvips
+    pyvips = load_pyvips()
 
     height, width, channels = pixels.shape
     kind = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}.get(pixels.dtype, "float")

@@ -21,6 +21,9 @@ _GROUP = 4
 _SHORTLIST = 48
 """Endings that are compared exactly."""
 
+_BLACK = 6
+"""Codes from black, or from white, within which averages are taken to be clipped."""
+
 _OFFSETS = np.array([0, 256, 512], np.intp)
 
 
@@ -69,6 +72,31 @@ class Target:
         counts = np.bincount(codes, minlength=768).astype(np.float64)
         sums = np.asarray(np.bincount(codes, self._wanted, 768), np.float64)
         return Statistics(counts, sums, self._squares, len(self.pixels))
+
+
+def straight_ending(stats: Statistics) -> Sequence_:
+    """Inversion, contrast and brightness, as far as needed, by least squares.
+
+    Codes where the edited picture is near black or white on average are left out: it is clipped
+    there. Contrast and brightness are rounded to 0.001 and to whole codes.
+    """
+    codes = np.tile(np.arange(256.0), 3)
+    mean = stats.sums / np.maximum(stats.counts, 1)
+    weight = stats.counts * ((mean > _BLACK) & (mean < 255 - _BLACK))
+    if weight.sum() < 2:
+        return ()
+    centre = np.average(codes, weights=weight), np.average(mean, weights=weight)
+    spread = float((weight * (codes - centre[0]) ** 2).sum())
+    if spread == 0.0:
+        return ()
+    gain = float((weight * (codes - centre[0]) * (mean - centre[1])).sum()) / spread
+    start = (Move("invert"),) if gain < 0 else ()
+    offset = round(centre[1] - gain * centre[0] + (255 * gain if gain < 0 else 0))
+    size = round(abs(gain), 3)
+    moves = (*start, Move("contrast", size), Move("bright", offset))
+    neutral = (Move("contrast", 1.0), Move("bright", 0))
+    inside = 0.01 <= size <= 10 and abs(offset) <= 255
+    return tuple(m for m in moves if m not in neutral) if inside else ()
 
 
 class Endings:

@@ -20,7 +20,7 @@ from imgedit_reverse_design.judge import Verdict, judge
 from imgedit_reverse_design.moves import Move, Renderer, Sequence_
 from imgedit_reverse_design.refine import refine
 from imgedit_reverse_design.scene import Pair
-from imgedit_reverse_design.search import EFFORTS, Choice, Search
+from imgedit_reverse_design.search import NORMAL, QUICK, THOROUGH, Choice, Effort, Search
 from imgedit_reverse_design.stage import MATCH, Found, Stage, is_expensive
 
 _SMALLEST = 64
@@ -28,8 +28,27 @@ _SMALLEST = 64
 
 _WIDE_ENDING = 3
 
+_SURELY = 0.3
+"""A plan off the levels matches only if its error is that much smaller: it has more freedom."""
+
 _NEARLY = 1.0
-"""Mean squared error, in squared codes, that no search among other levels would lower much."""
+"""Mean squared error, in squared codes, that nobody sees."""
+
+_HOPELESS = 0.4
+"""Share of the edit left unexplained that no amount of search has brought down to nothing."""
+
+_STAGES: dict[str, tuple[tuple[str, Effort], ...]] = {
+    "quick": (("levels", QUICK), ("wide", QUICK)),
+    "normal": (
+        ("levels", QUICK), ("wide", QUICK), ("levels", NORMAL), ("levels", THOROUGH),
+        ("wide", NORMAL),
+    ),
+    "thorough": (
+        ("levels", QUICK), ("wide", QUICK), ("levels", NORMAL), ("levels", THOROUGH),
+        ("wide", NORMAL), ("wide", THOROUGH),
+    ),
+}  # fmt: skip
+"""Where each effort searches, one after another until a plan matches."""
 
 _MIN_STRUCTURE = 0.7
 """A rendered picture that shows less of the edited one's variation is not its explanation."""
@@ -63,7 +82,7 @@ class Solver:
         """Moves off the profile's levels."""
         moves = self.renderer.moves(wide=True)
         endings = Endings(self.renderer, moves, min(self.longest, _WIDE_ENDING))
-        return Choice(moves, endings, self.longest)
+        return Choice(moves, endings, self.longest, free=True)
 
 
 @functools.lru_cache(maxsize=4)
@@ -163,23 +182,39 @@ class Hunt:
         self.pair = pair
         self.turn = alignment.turn
         self.engine = engine
-        self.efforts, self.wide_efforts = EFFORTS[effort]
+        self.stages = _STAGES[effort]
+        self.searches: dict[str, Search] = {}
         self.job = job
         self.stage = Stage(pair, alignment.turn, engine.renderer)
 
     def run(self) -> Found:
-        """The best plan: at the profile's levels, between them, or far from them."""
-        self.job.report("searching")
-        plan = Search(self.stage, self.engine.levels, self.job).run(self.efforts)
-        if self.stage.enough(plan):
-            return plan
-        self.job.report("refining")
-        plan = refine(self.stage, plan)
-        if plan.error < _NEARLY:
-            return plan
-        self.job.report("searching further")
-        other = Search(self.stage, self.engine.wide, self.job).run(self.wide_efforts)
-        return min((plan, refine(self.stage, other)), key=lambda f: f.error)
+        """The best plan: at the profile's levels or off them, with rising effort."""
+        best: Found | None = None
+        for done, (choice, effort) in enumerate(self.stages):
+            self.job.report("searching", done, len(self.stages))
+            plan = self._search(choice).run(effort)
+            if self.stage.enough(plan) and choice == "levels":
+                return plan
+            plan = refine(self.stage, plan)
+            if best is None or plan.error < best.error:
+                best = plan
+            if self._suffices(best, effort):
+                break
+        assert best is not None
+        return best
+
+    def _suffices(self, best: Found, effort: Effort) -> bool:
+        """Whether more effort would hardly lead to a better plan, or to none at all."""
+        if best.error < self.stage.match * _SURELY:
+            return True
+        if effort is QUICK:
+            return False
+        return best.error < _NEARLY or best.error > _HOPELESS * self.stage.error(())
+
+    def _search(self, choice: str) -> Search:
+        if choice not in self.searches:
+            self.searches[choice] = Search(self.stage, getattr(self.engine, choice), self.job)
+        return self.searches[choice]
 
     def answer(self, plan: Found) -> Answer:
         """The plan judged on the whole pictures."""

@@ -11,6 +11,9 @@ from imgedit_reverse_design.stage import Found, Stage
 _ABSOLUTE_STEPS = (16.0, 8.0, 4.0, 2.0, 1.0)
 _RELATIVE_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 _KERNEL_STEPS = (6, 2)
+_AS_WELL = 1.05
+_CLOSE = 0.02
+
 _GAIN = 0.995
 """A parameter leaves its level only if the error falls by more than half a percent."""
 
@@ -24,6 +27,19 @@ def refine(stage: Stage, plan: Found) -> Found:
             better = _refine_one(stage, plan, place)
             improved |= better is not plan
             plan = better
+    return snap(stage, plan)
+
+
+def snap(stage: Stage, plan: Found) -> Found:
+    """The plan with parameters put back on the profile's levels where they fit as well."""
+    for place, move in enumerate(plan.moves):
+        levels = stage.renderer.profile.levels(move.name)
+        if move.value is None or not levels or move.value in levels:
+            continue
+        nearest = min(levels, key=lambda level: abs(level - (move.value or 0)))
+        moves = _with(plan.moves, place, nearest)
+        if stage.renderer.allows(moves) and stage.error(moves) <= plan.error * _AS_WELL + _CLOSE:
+            plan = Found(moves, stage.error(moves))
     return plan
 
 

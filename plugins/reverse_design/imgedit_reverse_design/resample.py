@@ -99,7 +99,7 @@ def _overlap(
 ) -> NDArray[np.float64]:
     """How much of each output's range an input pixel covers."""
     covered = np.minimum(index + 1, starts + ratio) - np.maximum(index, starts)
-    return np.maximum(covered, 0.0) / ratio
+    return np.asarray(np.maximum(covered, 0.0) / ratio, np.float64)
 
 
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:

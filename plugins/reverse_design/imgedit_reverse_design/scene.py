@@ -124,7 +124,9 @@ def compress(pixels: RGB8, jpeg: JpegCompression) -> RGB8:
     stream = io.BytesIO()
     tables = [list(table) for table in jpeg.tables]
     subsampling = jpeg.subsampling if jpeg.subsampling >= 0 else 2
-    Image.fromarray(pixels).save(stream, "JPEG", qtables=tables, subsampling=subsampling)
+    # A file with one table is a grey one.
+    image = Image.fromarray(pixels).convert("L" if len(tables) == 1 else "RGB")
+    image.save(stream, "JPEG", qtables=tables, subsampling=subsampling)
     return np.asarray(Image.open(stream).convert("RGB"))
 
 

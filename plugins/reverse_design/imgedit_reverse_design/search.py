@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
-from imgedit_reverse_design.curves import Endings
+from imgedit_reverse_design.curves import Endings, straight_ending
 from imgedit_reverse_design.moves import EXPENSIVE, Move, Sequence_
 from imgedit_reverse_design.stage import MATCH, Beginning, Found, Stage, is_expensive
 
@@ -38,6 +38,7 @@ class Effort:
         reordered: best plans per depth that are tried in every other order.
         climbs: best plans that are improved by single-operation edits.
         rounds: how often each is improved.
+        cost: of rendering after which no new step is begun, in the stage's units.
     """
 
     beam: int
@@ -48,21 +49,26 @@ class Effort:
     reordered: int
     climbs: int
     rounds: int
+    cost: float
 
 
-QUICK = Effort(beam=8, depth=2, paired=1, expensive=1, decoded=4, reordered=1, climbs=0, rounds=0)
+QUICK = Effort(
+    beam=8, depth=2, paired=1, expensive=1, decoded=4, reordered=1, climbs=0, rounds=0, cost=500
+)
 NORMAL = Effort(
-    beam=24, depth=4, paired=5, expensive=8, decoded=10, reordered=3, climbs=3, rounds=4
+    beam=24, depth=4, paired=5, expensive=8, decoded=10, reordered=3, climbs=3, rounds=4, cost=1500
 )
 THOROUGH = Effort(
-    beam=64, depth=5, paired=20, expensive=16, decoded=20, reordered=8, climbs=8, rounds=8
+    beam=64,
+    depth=5,
+    paired=20,
+    expensive=16,
+    decoded=20,
+    reordered=8,
+    climbs=8,
+    rounds=8,
+    cost=4000,
 )
-EFFORTS = {
-    "quick": ((QUICK,), (QUICK,)),
-    "normal": ((QUICK, NORMAL, THOROUGH), (QUICK, NORMAL)),
-    "thorough": ((QUICK, NORMAL, THOROUGH), (QUICK, NORMAL, THOROUGH)),
-}
-"""By name: efforts one after another until a plan matches, at the profile's levels and off them."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,13 @@ class Choice:
         moves: operations at definite parameters.
         endings: for `moves`.
         longest: operations in a plan, at most.
+        free: also try endings with any contrast and brightness.
     """
 
     moves: tuple[Move, ...]
     endings: Endings
     longest: int
+    free: bool = False
 
 
 class Search:
@@ -91,6 +99,7 @@ class Search:
 
     def __init__(self, stage: Stage, choice: Choice, job: Job) -> None:
         self.stage = stage
+        self._limit = 0.0
         self.choice = choice
         self.job = job
         renderer = stage.renderer
@@ -101,16 +110,17 @@ class Search:
         self._polished: set[Sequence_] = set()
         self._reordered: set[frozenset[Move]] = set()
 
-    def run(self, efforts: Iterable[Effort]) -> Found:
-        """The best plan, with no operation that it does not need."""
-        for effort in efforts:
-            self._beam(effort)
-            for start in self._different(effort.climbs):
-                if not self._done():
-                    self._climb(start, effort.rounds)
-            if self._done():
-                break
-        return self._prune(self._ranked()[0])
+    def run(self, effort: Effort) -> Found:
+        """The best plan so far, with no operation that it does not need.
+
+        Plans of earlier runs are kept.
+        """
+        self._limit = self.stage.spent + effort.cost
+        self._beam(effort)
+        for start in self._different(effort.climbs):
+            if not self._done():
+                self._climb(start, effort.rounds)
+        return self._prune(self._polish(self._ranked()[0]))
 
     # --- plans found so far ---------------------------------------------------------------------
 
@@ -123,7 +133,7 @@ class Search:
 
     def _done(self) -> bool:
         self.job.check()
-        return any(map(self.stage.enough, self._plans.values()))
+        return self.stage.spent > self._limit or any(map(self.stage.enough, self._plans.values()))
 
     def _different(self, count: int) -> list[Found]:
         """The best plans with different operations."""
@@ -140,6 +150,10 @@ class Search:
         room = self.choice.longest - len(beginning.moves)
         for _, ending in self.choice.endings.best(stats, taken, room, count):
             self._add(beginning.moves + ending)
+        if self.choice.free:
+            ending = straight_ending(stats)
+            if len(ending) <= room and not taken & {m.name for m in ending}:
+                self._add(beginning.moves + ending)
 
     def _prune(self, plan: Found) -> Found:
         for i in range(len(plan.moves)):
@@ -168,8 +182,8 @@ class Search:
             kept.append(child)
             if child.scatter < _SURE:
                 self._decode(child)
-                if self._done():
-                    break
+            if self._done():
+                break
         return kept
 
     def _extensions(self, front: list[Beginning], effort: Effort) -> Iterator[Beginning]:
@@ -254,7 +268,7 @@ class Search:
             yield Found(moves, self.stage.rough_error(pixels))
         for move in self._may_come_next(moves, left):
             rest = tuple(m for m in left if m != move)
-            after = self.stage.renderer.render(pixels, move)
+            after = self.stage.render(pixels, (move,))
             yield from self._orders((*moves, move), after, rest)
 
     def _may_come_next(self, moves: Sequence_, left: Sequence_) -> Sequence_:
@@ -267,7 +281,10 @@ class Search:
 
     def _polish(self, plan: Found) -> Found:
         """The plan after whatever small changes bring it nearer to the edited picture."""
-        while not self.stage.enough(plan) and plan.moves not in self._polished:
+        while plan.error > MATCH and plan.moves not in self._polished:
+            self.job.check()
+            if self.stage.spent > self._limit:
+                break
             self._polished.add(plan.moves)
             near = [self._add(m) for m in self._variations(plan.moves)]
             plan = min([plan, *near], key=lambda f: f.error)

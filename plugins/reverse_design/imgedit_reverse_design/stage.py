@@ -19,6 +19,15 @@ MATCH = 0.05
 DEEP_MATCH = 0.2
 """The same for plans with a detail filter, which a picture's distant parts reach a little."""
 
+LOSSY_MATCH = 0.5
+"""The same for edited pictures that were compressed or scaled, which is modelled nearly exactly."""
+
+_COST_UNIT = 1e6
+"""Bytes through a cheap operation that count as one unit of cost (about 1 ms on one core)."""
+
+_EXPENSIVE_COST = 20
+_COMPRESSION_COST = 8
+
 _CONFIRM = 2.0
 """Mean squared error on one place below which the other places are asked as well."""
 
@@ -82,12 +91,17 @@ class Stage:
         pair: the pictures, the source not turned.
         turn: what brings the source into the edited picture's orientation.
         renderer: draws moves.
+
+    Attributes:
+        spent: cost of all rendering so far, in units that do not depend on the machine.
     """
 
     def __init__(self, pair: Pair, turn: Turn, renderer: Renderer) -> None:
         pair = replace(pair, source=turn.apply(pair.source))
         places = choose_places(pair.source, pair.edited, pair.opaque)
         self.renderer = renderer
+        self.spent = 0.0
+        self._compressed = pair.jpeg is not None
         self._judging = cut_scene(pair, places, MARGIN)
         # Beginnings are ranked on smaller places, expensive ones on one of them only.
         ranking = cut_scene(pair, tuple(p.inset(pair.edited.shape) for p in places), MARGIN)
@@ -95,6 +109,8 @@ class Stage:
         self._lean = View(ranking.first_place(), 1)
         self.splits = turn.splits()
         self._deep = self._deep_scenes(pair, places)
+        lossy = self._compressed or pair.source.shape != pair.edited.shape
+        self.match = LOSSY_MATCH if lossy else MATCH
         self._errors: dict[Sequence_, float] = {}
         self.nothing = Beginning((), ranking.pixels, self._full.scatter(ranking.pixels), self._full)
 
@@ -112,8 +128,14 @@ class Stage:
         if view is self._full and is_expensive(moves):
             view = self._lean
             pixels = np.ascontiguousarray(pixels[:, : view.scene.pixels.shape[1]])
-        pixels = self.renderer.render_all(pixels, moves)
+        pixels = self.render(pixels, moves)
         return Beginning(parent.moves + moves, pixels, view.scatter(pixels), view)
+
+    def render(self, pixels: RGB8, moves: Sequence_) -> RGB8:
+        """Pixels after moves; what it costs is added to `spent`."""
+        weight = sum(_EXPENSIVE_COST if m.name in EXPENSIVE else 1 for m in moves)
+        self.spent += (weight + 1) * pixels.size / _COST_UNIT
+        return self.renderer.render_all(pixels, moves)
 
     def begin(self, moves: Sequence_) -> Beginning:
         """A beginning rendered from the source."""
@@ -152,7 +174,9 @@ class Stage:
         return (first + sum(self._error_on(scene, moves) for scene in scenes[1:])) / len(scenes)
 
     def _error_on(self, scene: Scene, moves: Sequence_) -> float:
-        rendered = self.renderer.render_all(scene.pixels, moves)
+        rendered = self.render(scene.pixels, moves)
+        if self._compressed:
+            self.spent += scene.pixels.size * _COMPRESSION_COST / _COST_UNIT
         gap = scene.inner(rendered, lossy=True).astype(np.float32) - scene.target
         return float(np.square(gap).mean())
 
@@ -162,4 +186,6 @@ class Stage:
 
     def enough(self, plan: Found) -> bool:
         """Whether the plan is as near to the edited picture as the edit itself would be."""
-        return plan.error < (DEEP_MATCH if is_expensive(plan.moves) else MATCH)
+        return plan.error < (
+            max(self.match, DEEP_MATCH) if is_expensive(plan.moves) else self.match
+        )
