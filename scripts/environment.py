@@ -155,6 +155,7 @@ def _install(python: Path, extra: str) -> None:
 def _complaint(stderr: str) -> str:
     """The last error that pip names, or its last words."""
     errors = [line for line in stderr.splitlines() if line.startswith("ERROR:")]
+    errors = [line for line in errors if "ResolutionImpossible" not in line]  # says no more
     return _last("\n".join(errors) or stderr).removeprefix("ERROR:").strip()
 
 

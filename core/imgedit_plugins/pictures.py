@@ -31,10 +31,12 @@ class JpegCompression:
     Attributes:
         tables: quantisation tables (luma first), 64 entries each, in Pillow's order.
         subsampling: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0, -1 where Pillow cannot tell.
+        grey: whether the file has one component only.
     """
 
     tables: tuple[tuple[int, ...], ...]
     subsampling: int
+    grey: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ _LONGEST = 60
 
 
 def trace_line(plugin: str, hook: str, request: Any, outcome: object, seconds: float) -> str:
-    """'reverse_design.predict_operations(source=<...>, seed=0) -> <...> [12.3 ms]'."""
+    """'some_plugin.predict_operations(source=<...>, seed=0) -> <...> [12.3 ms]'."""
     arrow = "!!" if isinstance(outcome, BaseException) else "->"
     told = _error(outcome) if isinstance(outcome, BaseException) else _result(outcome)
     return f"{plugin}.{hook}({_request(request)}) {arrow} {told} [{seconds * 1000:.1f} ms]"

@@ -35,8 +35,9 @@ class Ran:
 
     @property
     def last(self) -> str:
-        """The last line that it printed."""
-        lines = [line for line in (self.out + self.err).splitlines() if line.strip()]
+        """The last line of its result, or of its complaint."""
+        told = self.out if self.code == 0 and self.out.strip() else self.err or self.out
+        lines = [line for line in told.splitlines() if line.strip()]
         return lines[-1].strip() if lines else "(nothing printed)"
 
     @property

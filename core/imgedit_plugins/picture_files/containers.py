@@ -32,7 +32,7 @@ def jpeg_header(file: BinaryIO) -> tuple[JpegCompression | None, Resolution | No
     None where the header is malformed; the decoder says later whether the file is usable.
     """
     tables: dict[int, tuple[int, ...]] = {}
-    sampling, density = -1, None
+    sampling, density, grey = -1, None, False
     for marker, data in _jpeg_segments(file):
         if marker == 0xDB:
             tables.update(_quantisation_tables(data))
@@ -41,9 +41,11 @@ def jpeg_header(file: BinaryIO) -> tuple[JpegCompression | None, Resolution | No
         elif marker in (0xC0, 0xC1, 0xC2) and len(data) >= 6 + 3 * data[5]:
             factors = [f for i in range(data[5]) for f in divmod(data[7 + 3 * i], 16)]
             sampling = _SUBSAMPLINGS.get(tuple(factors), -1)  # type: ignore[arg-type]
+            grey = data[5] == 1
     if not tables:
         return None, density
-    return JpegCompression(tuple(tables[key] for key in sorted(tables)), sampling), density
+    by_number = tuple(tables[key] for key in sorted(tables))
+    return JpegCompression(by_number, sampling, grey), density
 
 
 def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -18,6 +18,9 @@ from imgedit_reverse_design.scene import Pair, cut_scene
 _WHOLE = 4_000_000
 """Pictures of up to that many pixels are judged whole, larger ones on a grid of tiles."""
 
+_INVISIBLE = 1.0
+"""Mean squared error, in squared codes: 48 dB."""
+
 _TILE = 512
 _TILES = 4
 """Along each axis."""
@@ -42,9 +45,14 @@ class Verdict:
     @property
     def explained(self) -> float:
         """Share of the edit that the plan explains, 0..1."""
-        if self.modelled == 0.0:
-            return 1.0
+        if self.modelled == 0.0 or (self.invisible and self.source < 2 * _INVISIBLE):
+            return 1.0  # there is no edit beside the file's own losses
         return max(0.0, 1.0 - self.modelled / self.source) if self.source > 0.0 else 0.0
+
+    @property
+    def invisible(self) -> bool:
+        """Whether hardly anybody could tell the rendered picture from the edited one."""
+        return self.modelled < _INVISIBLE
 
     @property
     def structure(self) -> float:
@@ -73,20 +81,16 @@ def judge(pair: Pair, renderer: Renderer, moves: Sequence_, turn: tuple[Turn, Tu
         rendered = renderer.render_all(scene.pixels, moves)
         lossless = scene.inner(rendered)
         lossy = scene.inner(rendered, lossy=True) if pair.jpeg is not None else lossless
-        seen = None if pair.opaque is None else pair.opaque[window].ravel()
-        sums += _sums(scene.target, (lossless, lossy, stretched[window].reshape(-1, 3)), seen)
+        unedited = scene.crops[0].compared(stretched[window])
+        sums += _sums(scene.target, (lossless, lossy, unedited))
     plain, modelled, source, mean = (float(s) for s in sums[:4] / max(1.0, 3 * sums[4]))
     return Verdict(plain, modelled, source, mean)
 
 
-def _sums(
-    wanted: RGB8, shown: tuple[RGB8, ...], seen: NDArray[np.bool_] | None
-) -> NDArray[np.float64]:
+def _sums(wanted: RGB8, shown: tuple[RGB8, ...]) -> NDArray[np.float64]:
     """Squared errors of each of `shown`, then the variation of `wanted`, then its pixels."""
     import cv2
 
-    if seen is not None:
-        wanted, shown = wanted[seen], tuple(pixels[seen] for pixels in shown)
     if not len(wanted):
         return np.zeros(len(shown) + 2)
     errors = [cv2.norm(wanted, np.ascontiguousarray(s), cv2.NORM_L2SQR) for s in shown]

@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,19 +45,30 @@ class Taps:
     weight: NDArray[np.float32]
 
 
+class Span(NamedTuple):
+    """Pixels of one axis: from `start` up to, not including, `stop`."""
+
+    start: int
+    stop: int
+
+    @property
+    def slice(self) -> slice:
+        """For indexing."""
+        return slice(self.start, self.stop)
+
+
 @functools.lru_cache(maxsize=256)
-def taps(source: int, target: int, start: int, stop: int, margin: int, name: Filter) -> Taps:
-    """The sums that give outputs `start` to `stop` of an axis scaled from `source` to `target`.
+def taps(source: int, ratio: float, wanted: Span, margin: int, name: Filter) -> Taps:
+    """The sums that give some outputs of a scaled axis.
 
     Args:
         source: pixels of the whole input axis.
-        target: pixels of the whole output axis.
-        start: first output wanted.
-        stop: one behind the last output wanted.
+        ratio: input pixels for each output pixel.
+        wanted: outputs.
         margin: input pixels that are wanted around what is needed, where there are any.
         name: the filter.
     """
-    ratio = source / target
+    start, stop = wanted
     kernel, support = _KERNELS[name]
     reach = support * (1.0 if name.startswith("point") else max(1.0, ratio))
     centres = (np.arange(start, stop) + 0.5) * ratio - 0.5

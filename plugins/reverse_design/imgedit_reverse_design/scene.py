@@ -12,6 +12,7 @@ import dataclasses
 import io
 import itertools
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,13 @@ from numpy.typing import NDArray
 from imgedit_plugins.pictures import RGB8, JpegCompression
 from imgedit_reverse_design.align import UPRIGHT, Turn
 from imgedit_reverse_design.places import Place
-from imgedit_reverse_design.resample import Filter, Taps, scale, taps
+from imgedit_reverse_design.resample import Filter, Span, Taps, scale, taps
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_BLOCK = 16
+"""Pixels of the largest block that JPEG codes together."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class Pair:
         jpeg: how the edited file was compressed, if it was.
         opaque: (height, width) of the edited picture; where False, nothing is compared.
         filter: how the edited picture was scaled, if it was.
+        halved: the edited picture was scaled by a whole number, its odd last row or column
+            rounded, as OpenCV does when it is given a factor and no size.
     """
 
     source: RGB8
@@ -39,6 +48,16 @@ class Pair:
     jpeg: JpegCompression | None = None
     opaque: NDArray[np.bool_] | None = None
     filter: Filter = "area"
+    halved: bool = False
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """Source pixels for each edited pixel, of rows and of columns."""
+        sizes = list(zip(self.source.shape[:2], self.edited.shape[:2], strict=True))
+        own = [source / edited for source, edited in sizes]
+        common = float(round(max(own)))
+        rounded = all(abs(common * edited - source) <= common for source, edited in sizes)
+        return (common, common) if self.halved and rounded else (own[0], own[1])
 
 
 @dataclass(frozen=True)
@@ -50,12 +69,18 @@ class Crop:
         inner: rows and columns, of what becomes of `source`, that are compared.
         target: the edited picture's pixels there.
         taps: how rows and columns are scaled to the edited picture's size; None if they are not.
+        opaque: (rows, columns) of `target`; where False, nothing is compared. None is all True.
     """
 
     source: RGB8
     inner: tuple[slice, slice]
     target: RGB8
     taps: tuple[Taps, Taps] | None
+    opaque: NDArray[np.bool_] | None = None
+
+    def compared(self, pixels: RGB8) -> NDArray[np.uint8]:
+        """The compared ones of `target`'s or other pixels of its place, (n, 3)."""
+        return pixels.reshape(-1, 3) if self.opaque is None else pixels[self.opaque]
 
 
 @dataclass
@@ -84,7 +109,7 @@ class Scene:
             for c in self.crops
         ]
         self.pixels = np.ascontiguousarray(np.concatenate(padded, axis=1))
-        self.target = np.concatenate([c.target.reshape(-1, 3) for c in self.crops])
+        self.target = np.concatenate([c.compared(c.target) for c in self.crops])
 
     def inner(self, rendered: RGB8, *, lossy: bool = False) -> NDArray[np.uint8]:
         """The rendered crops as the edited file would show them, (n, 3), in `target`'s order.
@@ -98,7 +123,7 @@ class Scene:
             shown = scale(place, *crop.taps) if crop.taps is not None else place
             if lossy and self.jpeg is not None:
                 shown = compress(np.ascontiguousarray(shown), self.jpeg)
-            parts.append(shown[crop.inner].reshape(-1, 3))
+            parts.append(crop.compared(shown[crop.inner]))
         return np.concatenate(parts)
 
     def _unpack(self, rendered: RGB8) -> list[RGB8]:
@@ -118,16 +143,30 @@ class Scene:
 
 
 def compress(pixels: RGB8, jpeg: JpegCompression) -> RGB8:
-    """The pixels after a trip through JPEG with the given tables and subsampling."""
+    """The pixels after a trip through JPEG with the given tables and subsampling.
+
+    A grey file's compression changes all channels alike; colour that the pixels still have is
+    kept, since losing it is an edit and no loss of the file.
+    """
     from PIL import Image
+
+    image = Image.fromarray(pixels)
+    if not jpeg.grey:
+        return np.asarray(_through_jpeg(image, jpeg).convert("RGB"))
+    luma = image.convert("L")
+    change = np.asarray(_through_jpeg(luma, jpeg), np.int16) - np.asarray(luma, np.int16)
+    changed = np.clip(pixels.astype(np.int16) + change[:, :, None], 0, 255)
+    return np.asarray(changed, np.uint8)
+
+
+def _through_jpeg(image: Image, jpeg: JpegCompression) -> Image:
+    from PIL import Image as Pillow
 
     stream = io.BytesIO()
     tables = [list(table) for table in jpeg.tables]
     subsampling = jpeg.subsampling if jpeg.subsampling >= 0 else 2
-    # A file with one table is a grey one.
-    image = Image.fromarray(pixels).convert("L" if len(tables) == 1 else "RGB")
     image.save(stream, "JPEG", qtables=tables, subsampling=subsampling)
-    return np.asarray(Image.open(stream).convert("RGB"))
+    return Pillow.open(stream)
 
 
 def cut_scene(pair: Pair, places: tuple[Place, ...], margin: int) -> Scene:
@@ -136,8 +175,8 @@ def cut_scene(pair: Pair, places: tuple[Place, ...], margin: int) -> Scene:
     Args:
         pair: the source turned to the edited picture's orientation.
         places: in the edited picture, of one size.
-        margin: pixels around each place, so that neighbourhoods are complete; in the source
-            where the edited picture is smaller. Less at the picture's border.
+        margin: source pixels around each place, so that neighbourhoods are complete; less at
+            the picture's border.
     """
     return Scene(tuple(_cut(pair, place, margin) for place in places), pair.jpeg)
 
@@ -146,21 +185,25 @@ def _cut(pair: Pair, place: Place, margin: int) -> Crop:
     (top, bottom), (left, right) = place.rows, place.columns
     target = np.ascontiguousarray(pair.edited[top:bottom, left:right])
     height, width = pair.edited.shape[:2]
-    outer = (_widen(top, bottom, margin, height), _widen(left, right, margin, width))
-    if pair.source.shape == pair.edited.shape:
-        source, scaling = pair.source[outer[0], outer[1]], None
+    scaled = pair.source.shape != pair.edited.shape
+    # The margin is in source pixels; scaled pictures need their own only for JPEG's neighbours.
+    around = (_BLOCK if pair.jpeg is not None else 0) if scaled else margin
+    outer = (_widen(top, bottom, around, height), _widen(left, right, around, width))
+    if not scaled:
+        source, scaling = pair.source[outer[0].slice, outer[1].slice], None
     else:
         scaling = (
-            taps(pair.source.shape[0], height, outer[0].start, outer[0].stop, margin, pair.filter),
-            taps(pair.source.shape[1], width, outer[1].start, outer[1].stop, margin, pair.filter),
+            taps(pair.source.shape[0], pair.ratios[0], outer[0], margin, pair.filter),
+            taps(pair.source.shape[1], pair.ratios[1], outer[1], margin, pair.filter),
         )
         source = pair.source[scaling[0].first : scaling[0].last, scaling[1].first : scaling[1].last]
     inner = (
         slice(top - outer[0].start, bottom - outer[0].start),
         slice(left - outer[1].start, right - outer[1].start),
     )
-    return Crop(source, inner, target, scaling)
+    opaque = None if pair.opaque is None else pair.opaque[top:bottom, left:right]
+    return Crop(source, inner, target, scaling, opaque)
 
 
-def _widen(start: int, stop: int, margin: int, length: int) -> slice:
-    return slice(max(0, start - margin), min(length, stop + margin))
+def _widen(start: int, stop: int, margin: int, length: int) -> Span:
+    return Span(max(0, start - margin), min(length, stop + margin))

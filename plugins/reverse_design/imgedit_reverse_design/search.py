@@ -21,6 +21,9 @@ from imgedit_reverse_design.stage import MATCH, Beginning, Found, Stage, is_expe
 _WORTH = 1.02
 """An operation that lowers the error by less than two percent is not worth its place."""
 
+_ALIKE = 10.0
+"""Mean squared error below which one blur may have been taken for two, or two for one."""
+
 _SURE = 0.3
 """Scatter below which a beginning is decoded at once: it may well be the right one."""
 
@@ -107,6 +110,7 @@ class Search:
         self.mixers = tuple(m for m in choice.moves if not renderer.is_curve(m))
         self.telling = tuple(_middle_levels(self.curves))
         self._plans: dict[Sequence_, Found] = {}
+        self._matched = False
         self._polished: set[Sequence_] = set()
         self._reordered: set[frozenset[Move]] = set()
 
@@ -117,7 +121,7 @@ class Search:
         """
         self._limit = self.stage.spent + effort.cost
         self._beam(effort)
-        for start in self._different(effort.climbs):
+        for start in self.different(effort.climbs):
             if not self._done():
                 self._climb(start, effort.rounds)
         return self._prune(self._polish(self._ranked()[0]))
@@ -125,7 +129,10 @@ class Search:
     # --- plans found so far ---------------------------------------------------------------------
 
     def _add(self, moves: Sequence_) -> Found:
-        return self._plans.setdefault(moves, self.stage.found(moves))
+        if moves not in self._plans:
+            self._plans[moves] = self.stage.found(moves)
+            self._matched |= self.stage.enough(self._plans[moves])
+        return self._plans[moves]
 
     def _ranked(self) -> list[Found]:
         """Lowest error first, fewer operations before more."""
@@ -133,9 +140,9 @@ class Search:
 
     def _done(self) -> bool:
         self.job.check()
-        return self.stage.spent > self._limit or any(map(self.stage.enough, self._plans.values()))
+        return self._matched or self.stage.spent > self._limit
 
-    def _different(self, count: int) -> list[Found]:
+    def different(self, count: int) -> list[Found]:
         """The best plans with different operations."""
         kinds: dict[frozenset[str], Found] = {}
         for plan in self._ranked():
@@ -286,12 +293,13 @@ class Search:
             if self.stage.spent > self._limit:
                 break
             self._polished.add(plan.moves)
-            near = [self._add(m) for m in self._variations(plan.moves)]
+            near = [self._add(m) for m in self._variations(plan)]
             plan = min([plan, *near], key=lambda f: f.error)
         return plan
 
-    def _variations(self, moves: Sequence_) -> Iterator[Sequence_]:
+    def _variations(self, plan: Found) -> Iterator[Sequence_]:
         """One or two moves left out, two neighbours exchanged, one at another level, and such."""
+        moves = plan.moves
         for i, move in enumerate(moves):
             rest = moves[:i] + moves[i + 1 :]
             yield rest
@@ -301,7 +309,8 @@ class Search:
             yield from self._other_levels(moves, i)
             if not is_expensive(moves):
                 yield from (m for k in range(len(rest)) for m in self._other_levels(rest, k))
-        yield from self._other_smoothings(moves)
+        if plan.error < _ALIKE:
+            yield from self._other_smoothings(moves)
 
     def _other_levels(self, moves: Sequence_, i: int) -> Iterator[Sequence_]:
         levels = (m for m in self.choice.moves if m.name == moves[i].name and m != moves[i])

@@ -27,6 +27,7 @@ _COST_UNIT = 1e6
 
 _EXPENSIVE_COST = 20
 _COMPRESSION_COST = 8
+_SCALING_COST = 8
 
 _CONFIRM = 2.0
 """Mean squared error on one place below which the other places are asked as well."""
@@ -102,15 +103,16 @@ class Stage:
         self.renderer = renderer
         self.spent = 0.0
         self._compressed = pair.jpeg is not None
+        self._scaled = pair.source.shape != pair.edited.shape
         self._judging = cut_scene(pair, places, MARGIN)
         # Beginnings are ranked on smaller places, expensive ones on one of them only.
-        ranking = cut_scene(pair, tuple(p.inset(pair.edited.shape) for p in places), MARGIN)
+        inner = tuple(p.inset(pair.edited.shape, scaled=self._scaled) for p in places)
+        ranking = cut_scene(pair, inner, MARGIN)
         self._full = View(ranking, 2)
         self._lean = View(ranking.first_place(), 1)
         self.splits = turn.splits()
         self._deep = self._deep_scenes(pair, places)
-        lossy = self._compressed or pair.source.shape != pair.edited.shape
-        self.match = LOSSY_MATCH if lossy else MATCH
+        self.match = LOSSY_MATCH if self._compressed or self._scaled else MATCH
         self._errors: dict[Sequence_, float] = {}
         self.nothing = Beginning((), ranking.pixels, self._full.scatter(ranking.pixels), self._full)
 
@@ -134,7 +136,8 @@ class Stage:
     def render(self, pixels: RGB8, moves: Sequence_) -> RGB8:
         """Pixels after moves; what it costs is added to `spent`."""
         weight = sum(_EXPENSIVE_COST if m.name in EXPENSIVE else 1 for m in moves)
-        self.spent += (weight + 1) * pixels.size / _COST_UNIT
+        weight += 1 + _SCALING_COST * self._scaled
+        self.spent += weight * pixels.size / _COST_UNIT
         return self.renderer.render_all(pixels, moves)
 
     def begin(self, moves: Sequence_) -> Beginning:
@@ -176,7 +179,7 @@ class Stage:
     def _error_on(self, scene: Scene, moves: Sequence_) -> float:
         rendered = self.render(scene.pixels, moves)
         if self._compressed:
-            self.spent += scene.pixels.size * _COMPRESSION_COST / _COST_UNIT
+            self.spent += _COMPRESSION_COST * scene.pixels.size / _COST_UNIT
         gap = scene.inner(rendered, lossy=True).astype(np.float32) - scene.target
         return float(np.square(gap).mean())
 

@@ -30,13 +30,14 @@ def picture(height: int = 240, width: int = 320, seed: int = 0) -> RGB8:
         else:
             corners = cv2.boxPoints((centre, (2 * axes[0], axes[1]), angle)).astype(np.int32)
             cv2.fillConvexPoly(canvas, corners, colour, cv2.LINE_AA)
-    canvas = cv2.GaussianBlur(canvas, (0, 0), 0.7)
+    canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.7))
     for size, strength in ((32, 18.0), (8, 12.0), (2, 9.0)):
         small = (max(1, height // size), max(1, width // size))
         coarse = rng.normal(0, strength, (*small, 1)).astype(np.float32)
-        canvas += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
-    canvas += rng.normal(0, 2.5, canvas.shape)
-    return np.rint(np.clip(canvas, 0, 255)).astype(np.uint8)
+        wide = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+        canvas = canvas + wide[..., None]
+    canvas = canvas + rng.normal(0, 2.5, canvas.shape)
+    return np.asarray(np.rint(np.clip(canvas, 0, 255)), np.uint8)
 
 
 def plan_of(*moves: tuple[str, Value]) -> EditPlan:

@@ -72,7 +72,7 @@ def test_the_turn_is_found_in_spite_of_the_edit(
     turn: Turn, shape: tuple[int, int], moves: tuple[tuple[str, Value], ...]
 ) -> None:
     source = picture(*shape, seed=1)
-    # The edit is made before the turn; detail filters do not commute with it, which must not matter.
+    # The edit is made before the turn; that detail filters do not commute must not matter.
     found = alignments(source, turn.apply(edit(source, *moves)))
     assert found[0].turn == turn
     assert found[0].score > 0.25

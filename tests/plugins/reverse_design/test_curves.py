@@ -31,7 +31,7 @@ def noise(seed: int = 0, count: int = 4000) -> NDArray[np.uint8]:
 
 
 def through(pixels: NDArray[np.uint8], moves: Sequence_) -> NDArray[np.uint8]:
-    return endings()[0].render_all(pixels[None], moves)[0]
+    return np.asarray(endings()[0].render_all(pixels[None], moves)[0])
 
 
 def everything() -> RGB8:

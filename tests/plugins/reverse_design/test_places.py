@@ -37,7 +37,7 @@ def check(places: tuple[Place, ...], shape: tuple[int, ...]) -> None:
             if (first, last) != (0, length):
                 assert first >= MARGIN
                 assert last <= length - MARGIN
-        inner = place.inset(shape)
+        inner = place.inset(shape, scaled=False)
         for (a, b), (c, d) in zip(spans(place), spans(inner), strict=True):
             assert a <= c < d <= b
 

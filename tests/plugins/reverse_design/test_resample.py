@@ -13,7 +13,7 @@ from made_pictures import picture
 from PIL import Image
 
 from imgedit_plugins.pictures import RGB8
-from imgedit_reverse_design.resample import FILTERS, Filter, scale, taps
+from imgedit_reverse_design.resample import FILTERS, Filter, Span, scale, taps
 
 Size = tuple[int, int]
 """(height, width)."""
@@ -67,8 +67,8 @@ def compare(
         ranges.append([(0, third), (third + 3, 2 * third), (length - third, length), (0, length)])
     for top, bottom in ranges[0]:
         for left, right in ranges[1]:
-            rows = taps(source[0], target[0], top, bottom, 0, name)
-            columns = taps(source[1], target[1], left, right, 0, name)
+            rows = taps(source[0], source[0] / target[0], Span(top, bottom), 0, name)
+            columns = taps(source[1], source[1] / target[1], Span(left, right), 0, name)
             crop = pixels[rows.first : rows.last, columns.first : columns.last]
             gap = scale(crop, rows, columns).astype(int) - whole[top:bottom, left:right]
             assert gap.shape == (bottom - top, right - left, 3)
@@ -100,7 +100,7 @@ def test_a_part_is_scaled_as_the_whole(reference: str, source: Size, target: Siz
 @pytest.mark.parametrize("name", FILTERS)
 def test_wide_margins_and_the_picture_s_own_size_change_nothing(name: Filter) -> None:
     pixels = picture(50, 70)
-    rows, columns = taps(50, 50, 10, 30, 8, name), taps(70, 70, 0, 70, 8, name)
+    rows, columns = taps(50, 1.0, Span(10, 30), 8, name), taps(70, 1.0, Span(0, 70), 8, name)
     assert (rows.first, rows.last) <= (2, 38)
     assert (columns.first, columns.last) == (0, 70)
     crop = pixels[rows.first : rows.last, columns.first : columns.last]
@@ -117,7 +117,7 @@ def test_weights_sum_to_one_and_pixels_exist(
 ) -> None:
     assume(start < target)
     stop = min(target, start + length)
-    sums = taps(source, target, start, stop, margin, name)
+    sums = taps(source, source / target, Span(start, stop), margin, name)
     assert sums.weight.shape == sums.index.shape
     assert sums.weight.shape[1] == stop - start
     assert np.isfinite(sums.weight).all()
@@ -140,7 +140,7 @@ def test_a_part_has_the_whole_picture_s_weights(
     line = np.random.default_rng(source).uniform(0, 255, source)
 
     def scaled(first: int, last: int, around: int) -> list[float]:
-        sums = taps(source, target, first, last, around, name)
+        sums = taps(source, source / target, Span(first, last), around, name)
         part = line[sums.first : sums.last]
         return [float(v) for v in (part[sums.index] * sums.weight).sum(axis=0)]
 
@@ -150,6 +150,8 @@ def test_a_part_has_the_whole_picture_s_weights(
 @pytest.mark.parametrize("name", FILTERS)
 def test_one_colour_stays_one_colour(name: Filter) -> None:
     plain = np.full((37, 53, 3), 201, np.uint8)
-    scaled = scale(plain, taps(37, 20, 0, 20, 0, name), taps(53, 90, 0, 90, 0, name))
+    scaled = scale(
+        plain, taps(37, 37 / 20, Span(0, 20), 0, name), taps(53, 53 / 90, Span(0, 90), 0, name)
+    )
     assert scaled.shape == (20, 90, 3)
     assert (scaled == 201).all()

@@ -24,7 +24,7 @@ def scene_of(pair: Pair, margin: int = MARGIN) -> Scene:
     return cut_scene(pair, choose_places(pair.source, pair.edited, pair.opaque), margin)
 
 
-def error(shown: np.ndarray, scene: Scene) -> float:  # type: ignore[type-arg]
+def error(shown: RGB8, scene: Scene) -> float:
     return float(np.square(shown.astype(float) - scene.target).mean())
 
 
@@ -70,9 +70,7 @@ def test_the_deep_margin_is_nearly_wide_enough_for_detail_filters(renderer: Rend
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_a_scene_may_be_turned_after_rendering(
-    photo: RGB8, renderer: Renderer, turn: Turn
-) -> None:
+def test_a_scene_may_be_turned_after_rendering(photo: RGB8, renderer: Renderer, turn: Turn) -> None:
     edited = turn.apply(edit(photo, ("hdr", None)))
     pair = Pair(turn.apply(photo), edited)
     for place in choose_places(pair.source, edited, None):

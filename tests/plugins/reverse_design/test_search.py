@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from made_pictures import Value, edit, moves_of
 
@@ -12,7 +13,7 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.operations import DEFAULT_PROFILE
 from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.align import UPRIGHT, Turn
-from imgedit_reverse_design.predict import solver
+from imgedit_reverse_design.hunt import solver
 from imgedit_reverse_design.scene import Pair
 from imgedit_reverse_design.search import NORMAL, QUICK, Effort, Search
 from imgedit_reverse_design.stage import Found, Stage
@@ -70,6 +71,15 @@ def test_every_operation_of_a_plan_is_needed(photo: RGB8, other_photo: RGB8) -> 
     found = run(stage)
     for i in range(len(found.moves)):
         assert stage.error(found.moves[:i] + found.moves[i + 1 :]) > found.error
+
+
+def test_what_lowers_the_error_by_a_hair_is_left_out(photo: RGB8) -> None:
+    rng = np.random.default_rng(0)
+    noisy = np.clip(np.rint(photo + rng.normal(-0.4, 6, photo.shape)), 0, 255).astype(np.uint8)
+    stage = stage_of(photo, noisy)
+    found = run(stage)
+    for i in range(len(found.moves)):
+        assert stage.error(found.moves[:i] + found.moves[i + 1 :]) > 1.01 * found.error
 
 
 def test_no_operation_comes_twice(photo: RGB8, other_photo: RGB8) -> None:
