@@ -165,7 +165,7 @@ class Hunt:
         error = self.best.error
         if error < self.stage.match * _SURELY:
             return True
-        if effort is not QUICK and error < _NEARLY:
+        if error < _NEARLY and ("wide", QUICK) not in self._left:
             return True
         return (choice, effort) == ("wide", QUICK) and self._is_senseless()
 

@@ -32,9 +32,10 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
     from imgedit_reverse_design import evaluation
     from imgedit_reverse_design.imad_data import made_with
 
-    options: dict[str, bool | int | float | str] = {"definitions": made_with(request.data)}
-    if "effort" in request.options:
-        options["effort"] = request.options["effort"]
+    options = {
+        "definitions": made_with(request.data),
+        "effort": request.options.get("effort", "normal"),
+    }
     return evaluation.evaluate(request, job, predict_operations, predict_options=options)
 
 

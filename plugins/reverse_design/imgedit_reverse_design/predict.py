@@ -70,10 +70,10 @@ def _hopeless(pair: Pair) -> str:
         pair.source.shape[0] * pair.source.shape[1], pair.edited.shape[0] * pair.edited.shape[1]
     )
     same = pair.source.shape == pair.edited.shape and np.array_equal(pair.source, pair.edited)
-    if pair.source.std(axis=(0, 1)).max() < _PLAIN and not same:
-        return "The source has one colour; that is too little to tell one edit from another."
     if pixels < _SMALLEST and not same:
         return f"The pictures have {pixels} pixels; that is too few to tell one edit from another."
+    if pair.source.std(axis=(0, 1)).max() < _PLAIN and not same:
+        return "The source has one colour; that is too little to tell one edit from another."
     if not alignments(pair.source, pair.edited):
         (h, w), (eh, ew) = pair.source.shape[:2], pair.edited.shape[:2]
         return (

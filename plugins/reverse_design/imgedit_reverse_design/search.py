@@ -56,7 +56,7 @@ class Effort:
 
 
 QUICK = Effort(
-    beam=8, depth=2, paired=1, expensive=1, decoded=4, reordered=1, climbs=0, rounds=0, cost=500
+    beam=10, depth=3, paired=2, expensive=2, decoded=5, reordered=2, climbs=0, rounds=0, cost=500
 )
 NORMAL = Effort(
     beam=24, depth=4, paired=5, expensive=8, decoded=10, reordered=3, climbs=3, rounds=4, cost=1500

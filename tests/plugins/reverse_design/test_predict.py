@@ -483,9 +483,10 @@ def test_constant_colours() -> None:
 
     quick = functools.partial(predict, effort="quick")
     assert quick(plain(9, 9, 9), plain(9, 9, 9)).operations == ()
+    # A hundred plans lead from one colour to another; none of them is known to be the edit.
     brighter = quick(plain(79, 80, 81), plain(109, 110, 111))
-    assert np.array_equal(render(plain(79, 80, 81), brighter), plain(109, 110, 111))
-    assert len(brighter.operations) <= 2
+    assert brighter.abstained
+    assert "one colour" in brighter.explanation
     # A picture does not become one colour, nor the other way round, by any of our operations
     # but extreme ones; whatever is said must hold.
     for source, edited in (
