@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from acceptance import (
@@ -407,6 +408,10 @@ POINTS = (
 )
 
 
+def _number(point: Callable[[Session], None]) -> int:
+    return int(point.__name__.removeprefix("point_"))
+
+
 def clone(into: Path) -> Path:
     """The last commit, cloned."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(into)], check=True)
@@ -424,6 +429,9 @@ def main() -> int:
     parser.add_argument("--here", action="store_true", help="this tree instead of a fresh clone")
     parser.add_argument("--count", type=int, default=GOAL_COUNT, help="pairs of each condition")
     parser.add_argument("--results", type=Path, help="results.json of score_search")
+    parser.add_argument(
+        "--only", type=int, nargs="+", metavar="POINT", help="just these; the others need point 2"
+    )
     parser.add_argument("--torch-python", type=Path, help="Python with imgedit-plugins and torch")
     parser.parse_args(namespace=OPTIONS)
     with tempfile.TemporaryDirectory(prefix="acceptance-") as name:
@@ -439,7 +447,8 @@ def main() -> int:
             check=True,
         ).stdout.strip()
         print(f"imgedit-plugins, part 1, at {re.sub('[^0-9a-f]', '', version)}: {root}")
-        return walk(Session(root, files, bare_environment()), POINTS)
+        points = [p for p in POINTS if OPTIONS.only is None or _number(p) in OPTIONS.only]
+        return walk(Session(root, files, bare_environment()), points)
 
 
 if __name__ == "__main__":
