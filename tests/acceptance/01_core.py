@@ -434,6 +434,8 @@ def main() -> int:
     )
     parser.add_argument("--torch-python", type=Path, help="Python with imgedit-plugins and torch")
     parser.parse_args(namespace=OPTIONS)
+    # In the background of a shell SIGINT is ignored, also by the commands that are interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="acceptance-") as name:
         work = Path(name).resolve()
         root = ROOT if OPTIONS.here else clone(work / "clone")
