@@ -64,7 +64,7 @@ class Target:
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self.pixels = pixels
         self._wanted = pixels.ravel().astype(np.float64)
-        self._squares = float(self._wanted @ self._wanted)
+        self._squares = float(np.square(self._wanted).sum())
 
     def statistics(self, rendered: NDArray[np.uint8]) -> Statistics:
         """The statistics of (n, 3) rendered pixels against these."""
@@ -139,8 +139,10 @@ class Endings:
         """Errors up to a constant, with codes taken together in groups."""
         counts = stats.counts.reshape(-1, _GROUP).sum(axis=1).astype(np.float32)
         sums = stats.sums.reshape(-1, _GROUP).sum(axis=1).astype(np.float32)
-        squared = self._coarse_squared[:rows] @ counts
-        return np.asarray(squared - 2.0 * (self._coarse[:rows] @ sums), np.float32)
+        # Not `@`: BLAS would wake a thread on each core for a millisecond's work.
+        squared = np.einsum("ij,j->i", self._coarse_squared[:rows], counts)
+        crossed = np.einsum("ij,j->i", self._coarse[:rows], sums)
+        return np.asarray(squared - 2.0 * crossed, np.float32)
 
 
 def _grow(

@@ -29,6 +29,9 @@ _EXPENSIVE_COST = 20
 _COMPRESSION_COST = 8
 _SCALING_COST = 8
 
+_KEPT = 200
+"""Renderings behind an expensive operation that are kept; about 100 kB each."""
+
 _CONFIRM = 2.0
 """Mean squared error on one place below which the other places are asked as well."""
 
@@ -113,6 +116,7 @@ class Stage:
         self.splits = turn.splits()
         self._deep = self._deep_scenes(pair, places)
         self.match = LOSSY_MATCH if self._compressed or self._scaled else MATCH
+        self._kept: dict[tuple[int, Sequence_], RGB8] = {}
         self._errors: dict[Sequence_, float] = {}
         self.nothing = Beginning((), ranking.pixels, self._full.scatter(ranking.pixels), self._full)
 
@@ -135,10 +139,30 @@ class Stage:
 
     def render(self, pixels: RGB8, moves: Sequence_) -> RGB8:
         """Pixels after moves; what it costs is added to `spent`."""
+        self._charge(pixels, moves)
+        return self.renderer.render_all(pixels, moves)
+
+    def _render_once(self, pixels: RGB8, moves: Sequence_) -> RGB8:
+        """Pixels after moves; what an expensive one left is kept, for plans that go on from there.
+
+        The cost is counted as if it were rendered anew, so that searches do not depend on it.
+        """
+        last = max((i for i, m in enumerate(moves) if m.name in EXPENSIVE), default=-1)
+        head, tail = moves[: last + 1], moves[last + 1 :]
+        self._charge(pixels, moves)
+        if not head:
+            return self.renderer.render_all(pixels, tail)
+        key = (id(pixels), head)
+        if key not in self._kept:
+            if len(self._kept) >= _KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = self.renderer.render_all(pixels, head)
+        return self.renderer.render_all(self._kept[key], tail)
+
+    def _charge(self, pixels: RGB8, moves: Sequence_) -> None:
         weight = sum(_EXPENSIVE_COST if m.name in EXPENSIVE else 1 for m in moves)
         weight += 1 + _SCALING_COST * self._scaled
         self.spent += weight * pixels.size / _COST_UNIT
-        return self.renderer.render_all(pixels, moves)
 
     def begin(self, moves: Sequence_) -> Beginning:
         """A beginning rendered from the source."""
@@ -177,7 +201,7 @@ class Stage:
         return (first + sum(self._error_on(scene, moves) for scene in scenes[1:])) / len(scenes)
 
     def _error_on(self, scene: Scene, moves: Sequence_) -> float:
-        rendered = self.render(scene.pixels, moves)
+        rendered = self._render_once(scene.pixels, moves)
         if self._compressed:
             self.spent += _COMPRESSION_COST * scene.pixels.size / _COST_UNIT
         gap = scene.inner(rendered, lossy=True).astype(np.float32) - scene.target
