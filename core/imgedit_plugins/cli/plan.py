@@ -51,7 +51,9 @@ def validate(*, plans: tuple[str, ...], as_json: bool) -> None:
         print_json([_verdict(plan, error) for plan, error in faults.items()])
     else:
         for plan, error in faults.items():
-            click.echo(f"{plan}: {error or 'valid'}", err=error is not None)
+            told = str(error or "valid")  # an error about a file begins with the file's name
+            named = told if told.startswith(f"{plan}:") else f"{plan}: {told}"
+            click.echo(named, err=error is not None)
     if bad:
         raise click.exceptions.Exit(EXIT_SOME_FAILED if len(bad) < len(plans) else EXIT_ERROR)
 
