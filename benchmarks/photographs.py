@@ -32,6 +32,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from benchmarks.arguments import positive
+
 LISTS = Path(__file__).resolve().parent / "photographs"
 LIST_NAMES = ("tuning", "test")
 LONG_SIDE = 640  # pixels; the long side of most COCO pictures, on which I-MAD-Dense is built
@@ -270,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.photographs")
     parser.add_argument("list", choices=LIST_NAMES)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--long-side", type=_positive, default=LONG_SIDE, help="pixels")
+    parser.add_argument("--long-side", type=positive, default=LONG_SIDE, help="pixels")
     options = parser.parse_args(arguments)
     try:
         done = prepare(LISTS / f"{options.list}.json", options.out, options.long_side)
@@ -281,13 +283,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if done.skipped:
         print(f"Skipped (no package here): {', '.join(done.skipped)}", file=sys.stderr)
     return 0
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 if __name__ == "__main__":

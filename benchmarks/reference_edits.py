@@ -47,6 +47,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
+from benchmarks.arguments import positive
+
 Picture = npt.NDArray[np.uint8]  # height x width x 3, blue-green-red, 0..255
 Operation = Callable[[Picture, float], Picture]
 
@@ -591,7 +593,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reference_edits")
     parser.add_argument("--photographs", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT")
-    parser.add_argument("--count", type=_positive, default=2000, help="rows")
+    parser.add_argument("--count", type=positive, default=2000, help="rows")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--condition", choices=CONDITIONS, default="clean")
     parser.add_argument("--definitions", choices=DEFINITIONS, default="recipe")
@@ -603,13 +605,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(f"{len(samples)} edits ({job.condition}, {job.definitions}) in {job.out}")
     return 0
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 if __name__ == "__main__":

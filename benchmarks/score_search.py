@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import photographs, reference_edits
+from benchmarks.arguments import positive
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = "imgedit-search-scores/1"
@@ -254,7 +255,7 @@ def show(results: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 1 when a goal is missed or the run cannot go on."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.score_search")
-    parser.add_argument("--count", type=_positive, default=GOAL_COUNT, help="pairs a condition")
+    parser.add_argument("--count", type=positive, default=GOAL_COUNT, help="pairs a condition")
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "score-search")
     parser.add_argument("-o", "--out", type=Path, help="default: results.json in WORK")
@@ -272,13 +273,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show(results)
     print(f"Written: {out}")
     return int(any(goal["verdict"] == "FAIL" for goal in results["goals"]))
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 if __name__ == "__main__":
