@@ -33,7 +33,7 @@ from imgedit_plugins.requests import (
     PredictRequest,
     Table,
 )
-from imgedit_reverse_design import evaluation
+from imgedit_reverse_design import evaluation, outcomes
 from imgedit_reverse_design.evaluation import evaluate
 from imgedit_reverse_design.imad_data import read_imad
 from imgedit_reverse_design.make_imad import make_imad
@@ -222,10 +222,10 @@ def test_a_wrong_turn_has_no_psnr(data: Path) -> None:
 
 def test_an_edited_picture_of_another_size_is_compared_at_its_size() -> None:
     rendered = np.full((40, 60, 3), 100, np.uint8)
-    assert evaluation._psnr(rendered, np.full((20, 30, 3), 110, np.uint8)) == pytest.approx(
+    assert outcomes.psnr_between(rendered, np.full((20, 30, 3), 110, np.uint8)) == pytest.approx(
         28.13, abs=0.01
     )
-    assert evaluation._psnr(rendered, np.full((30, 20, 3), 100, np.uint8)) == 0.0
+    assert outcomes.psnr_between(rendered, np.full((30, 20, 3), 100, np.uint8)) == 0.0
 
 
 def test_details_are_json_and_hold_every_sample(data: Path) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from imgedit_plugins.errors import DataError, JobCancelledError, OptionError, ProfileError
 from imgedit_plugins.jobs import Job, Progress
-from imgedit_plugins.operations import default_vocabulary, load_profile
+from imgedit_plugins.operations import imad, load_profile
 from imgedit_plugins.picture_files import open_picture, save_picture
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.plan import parse_plan
@@ -47,7 +47,7 @@ from imgedit_reverse_design.make_imad import make_imad
 
 def test_our_split_adds_up_to_the_published_counts() -> None:
     assert sum(OPERATION_COUNTS) == PUBLISHED_ROWS
-    assert set(OPERATION_NAMES) == {operation.name for operation in default_vocabulary()}
+    assert set(OPERATION_NAMES) == {operation.name for operation in imad.OPERATIONS}
     profile, counts = load_profile(), Counter[float]()
     for name, levels in LEVEL_COUNTS.items():
         for level, count in zip(profile.levels(name) or (1,), levels, strict=True):
