@@ -83,7 +83,10 @@ class UnknownOperationError(OperationError):
 
 
 class ParameterError(OperationError):
-    """A parameter is missing, unknown or out of its range."""
+    """A parameter is missing, unknown or out of its range.
+
+    `parameter` is empty where it is several that do not go together.
+    """
 
     def __init__(self, operation: str, parameter: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -14,17 +14,19 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    GetCoreSchemaHandler,
     ValidationError,
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from imgedit_plugins.errors import OperationError, ParameterError, PlanError
 from imgedit_plugins.operations import (
     DEFAULT_PROFILE,
     Operation,
     ParameterValue,
+    Points,
     Vocabulary,
     default_vocabulary,
 )
@@ -38,7 +40,17 @@ Fraction = Annotated[FiniteFloat, Field(ge=0.0, le=1.0)]
 _DEEPEST = 32  # levels of nesting in a document; a plan has five
 
 
-class _Values(dict[str, int | float]):
+class _NumberOrCurve:
+    """What a parameter's value may be; which of them, only the operation's declaration tells."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(
+            int | FiniteFloat | tuple[tuple[FiniteFloat, FiniteFloat], ...]
+        )
+
+
+class _Values(dict[str, Any]):
     """The parameters of a step: a dict that cannot be changed, so that steps can be shared."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
@@ -50,7 +62,7 @@ class _Values(dict[str, int | float]):
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))
 
-    def __reduce__(self) -> tuple[type[_Values], tuple[dict[str, int | float]]]:
+    def __reduce__(self) -> tuple[type[_Values], tuple[dict[str, Any]]]:
         return _Values, (dict(self),)
 
 
@@ -65,12 +77,12 @@ class PlannedOperation(_Strict):
 
     Attributes:
         name: an operation of the vocabulary.
-        parameters: all of its parameters, in natural units.
+        parameters: all of its parameters, in natural units; a curve is a list of points [x, y].
         confidence: 0..1, how sure whoever made the plan is of this step.
     """
 
     name: str
-    parameters: Annotated[dict[str, int | FiniteFloat], AfterValidator(_Values)] = {}
+    parameters: Annotated[dict[str, Annotated[Any, _NumberOrCurve]], AfterValidator(_Values)] = {}
     confidence: Fraction = 1.0
 
     @model_validator(mode="before")
@@ -160,7 +172,9 @@ class EditPlan(_Strict):
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=indent) + "\n"
 
 
-def step(name: str, confidence: float = 1.0, **parameters: ParameterValue) -> PlannedOperation:
+def step(
+    name: str, confidence: float = 1.0, **parameters: ParameterValue | Points
+) -> PlannedOperation:
     """One step of a plan: ``step("bright", offset=50)``.
 
     Raises:
@@ -238,7 +252,9 @@ def _vocabulary(info: ValidationInfo) -> Vocabulary:
 
 
 def _place_of(error: OperationError) -> tuple[str, ...]:
-    return ("parameters", error.parameter) if isinstance(error, ParameterError) else ("name",)
+    if not isinstance(error, ParameterError):
+        return ("name",)
+    return ("parameters", error.parameter) if error.parameter else ("parameters",)
 
 
 # --- refusals ---------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
-"""Small pieces of sentences about plugins."""
+"""Small pieces of sentences about plugins and plans."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgedit_plugins.manifest import Manifest
+
+if TYPE_CHECKING:
+    from imgedit_plugins.plan import EditPlan
 
 
 def article(kind: type[Any]) -> str:
@@ -34,3 +37,16 @@ def accepted(manifest: Manifest, hook: str) -> str:
             optional = f" (optionally {plus(accepts.optional)})" if accepts.optional else ""
             words.append(f"{' + '.join(accepts.inputs) or 'nothing'}{optional}")
     return ", or ".join(words)
+
+
+def abstention(plan: EditPlan) -> str:
+    """One sentence for a plan that explains nothing."""
+    sentence = plan.explanation.rstrip(".") or "no plan explains this edit"
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def value_text(value: object) -> str:
+    """A parameter's value: a number, or the points of a curve as `--op` takes them."""
+    if isinstance(value, tuple):
+        return ",".join(f"{x:g}/{y:g}" for x, y in value)
+    return f"{value:g}"

@@ -2,8 +2,8 @@
 
 An `Operation` says what an edit is called, which parameters it takes in which units, and how its
 pixels are computed. The constants of that mathematics live in a `Profile`, so that a profile
-fitted to other data can replace them. Operations of the core come from `imad`; plugins add their
-own through the `register_operations` hook.
+fitted to other data can replace them. The core's operations are declared in `imad` and the modules
+beside it; plugins add their own through the `register_operations` hook.
 """
 
 from imgedit_plugins.operations.profiles import DEFAULT_PROFILE, Profile, load_profile
@@ -15,6 +15,7 @@ from imgedit_plugins.operations.vocabulary import (
     Parameter,
     Parameters,
     ParameterValue,
+    Points,
     Vocabulary,
     default_vocabulary,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Parameter",
     "ParameterValue",
     "Parameters",
+    "Points",
     "Profile",
     "Vocabulary",
     "default_vocabulary",

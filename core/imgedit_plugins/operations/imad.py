@@ -1,34 +1,48 @@
-"""The 14 operations of I-MAD, on 8-bit sRGB-encoded RGB, as the papers' data was made.
+"""The 14 operations of I-MAD, on sRGB-encoded RGB.
 
 Source: the data set I-MAD-Dense (MiniGPT-Reverse-Designing, section 'Dataset'), whose edits follow
-the widely published OpenCV photo-filter recipes. Every result is rounded to 8 bits, as there.
-Sources of constants are in the definition profile.
+the widely published OpenCV photo-filter recipes. Each operation has its 8-bit recipe, every result
+rounded as there, and the same mathematics as a form for pictures of any depth, where nothing is
+rounded. Sources of constants are in the definition profile.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_plugins.operations import hdr
+from imgedit_plugins.operations.forms import (
+    Colour,
+    Curves,
+    Form,
+    Geometry,
+    Matrix,
+    Neighbourhood,
+    Values,
+    Whole,
+)
 from imgedit_plugins.operations.vocabulary import (
     Constant,
+    Constants,
     Inverse,
     Operation,
     Parameter,
     Parameters,
-    ParameterValue,
 )
-from imgedit_plugins.pictures import RGB8
+from imgedit_plugins.pictures import RGB8, Pixels
 
-Constants = Mapping[str, Any]
 _Points = tuple[tuple[float, float], ...]
+_ToForm = Callable[[Parameters, Constants], Form]
 
 _RECIPE = "I-MAD-Dense; the published OpenCV photo-filter recipe"
 _BT601 = (0.299, 0.587, 0.114)
+_BLOCK_PIXELS = 1 << 14
+_SINGLE_PRECISION = 2e-4  # codes; above what three products and their sum lose (6e-5 at 352)
 
 # --- colour -----------------------------------------------------------------------------------
 
@@ -47,11 +61,37 @@ def _grayscale(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
 def _sepia(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
     import cv2
 
-    # The recipe computes in double precision on blue, green, red. Where the sum is a whole number,
-    # the order of the summands decides whether truncation takes the next lower one.
-    matrix = np.array(constants["matrix"], np.float64)[::-1, ::-1]
-    toned = cv2.transform(rgb[:, :, ::-1].astype(np.float64, order="C"), matrix)
-    return np.ascontiguousarray(_to_codes(np.asarray(toned), constants)[:, :, ::-1])
+    # Single precision gives the code except close to where it changes: there two shifts differ.
+    matrix = np.array(constants["matrix"], np.float64)
+    down = 0.5 if constants.get("rounding") == "truncate" else 0.0
+    toned, other = np.empty_like(rgb), np.empty_like(rgb)
+    rows = max(1, _BLOCK_PIXELS // rgb.shape[1])
+    for top in range(0, len(rgb), rows):  # a few at a time, so that the sums stay in the cache
+        block = slice(top, top + rows)
+        sums = np.asarray(cv2.transform(rgb[block].astype(np.float32), matrix))
+        np.maximum(sums, 2 * _SINGLE_PRECISION, out=sums)  # OpenCV takes absolute values below
+        cv2.convertScaleAbs(sums, dst=toned[block], beta=-_SINGLE_PRECISION - down)
+        cv2.convertScaleAbs(sums, dst=other[block], beta=_SINGLE_PRECISION - down)
+    places = np.flatnonzero(toned != other) // 3
+    if len(places):
+        pixels = toned.reshape(-1, 3)
+        pixels[places] = _toned_in_double(rgb.reshape(-1, 3)[places], matrix, constants)
+    return toned
+
+
+def _toned_in_double(rgb: RGB8, matrix: NDArray[np.float64], constants: Constants) -> RGB8:
+    """Colours, (n, 3), through the matrix as the recipe does it: on blue, green, red.
+
+    Where the sum is a whole number, the order of the summands decides whether truncation takes
+    the next lower one; OpenCV has another order for the last few pixels of a row, which therefore
+    are filled up.
+    """
+    import cv2
+
+    row = np.zeros((1, -(-len(rgb) // 32) * 32, 3))
+    row[0, : len(rgb)] = rgb[:, ::-1]
+    toned = np.asarray(cv2.transform(row, matrix[::-1, ::-1]), np.float64)
+    return _to_codes(toned, constants)[0, : len(rgb), ::-1]
 
 
 def _red_and_blue_curves(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
@@ -74,8 +114,10 @@ def _saturate(rgb: RGB8, parameters: Parameters, constants: Constants) -> RGB8:
     if parameters["factor"] == 1.0:
         return rgb.copy()  # the trip through 8-bit hue alone would shift colours by a code or two
     hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
+    table = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
     scaled = np.arange(256, dtype=np.float32) * np.float32(parameters["factor"])
-    hsv[:, :, 1] = _to_codes(scaled, constants)[hsv[:, :, 1]]
+    table[:, 1] = _to_codes(scaled, constants)
+    cv2.LUT(hsv, table[None], dst=hsv)
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
 
 
@@ -107,7 +149,7 @@ def _hdr(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
-def _sharp(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
+def _sharp(rgb: Pixels, _: Parameters, constants: Constants) -> Pixels:
     import cv2
 
     kernel = np.full((3, 3), constants["around"], np.float32)
@@ -115,14 +157,14 @@ def _sharp(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
     return np.asarray(cv2.filter2D(rgb, -1, kernel))
 
 
-def _blur(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
+def _blur(rgb: Pixels, parameters: Parameters, _: Constants) -> Pixels:
     import cv2
 
     size = int(parameters["kernel"])
     return np.asarray(cv2.blur(rgb, (size, size)))
 
 
-def _gaussian(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
+def _gaussian(rgb: Pixels, parameters: Parameters, _: Constants) -> Pixels:
     import cv2
 
     size = int(parameters["kernel"])
@@ -132,12 +174,94 @@ def _gaussian(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
 # --- geometry ---------------------------------------------------------------------------------
 
 
-def _rotate(rgb: RGB8, parameters: Parameters, _: Constants) -> RGB8:
-    return np.ascontiguousarray(np.rot90(rgb, -int(parameters["degrees"]) // 90))
+def _rotate(pixels: Pixels, parameters: Parameters, _: Constants) -> Pixels:
+    import cv2
+
+    turns = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+    turned = np.asarray(cv2.rotate(pixels, turns[int(parameters["degrees"]) // 90 - 1]))
+    return turned.reshape(*turned.shape[:2], pixels.shape[2])
 
 
-def _flip(rgb: RGB8, _: Parameters, __: Constants) -> RGB8:
-    return np.ascontiguousarray(rgb[:, ::-1])
+def _flip(pixels: Pixels, _: Parameters, __: Constants) -> Pixels:
+    import cv2
+
+    return np.asarray(cv2.flip(pixels, 1)).reshape(pixels.shape)
+
+
+def _geometry(move: Callable[[Pixels, Parameters, Constants], Pixels]) -> _ToForm:
+    return lambda parameters, constants: Geometry(
+        lambda pixels: move(pixels, parameters, constants), exact=True
+    )
+
+
+# --- the same without rounding ----------------------------------------------------------------
+
+
+def _grayscale_form(_: Parameters, constants: Constants) -> Matrix:
+    red, green, blue = constants.get("weights", _BT601)
+    return Matrix(((red, green, blue),) * 3)
+
+
+def _sepia_form(_: Parameters, constants: Constants) -> Matrix:
+    return Matrix(tuple((row[0], row[1], row[2]) for row in constants["matrix"]))
+
+
+def _red_and_blue_form(_: Parameters, constants: Constants) -> Curves:
+    red, blue = (_cubic_curve(_points(constants[name])) for name in ("red", "blue"))
+    return Curves(red, np.positive, blue)
+
+
+def _saturate_form(parameters: Parameters, _: Constants) -> Colour:
+    factor = np.float32(parameters["factor"])
+
+    def saturate(values: Values) -> Values:
+        import cv2
+
+        hsv = np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2HSV))
+        saturation = hsv[:, :, 1]
+        np.multiply(saturation, factor, out=saturation)
+        np.minimum(saturation, 1.0, out=saturation)
+        return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=values), np.float32)
+
+    return Colour(saturate)
+
+
+def _bright_form(parameters: Parameters, _: Constants) -> Curves:
+    offset = parameters["offset"] / 255.0
+    return Curves.same(lambda v: v + v.dtype.type(offset))
+
+
+def _contrast_form(parameters: Parameters, _: Constants) -> Curves:
+    gain = parameters["gain"]
+    return Curves.same(lambda v: v * v.dtype.type(gain))
+
+
+def _invert_form(_: Parameters, __: Constants) -> Curves:
+    return Curves.same(lambda v: 1 - v)
+
+
+def _hdr_form(_: Parameters, constants: Constants) -> Whole:
+    return hdr.detail_enhanced(constants["sigma_s"], constants["sigma_r"])
+
+
+def _sharp_form(_: Parameters, constants: Constants) -> Neighbourhood:
+    return Neighbourhood(lambda values: _sharp(values, {}, constants), reach=1)
+
+
+def _blur_form(parameters: Parameters, _: Constants) -> Neighbourhood:
+    reach = int(parameters["kernel"]) // 2
+    return Neighbourhood(lambda values: _blur(values, parameters, {}), reach)
+
+
+def _gaussian_form(parameters: Parameters, _: Constants) -> Neighbourhood:
+    reach = int(parameters["kernel"]) // 2
+    return Neighbourhood(lambda values: _gaussian(values, parameters, {}), reach)
+
+
+def _cubic_curve(points: _Points) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    x, y = np.array(points).T
+    cubic = np.polyfit(x / 255.0, y / 255.0, 3)
+    return lambda values: np.polyval(cubic, values).astype(values.dtype)
 
 
 # --- helpers ----------------------------------------------------------------------------------
@@ -193,8 +317,8 @@ def _kernel(maximum: int) -> tuple[Parameter, ...]:
     return (Parameter("kernel", "Kernel", "px", 1, maximum, neutral=1, integer=True, odd=True),)
 
 
-def _degrees(parameters: Parameters) -> ParameterValue:
-    return parameters["degrees"]
+def _degrees(parameters: Parameters) -> int:
+    return int(parameters["degrees"])
 
 
 _ROUNDING = Constant("rounding", words=("round", "truncate"), required=False)
@@ -216,6 +340,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Removes all colour.",
         phrase=lambda _: "turned to grey",
         constants=(Constant("weights", (3,), 0, 1, required=False),),
+        form=_grayscale_form,
     ),
     Operation(
         "sepia",
@@ -226,6 +351,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Tones the picture brown.",
         phrase=lambda _: "toned sepia",
         constants=(Constant("matrix", (3, 3)), _ROUNDING),
+        form=_sepia_form,
     ),
     Operation(
         "summer",
@@ -236,6 +362,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Makes the picture warmer.",
         phrase=lambda _: "made warmer (summer)",
         constants=_CURVES,
+        form=_red_and_blue_form,
     ),
     Operation(
         "winter",
@@ -246,6 +373,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Makes the picture colder.",
         phrase=lambda _: "made colder (winter)",
         constants=_CURVES,
+        form=_red_and_blue_form,
     ),
     Operation(
         "hdr",
@@ -254,10 +382,11 @@ OPERATIONS: tuple[Operation, ...] = (
         _hdr,
         source="Gastal and Oliveira 2011 (domain transform), as cv2.detailEnhance",
         summary="Exaggerates local detail.",
-        # Three box passes; the widest reaches sqrt(3) sigma_s to each side, the others half of it.
+        # The recursive filter never ends, but beyond 40 px less than a code is left of a change.
         reach=lambda _: 40,
         phrase=lambda _: "given an HDR look",
         constants=(Constant("sigma_s", (), 0.1, 200), Constant("sigma_r", (), 0.001, 1)),
+        form=_hdr_form,
     ),
     Operation(
         "blur",
@@ -269,6 +398,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=_kernel(99),
         reach=lambda p: int(p["kernel"]) // 2,
         phrase=lambda p: f"blurred over {p['kernel']} pixels",
+        form=_blur_form,
     ),
     Operation(
         "bright",
@@ -282,6 +412,7 @@ OPERATIONS: tuple[Operation, ...] = (
         phrase=lambda p: (
             f"{'brightened' if p['offset'] >= 0 else 'darkened'} by {abs(p['offset']):g}"
         ),
+        form=_bright_form,
     ),
     Operation(
         "sharp",
@@ -293,6 +424,7 @@ OPERATIONS: tuple[Operation, ...] = (
         reach=lambda _: 1,
         phrase=lambda _: "sharpened",
         constants=(Constant("centre"), Constant("around")),
+        form=_sharp_form,
     ),
     Operation(
         "contrast",
@@ -304,6 +436,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(Parameter("gain", "Gain", "×", 0, 10, neutral=1),),
         inverse=_undo_contrast,
         phrase=lambda p: f"contrast ×{p['gain']:.3g}",
+        form=_contrast_form,
     ),
     Operation(
         "saturate",
@@ -316,6 +449,7 @@ OPERATIONS: tuple[Operation, ...] = (
         inverse=_undo_saturate,
         phrase=lambda p: f"saturation ×{p['factor']:.3g}",
         constants=(_ROUNDING,),
+        form=_saturate_form,
     ),
     Operation(
         "gaussian",
@@ -327,6 +461,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=_kernel(99),
         reach=lambda p: int(p["kernel"]) // 2,
         phrase=lambda p: f"softly blurred over {p['kernel']} pixels",
+        form=_gaussian_form,
     ),
     Operation(
         "invert",
@@ -337,6 +472,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Makes a negative.",
         inverse=lambda _: _self_inverse("invert"),
         phrase=lambda _: "inverted",
+        form=_invert_form,
     ),
     Operation(
         "rotate",
@@ -350,6 +486,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         inverse=lambda p: Inverse("rotate", {"degrees": 360 - _degrees(p)}, exact=True),
         phrase=lambda p: f"turned {_TURNS[int(_degrees(p))]}",
+        form=_geometry(_rotate),
     ),
     Operation(
         "flip",
@@ -360,5 +497,6 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Mirrors the picture left to right.",
         inverse=lambda _: _self_inverse("flip"),
         phrase=lambda _: "mirrored",
+        form=_geometry(_flip),
     ),
 )

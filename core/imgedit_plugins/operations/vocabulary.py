@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from imgedit_plugins.errors import OperationError, ParameterError, UnknownOperationError
 
 if TYPE_CHECKING:
+    from imgedit_plugins.operations.forms import Form
     from imgedit_plugins.pictures import RGB8
 
 ParameterValue = int | float
-Parameters = Mapping[str, ParameterValue]
+Points = tuple[tuple[float, float], ...]
+"""A curve: (input, output) pairs in 0..1, inputs rising."""
+Parameters = Mapping[str, Any]
+"""Parameter name -> number, or `Points` for a curve; already checked."""
+Constants = Mapping[str, Any]
 Kind = Literal["pointwise", "neighbourhood", "geometric"]
+
+STRAIGHT: Points = ((0.0, 0.0), (1.0, 1.0))
+_MOST_POINTS = 64
+_LEAST_STEP = 1e-4  # between the inputs of two points; less is a jump
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Parameter:
         integer: whole numbers only.
         odd: odd whole numbers only (kernel sizes).
         choices: the only values allowed, if not a range.
+        optional: may be left out of a plan, and is then `neutral`.
+        points: the value is a curve (`Points`, 2 to 64 of them) within minimum..maximum.
     """
 
     name: str
@@ -40,17 +51,21 @@ class Parameter:
     unit: str
     minimum: float
     maximum: float
-    neutral: float | None = None
+    neutral: float | Points | None = None
     integer: bool = False
     odd: bool = False
     choices: tuple[ParameterValue, ...] = ()
+    optional: bool = False
+    points: bool = False
 
-    def check(self, operation: str, value: object) -> ParameterValue:
-        """The value in its canonical type: int for whole-number parameters, else float.
+    def check(self, operation: str, value: object) -> ParameterValue | Points:
+        """The value in its canonical type: int for whole-number parameters, else float; `Points`.
 
         Raises:
-            ParameterError: not a finite number, or not an allowed one.
+            ParameterError: not a finite number, or not an allowed one; no curve.
         """
+        if self.points:
+            return self._check_points(operation, value)
         shown = shorten(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._error(operation, f"must be a number, not {shown}")
@@ -68,8 +83,27 @@ class Parameter:
             raise self._error(operation, f"must be {kind}, not {shown}")
         return int(value)
 
+    def _check_points(self, operation: str, value: object) -> Points:
+        if not isinstance(value, list | tuple) or not 2 <= len(value) <= _MOST_POINTS:
+            wanted = f"2 to {_MOST_POINTS} points such as [[0, 0], [0.5, 0.6], [1, 1]]"
+            raise self._error(operation, f"must be {wanted}, not {shorten(value)}")
+        coordinate = Parameter(self.name, self.title, self.unit, self.minimum, self.maximum)
+        points = []
+        for point in value:
+            if not isinstance(point, list | tuple) or len(point) != 2:
+                raise self._error(operation, f"has {shorten(point)}, which is no point [x, y]")
+            x, y = (coordinate.check(operation, number) for number in point)
+            points.append((float(x), float(y)))  # type: ignore[arg-type]
+        if any(b[0] - a[0] < _LEAST_STEP * (1 - 1e-9) for a, b in itertools.pairwise(points)):
+            raise self._error(
+                operation, f"must rise in x from point to point, not {shorten(value)}"
+            )
+        return tuple(points)
+
     def describe_range(self) -> str:
         """The range in words, such as 'between -255 and 255 code'."""
+        if self.points:
+            return f"a curve of 2 to {_MOST_POINTS} points [x, y], x rising from point to point"
         if self.choices:
             return f"one of {', '.join(str(c) for c in self.choices)} {self.unit}".rstrip()
         odd = ", odd" if self.odd else ""
@@ -149,7 +183,8 @@ class Operation:
         title: for people.
         kind: 'pointwise' (a pixel depends on itself alone), 'neighbourhood' or 'geometric'.
         render: (pixels, parameters, constants) -> new pixels; 8-bit RGB in and out, input
-            untouched, parameters already checked, constants from the profile.
+            untouched, parameters already checked, constants from the profile. The recipe of
+            data that was made in 8 bits; None where there is no such data.
         source: where the mathematics is from.
         summary: one sentence for `imgedit-plugins operations`.
         parameters: in the order in which they are shown.
@@ -157,14 +192,19 @@ class Operation:
         reach: parameters -> how far, in pixels, a pixel looks around (with the constants of the
             shipped profile).
         phrase: parameters -> past-tense words for explanations ('brightened by 50').
-        constants: what `render` takes from the definition profile; a profile is checked against
-            it, and one that says something else about this operation is refused.
+        constants: what the mathematics takes from the definition profile; a profile is checked
+            against it, and one that says something else about this operation is refused.
+        form: (parameters, constants) -> the mathematics on values 0..1, for every bit depth.
+            Without it, pictures of more than 8 bits are edited in 8.
+        compares: how it relates to the sliders of that name in other editors.
+        fault: checked parameters -> why they do not go together, as half a sentence; empty where
+            they do.
     """
 
     name: str
     title: str
     kind: Kind
-    render: Callable[[RGB8, Parameters, Mapping[str, Any]], RGB8]
+    render: Callable[[RGB8, Parameters, Constants], RGB8] | None
     source: str
     summary: str
     parameters: tuple[Parameter, ...] = ()
@@ -172,12 +212,21 @@ class Operation:
     reach: Callable[[Parameters], int] = lambda _: 0
     phrase: Callable[[Parameters], str] | None = None
     constants: tuple[Constant, ...] = ()
+    form: Callable[[Parameters, Constants], Form] | None = None
+    compares: str = ""
+    fault: Callable[[Parameters], str] = lambda _: ""
 
-    def check(self, parameters: Mapping[str, object]) -> dict[str, ParameterValue]:
+    def __post_init__(self) -> None:
+        if self.render is None and self.form is None:
+            raise OperationError(
+                f"The operation {self.name!r} has no mathematics.", hint="Give `form` or `render`."
+            )
+
+    def check(self, parameters: Mapping[str, object]) -> dict[str, Any]:
         """The parameters, complete and in canonical types.
 
         Raises:
-            ParameterError: one is missing, unknown or out of range.
+            ParameterError: one is missing, unknown or out of range, or they do not go together.
         """
         known = {p.name: p for p in self.parameters}
         for name in parameters:
@@ -186,10 +235,14 @@ class Operation:
                 raise ParameterError(
                     self.name, name, f"{self.name!r} has no parameter {name!r}.", hint=takes
                 )
+        given = {p.name: p.neutral for p in self.parameters if p.optional} | dict(parameters)
         for name in known:
-            if name not in parameters:
+            if name not in given:
                 raise ParameterError(self.name, name, f"{self.name!r} needs {name!r}.")
-        return {n: p.check(self.name, parameters[n]) for n, p in known.items()}
+        checked = {n: p.check(self.name, given[n]) for n, p in known.items()}
+        if fault := self.fault(checked):
+            raise ParameterError(self.name, "", f"{self.name!r} cannot be done so: {fault}.")
+        return checked
 
     def is_neutral(self, parameters: Parameters) -> bool:
         """Whether these parameters change nothing at all."""
@@ -201,7 +254,12 @@ class Operation:
         """The edit in past-tense words, for explanations."""
         if self.phrase is not None:
             return self.phrase(parameters)
-        values = ", ".join(f"{k} {v:g}" for k, v in parameters.items())
+        left_out = {p.name: p.neutral for p in self.parameters if p.optional}
+        values = ", ".join(
+            f"{name} {'curve' if isinstance(value, tuple) else format(value, 'g')}"
+            for name, value in parameters.items()
+            if name not in left_out or value != left_out[name]
+        )
         return f"{self.title.lower()} ({values})" if values else self.title.lower()
 
 
@@ -251,9 +309,10 @@ class Vocabulary:
 @functools.cache
 def default_vocabulary() -> Vocabulary:
     """The process's vocabulary: the core's operations, and what loaded plugins registered."""
-    from imgedit_plugins.operations.imad import OPERATIONS
+    from imgedit_plugins.operations import colour, detail, effects, frame, haze, imad, tone
 
-    return Vocabulary(OPERATIONS)
+    modules = (imad, tone, colour, detail, haze, effects, frame)
+    return Vocabulary(tuple(operation for module in modules for operation in module.OPERATIONS))
 
 
 def shorten(value: object) -> str:
