@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgedit_plugins.atomic import write_text_atomic
+from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.operations import Profile
@@ -118,27 +119,7 @@ def _prepared(work: Work, source: Source) -> Picture:
             f"{path} is not the picture any more that it was when the work began.", path=path
         )
     picture = open_picture(path)
-    return Picture(_scaled(_srgb(picture), work.settings.max_side))
-
-
-def _srgb(picture: Picture) -> RGB8:
-    """Colours converted to sRGB where the picture has a usable profile."""
-    import numpy as np
-    from PIL import Image, ImageCms
-
-    rgb = picture.rgb8()
-    if picture.icc_profile is None or picture.is_grey:
-        return rgb
-    try:
-        image = ImageCms.profileToProfile(
-            Image.fromarray(rgb),
-            io.BytesIO(picture.icc_profile),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
-        )
-    except (ImageCms.PyCMSError, OSError):
-        return rgb
-    return rgb if image is None else np.ascontiguousarray(image)
+    return Picture(_scaled(to_srgb(picture).rgb8(), work.settings.max_side))
 
 
 def _scaled(rgb: RGB8, max_side: int) -> RGB8:

@@ -15,6 +15,7 @@ from imgedit_plugins.operations import (
     default_vocabulary,
 )
 from imgedit_plugins.pictures import RGB8
+from imgedit_plugins.render import render_rgb
 
 SEARCHED = (
     "grayscale", "sepia", "summer", "winter", "hdr", "blur",
@@ -65,7 +66,7 @@ class Renderer:
 
     def _render(self, pixels: RGB8, move: Move) -> RGB8:
         operation = self._operations[move.name]
-        return operation.render(pixels, self.parameters(move), self.profile.of(move.name))
+        return render_rgb(pixels, operation, self.parameters(move), self.profile)
 
     def render_all(self, pixels: RGB8, moves: Iterable[Move]) -> RGB8:
         """Several moves one after another."""

@@ -1,0 +1,335 @@
+"""Which passes over the picture a plan needs: neighbouring steps share one where they can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from imgedit_plugins.operations import Operation, Parameters, Profile
+from imgedit_plugins.operations.forms import (
+    Curves,
+    Form,
+    Geometry,
+    Measured,
+    Neighbourhood,
+    Whole,
+)
+from imgedit_plugins.operations.forms import evaluate as evaluate_form
+from imgedit_plugins.pictures import RGB8, Pixels, to_8_bits
+from imgedit_plugins.render import kernels
+from imgedit_plugins.render.kernels import Kernel, Table
+
+_CODES8 = np.dtype(np.uint8)
+_CODES16 = np.dtype(np.uint16)
+_FLOAT = np.dtype(np.float32)
+
+
+@dataclass(frozen=True)
+class StripPass:
+    """Kernels that run strip by strip.
+
+    Attributes:
+        kernels: in their order; none only copies.
+        source, target: type of the pixels before and after.
+        halo: rows that a strip needs on each inner side.
+        values: whether there are floating-point values on the way.
+        once: whether there is nothing but one table, so that strips need fit no cache.
+    """
+
+    kernels: tuple[Kernel, ...]
+    source: np.dtype[Any]
+    target: np.dtype[Any]
+    halo: int = 0
+    values: bool = False
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class WholePass:
+    """A function of the whole picture's colours, of the same type before and after."""
+
+    function: Callable[[Pixels, Callable[[], None]], Pixels]
+
+
+@dataclass(frozen=True)
+class MeasuredPass:
+    """A form that is known after a look at the whole picture; the last pass of its list.
+
+    Attributes:
+        form: what is to be measured.
+        rest: the form that was found -> the passes for it and for what comes after it.
+    """
+
+    form: Measured
+    rest: Callable[[Form], tuple[Pass, ...]]
+
+
+@dataclass(frozen=True)
+class GeometryPass:
+    """Pixels moved, alpha with them."""
+
+    function: Callable[[Pixels], Pixels]
+
+
+Pass = StripPass | WholePass | MeasuredPass | GeometryPass
+
+
+@dataclass
+class Builder:
+    """Collects steps into passes.
+
+    Attributes:
+        current: type of the pixels after what was added so far.
+        target: type that the picture shall have in the end.
+    """
+
+    current: np.dtype[Any]
+    target: np.dtype[Any]
+    _passes: list[Pass] = field(default_factory=list)
+    _kernels: list[Kernel] = field(default_factory=list)
+    _source: np.dtype[Any] = _CODES8
+    _halo: int = 0
+    _curves: list[Curves] = field(default_factory=list)
+    _table: Table | None = None
+    _tables: int = 0
+    _values: bool = False
+
+    def __post_init__(self) -> None:
+        self._source = self.current
+
+    def add_form(self, form: Form) -> None:
+        """A step that rounds nothing."""
+        match form:
+            case Curves():
+                self._curves.append(form)
+            case Geometry():
+                self._close()
+                self._passes.append(GeometryPass(form.function))
+            case Whole():
+                self._close(_FLOAT)
+                self._passes.append(WholePass(_whole_values(form)))
+            case Measured():
+                raise TypeError("what a measured form becomes is only known later")
+            case _:
+                self._settle(_FLOAT)
+                self._kernels.append(kernels.form_kernel(form))
+                self._halo += form.reach if isinstance(form, Neighbourhood) else 0
+
+    def add_move(self, form: Geometry, *, last: bool) -> None:
+        """Pixels moved unchanged: after the last computed step they need not be float32."""
+        self._close(self.target if last else None)
+        self._passes.append(GeometryPass(form.function))
+
+    def add_rounded(self, operation: Operation, parameters: Parameters, profile: Profile) -> None:
+        """A step that rounds its result to 8 bits, as data that was made in 8 bits has it."""
+        if self._curves or self.current != _CODES8:
+            self._settle(_CODES8)
+        constants = profile.of(operation.name)
+        form = operation.form(parameters, constants) if operation.form else None
+        if isinstance(form, Curves):
+            table = _rounded_table(operation, parameters, profile, form)
+            self._table = table if self._table is None else _through(self._table, table)
+            return
+        if isinstance(form, Geometry):
+            self._close(_CODES8)
+            self._passes.append(GeometryPass(form.function))
+            return
+
+        def recipe(rgb: RGB8) -> RGB8:
+            return render_rgb(rgb, operation, parameters, profile)
+
+        if operation.kind == "geometric":
+            self._close(_CODES8)
+            self._passes.append(GeometryPass(_on_three_channels(recipe)))
+        elif _needs_whole(operation, form):
+            self._close(_CODES8)
+            self._passes.append(WholePass(lambda rgb, _: recipe(rgb)))
+        elif operation.render is None and form is not None:
+            self.add_form(form)
+            self._settle(_CODES8)
+        else:
+            self._settle(_CODES8)
+            self._kernels.append(kernels.recipe_kernel(recipe))
+            self._halo += operation.reach(parameters)
+
+    def finish(self) -> tuple[Pass, ...]:
+        """All passes; the last one leaves pixels of the wanted type."""
+        self._close(self.target)
+        return tuple(self._passes)
+
+    def finish_measured(
+        self, form: Measured, rest: Callable[[Form, np.dtype[Any]], tuple[Pass, ...]]
+    ) -> tuple[Pass, ...]:
+        """All passes up to a measured form; `rest` gets what was measured and the pixels' type."""
+        self._close()
+        dtype = self.current
+        return *self._passes, MeasuredPass(form, lambda found: rest(found, dtype))
+
+    def _close(self, dtype: np.dtype[Any] | None = None) -> None:
+        """End the strip pass, with pixels of that type (None: whatever is at hand)."""
+        if dtype is None:
+            # Between passes nothing is rounded that was computed.
+            dtype = _FLOAT if self._curves or self._kernels else self.current
+        self._settle(dtype)
+        if self._kernels:
+            once = len(self._kernels) == 1 and self._tables == 1
+            kinds = (self._source, self.current, self._halo, self._values, once)
+            self._passes.append(StripPass(tuple(self._kernels), *kinds))
+        self._kernels, self._halo, self._tables = [], 0, 0
+        self._source, self._values = self.current, False
+
+    def _settle(self, dtype: np.dtype[Any]) -> None:
+        """Compute what waits, and leave values of that type."""
+        self._values |= _FLOAT in (self.current, dtype)
+        if self._table is not None:
+            self._add_table(self._table)
+            self._table = None
+        waiting, self._curves = tuple(self._curves), []
+        if waiting and self.current == _FLOAT and dtype == _FLOAT:
+            self._kernels.append(self._curves_on_values(waiting))
+        elif waiting:
+            if self.current == _FLOAT:
+                self._kernels.append(kernels.to_codes(_CODES16))
+                self.current = _CODES16
+            table = kernels.curve_table(waiting, self.current, dtype)
+            self._add_table(table)
+        elif self.current != dtype:
+            self._convert(dtype)
+        self.current = dtype
+
+    def _add_table(self, table: Table) -> None:
+        self._kernels.append(kernels.through_table(table))
+        self._tables += 1
+
+    def _convert(self, dtype: np.dtype[Any]) -> None:
+        if self.current != _FLOAT:
+            self._kernels.append(kernels.to_values)
+        if dtype != _FLOAT:
+            self._kernels.append(kernels.to_codes(dtype))
+
+    def _curves_on_values(self, curves: tuple[Curves, ...]) -> Kernel:
+        """On the way to whole numbers 16 bits between are enough; floats are computed as such."""
+        if self.target == _FLOAT:
+            return kernels.through_functions(curves)
+        to_codes = kernels.to_codes(_CODES16)
+        look_up = kernels.through_table(kernels.curve_table(curves, _CODES16, _FLOAT))
+
+        def kernel(strip: Pixels, region: Any, _: Pixels | None) -> Pixels:
+            return look_up(to_codes(strip, region, None), region, None)
+
+        return kernel
+
+
+def render_rgb(rgb: RGB8, operation: Operation, parameters: Parameters, profile: Profile) -> RGB8:
+    """One operation on bare 8-bit pixels, with parameters already checked."""
+    constants = profile.of(operation.name)
+    if operation.render is not None:
+        return operation.render(rgb, parameters, constants)
+    assert operation.form is not None, "an operation has mathematics of one kind at least"
+    form = operation.form(parameters, constants)
+    if isinstance(form, Geometry):
+        return form.function(rgb)
+    values = np.multiply(rgb, np.float32(1.0 / 255.0), dtype=np.float32)
+    return to_8_bits(evaluate_form(form, values))
+
+
+def plan_passes(
+    steps: Iterable[tuple[Operation, Parameters]],
+    profile: Profile,
+    source: np.dtype[Any],
+    *,
+    each_step: bool,
+) -> tuple[Pass, ...]:
+    """The passes of a plan on pixels of that type.
+
+    Args:
+        steps: operations with checked parameters, in order.
+        profile: constants.
+        source: type of the picture's pixels; uint8 if `each_step`.
+        each_step: whether every step rounds to 8 bits.
+    """
+    todo = [(o, p) for o, p in steps if not o.is_neutral(p)]
+    return _compiled(Builder(source, source), todo, profile, each_step=each_step)
+
+
+def _compiled(
+    builder: Builder,
+    steps: Sequence[tuple[Operation, Parameters]],
+    profile: Profile,
+    *,
+    each_step: bool,
+) -> tuple[Pass, ...]:
+    for number, (operation, parameters) in enumerate(steps, 1):
+        if each_step or operation.form is None:
+            builder.add_rounded(operation, parameters, profile)
+            continue
+        form = operation.form(parameters, profile.of(operation.name))
+        if isinstance(form, Geometry) and form.exact:
+            builder.add_move(form, last=all(_is_move(*step, profile) for step in steps[number:]))
+            continue
+        if isinstance(form, Measured):
+            after = steps[number:]
+
+            def rest(found: Form, dtype: np.dtype[Any]) -> tuple[Pass, ...]:
+                next_builder = Builder(dtype, builder.target)
+                next_builder.add_form(found)
+                return _compiled(next_builder, after, profile, each_step=each_step)  # noqa: B023
+
+            return builder.finish_measured(form, rest)
+        builder.add_form(form)
+    return builder.finish()
+
+
+def _is_move(operation: Operation, parameters: Parameters, profile: Profile) -> bool:
+    """Whether an operation moves pixels unchanged."""
+    if operation.form is None or operation.kind != "geometric":
+        return False
+    form = operation.form(parameters, profile.of(operation.name))
+    return isinstance(form, Geometry) and form.exact
+
+
+def _needs_whole(operation: Operation, form: Form | None) -> bool:
+    """Whether an 8-bit recipe must see all of the picture.
+
+    A form says so. Without one a recipe may be cut into strips if it is pointwise; how far a
+    neighbourhood recipe looks is declared for places of search, not promised to the row.
+    """
+    if form is None:
+        return operation.kind == "neighbourhood"
+    return isinstance(form, Whole | Measured)
+
+
+def _rounded_table(
+    operation: Operation, parameters: Parameters, profile: Profile, form: Curves
+) -> Table:
+    if operation.render is None:
+        return kernels.curve_table((form,), _CODES8, _CODES8)
+    ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2)
+    return np.asarray(operation.render(ramp, parameters, profile.of(operation.name))[0])
+
+
+def _through(first: Table, then: Table) -> Table:
+    return np.stack([then[first[:, c], c] for c in range(3)], axis=1)
+
+
+def _whole_values(form: Whole) -> Callable[[Pixels, Callable[[], None]], Pixels]:
+    return lambda values, check: kernels.clipped(form.function(values, check))
+
+
+def _on_three_channels(recipe: Callable[[RGB8], RGB8]) -> Callable[[Pixels], Pixels]:
+    """A recipe that is promised three channels, for pixels of any number of them."""
+
+    def moved(pixels: Pixels) -> Pixels:
+        parts = []
+        if pixels.shape[2] >= 3:
+            parts.append(recipe(np.ascontiguousarray(pixels[:, :, :3])))
+            pixels = pixels[:, :, 3:]
+        for channel in range(pixels.shape[2]):
+            three = pixels[:, :, channel : channel + 1].repeat(3, axis=2)
+            parts.append(recipe(three)[:, :, :1])
+        return np.ascontiguousarray(np.concatenate(parts, axis=2))
+
+    return moved

@@ -1,0 +1,190 @@
+"""Strips: a picture cut into bands that fit the cache, worked on by all cores."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+
+from imgedit_plugins.operations.forms import Region
+from imgedit_plugins.pictures import Pixels
+from imgedit_plugins.render.passes import StripPass
+
+_STRIP_PIXELS = 1 << 14
+"""Pixels of a strip: floating-point values, before and after a kernel, stay in a core's second
+cache, and are small enough for the C library to hand out the same memory again and again."""
+
+_WHOLE_NUMBERS = 4  # times so many pixels where a pass has no floating-point values
+_ONCE = 2  # and so many times that where each value is read and written once
+_HALO_SHARE = 16  # a strip has at least so many times the rows of its halo
+
+Advance = Callable[[int], None]
+"""Told how many more rows are done; may raise to stop the work."""
+
+
+class ColouredError(Exception):
+    """A grey picture became coloured, where the result was to have one channel."""
+
+
+def run_strips(
+    work: StripPass, source: Pixels, target: Pixels, alpha: Pixels | None, advance: Advance
+) -> None:
+    """Compute `target` from `source`, strip by strip.
+
+    Args:
+        work: what to do; its types are those of the arrays.
+        source: (height, width, 1 to 4 channels); left alone, its own alpha not looked at.
+        target: (height, width, 3), (height, width, 1) for a grey result, one more with alpha.
+        alpha: (height, width, 1) of the target's type, for its last channel.
+        advance: called in this thread.
+
+    Raises:
+        ColouredError: the target has one colour channel, and the result needs three.
+    """
+    height, width = source.shape[:2]
+    pixels = _STRIP_PIXELS * (1 if work.values else _WHOLE_NUMBERS)
+    pixels *= _ONCE if work.once else 1
+    rows = max(1, pixels // width, _HALO_SHARE * work.halo)
+    rows = min(rows, -(-height // (os.cpu_count() or 1)))
+
+    def one(top: int) -> int:
+        bottom: int = min(height, top + rows)
+        _run_strip(work, source, target, top, bottom)
+        if alpha is not None:
+            target[top:bottom, :, -1:] = alpha[top:bottom]
+        return bottom - top
+
+    in_parallel(one, range(0, height, rows), advance)
+
+
+def in_parallel(one: Callable[[int], int], tops: range, advance: Advance) -> None:
+    """Call `one` for each top row on all cores, and `advance` here with what it returned.
+
+    This thread works as well, and tells between two strips of its own what all have done. The
+    first error, of a strip or of `advance`, stops every thread at its next strip.
+    """
+    todo, done = iter(tops), _Done()
+
+    def work(tell: Advance) -> None:
+        # `next` of a range's iterator is one step for the interpreter, so no strip is done twice.
+        for top in todo:
+            if done.stopped:
+                return
+            try:
+                tell(one(top))
+            except BaseException as error:
+                done.stop(error)
+                return
+
+    helpers = min(len(tops), os.cpu_count() or 1) - 1
+    with _one_thread_each() if helpers else nullcontext():
+        threads = [threading.Thread(target=work, args=(done.add,)) for _ in range(helpers)]
+        for thread in threads:
+            thread.start()
+        work(lambda rows: advance(rows + done.take()))
+        for thread in threads:
+            thread.join()
+    if done.error is not None:
+        raise done.error
+    advance(done.take())
+
+
+class _Done:
+    """Rows that helpers have done and nobody has told yet, and what went wrong first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows = 0
+        self.error: BaseException | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return self.error is not None
+
+    def add(self, rows: int) -> None:
+        with self._lock:
+            self._rows += rows
+
+    def take(self) -> int:
+        with self._lock:
+            rows, self._rows = self._rows, 0
+        return rows
+
+    def stop(self, error: BaseException) -> None:
+        with self._lock:
+            self.error = self.error or error
+
+
+def _run_strip(work: StripPass, source: Pixels, target: Pixels, top: int, bottom: int) -> None:
+    height, width = source.shape[:2]
+    first, last = max(0, top - work.halo), min(height, bottom + work.halo)
+    region = Region(first, last - first, height, width)
+    strip = three_channels(source[first:last])
+    if strip.dtype == np.float32:
+        # A copy where it is a part of the picture; files may hold less than black and more than
+        # white.
+        strip = np.clip(strip, 0.0, 1.0, out=None if np.may_share_memory(strip, source) else strip)
+    place = target[top:bottom]
+    direct = place if work.halo == 0 and target.shape[2] == 3 else None
+    for number, kernel in enumerate(work.kernels, 1):
+        strip = kernel(strip, region, direct if number == len(work.kernels) else None)
+    if work.halo:
+        strip = strip[top - first : bottom - first]
+    if strip is not direct:
+        _put(strip, place)
+
+
+def three_channels(pixels: Pixels) -> Pixels:
+    """The colours of pixels with 1 to 4 channels as (height, width, 3), contiguous."""
+    import cv2
+
+    channels = pixels.shape[2]
+    if channels == 3:
+        return np.ascontiguousarray(pixels)
+    if channels == 4:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB))
+    grey = np.ascontiguousarray(pixels[:, :, :1])
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
+
+
+def is_grey(color: Pixels) -> bool:
+    """Whether the three channels are the same."""
+    first = color[:, :, 0]
+    return np.array_equal(first, color[:, :, 1]) and np.array_equal(first, color[:, :, 2])
+
+
+def _put(color: Pixels, place: Pixels) -> None:
+    if place.shape[2] >= 3:
+        place[:, :, :3] = color
+    elif is_grey(color):
+        place[:, :, 0] = color[:, :, 0]
+    else:
+        raise ColouredError
+
+
+_users = 0
+_threads_before = 0
+_lock = threading.Lock()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """While strips run on all cores, OpenCV's own threads would only get in their way."""
+    import cv2
+
+    global _users, _threads_before  # noqa: PLW0603 - the setting is the process's
+    with _lock:
+        if _users == 0:
+            _threads_before = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                cv2.setNumThreads(_threads_before)
