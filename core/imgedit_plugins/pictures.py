@@ -61,13 +61,16 @@ class Origin:
 
     Attributes:
         path: the file.
-        format: 'JPEG', 'PNG', 'TIFF' or 'WEBP', by content, not by extension.
+        format: 'JPEG', 'PNG', 'TIFF', 'WEBP', 'AVIF', 'HEIF' or 'JXL', by content, not by
+            extension.
         jpeg: set for JPEG files.
+        credentials: whether the file carries content credentials (C2PA), which no edit can keep.
     """
 
     path: Path
     format: str
     jpeg: JpegCompression | None = None
+    credentials: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,23 @@ import cv2
 import numpy as np
 import pytest
 import pyvips
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from picture_makers import (
+    GRAY,
+    SHARED_FOLDER,
+    SRGB,
+    XMP,
+    exif_block,
+    exif_tags,
+    names,
+    noise,
+    one_sentence,
+    refused,
+    save_pillow,
+    smooth,
+)
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from imgedit_plugins.errors import OptionError, PictureReadError, PictureWriteError
@@ -22,83 +36,8 @@ from imgedit_plugins.picture_files.vips import load_pyvips
 from imgedit_plugins.pictures import Metadata, Picture
 
 CORE = Path(__file__).parents[2] / "core"
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-GRAY = SRGB[:16] + b"GRAY" + SRGB[20:]
-XMP = (
-    b'<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description '
-    b'tiff:Orientation="6" dc:title="\xc3\xa9t\xc3\xa9"/></x:xmpmeta>'
-)
+CMYK = bytes(pyvips.Operation.call("profile_load", "cmyk"))
 FORMATS = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF", "webp": "WEBP"}
-# Each example overwrites the last one's file.
-SHARED_FOLDER = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def noise(*shape: int, dtype: Any = np.uint8, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    if dtype is np.float32:
-        return rng.random(shape, dtype=np.float32)
-    return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
-
-
-def smooth(height: int, width: int) -> np.ndarray:
-    y, x = np.mgrid[:height, :width]
-    channels = [x * 255 // width, y * 255 // height, (x + y) * 255 // (width + height)]
-    return np.stack(channels, axis=2).astype(np.uint8)
-
-
-def exif_block(**tags: int) -> bytes:
-    """A camera's EXIF: make, orientation, date, size, GPS."""
-    block = Image.Exif()
-    block[0x010F] = "Kamera"
-    block[0x0131] = "Firmware"
-    block[0x0112] = tags.get("orientation", 1)
-    block[0x0132] = "2024:05:06 07:08:09"
-    inner = block.get_ifd(0x8769)
-    inner[0x9003] = "2024:05:06 07:08:09"
-    inner[0x829A] = (1, 250)
-    inner[0xA002], inner[0xA003] = tags.get("width", 30), tags.get("height", 20)
-    inner[0x927C] = b"maker's note"
-    gps = block.get_ifd(0x8825)
-    gps[1], gps[2] = "N", (48.0, 30.0, 15.5)
-    return block.tobytes()
-
-
-def exif_tags(block: bytes) -> dict[Any, Any]:
-    """EXIF as Pillow reads it."""
-    found = Image.Exif()
-    found.load(block)
-    flat = {tag: value for tag, value in found.items() if tag not in (0x8769, 0x8825)}
-    for pointer in (0x8769, 0x8825):
-        flat |= {(pointer, tag): value for tag, value in found.get_ifd(pointer).items()}
-    return flat
-
-
-def save_pillow(path: Path, pixels: np.ndarray, **options: Any) -> Path:
-    lossless = {"lossless": True, "exact": True} if path.suffix == ".webp" else {}
-    Image.fromarray(pixels).save(path, **{**lossless, **options})
-    return path
-
-
-def one_sentence(error: Exception) -> str:
-    text = str(error)
-    assert "\n" not in text
-    assert text.endswith(".")
-    assert len(text) < 600
-    return text
-
-
-def refused(path: Path, *words: str) -> PictureReadError:
-    with pytest.raises(PictureReadError) as caught:
-        open_picture(path)
-    text = one_sentence(caught.value)
-    assert caught.value.path == path
-    for word in words:
-        assert word in text
-    return caught.value
 
 
 # --- pixels -----------------------------------------------------------------------------------
@@ -566,6 +505,19 @@ def test_profile_of_another_kind_is_left_out(tmp_path: Path) -> None:
             assert len(said) == (0 if expected else 1)
 
 
+def test_a_damaged_profile_does_not_cost_the_picture(tmp_path: Path) -> None:
+    damaged = SRGB[:132] + b"\xee" * 400
+    for ext in ("png", "jxl", "tif"):
+        said: list[str] = []
+        picture = Picture(smooth(20, 30), icc_profile=damaged)
+        save_picture(picture, tmp_path / f"x.{ext}", on_warning=said.append)
+        again = open_picture(tmp_path / f"x.{ext}")
+        np.testing.assert_array_equal(again.pixels, picture.pixels)
+        left_out = ext != "tif"  # which stores whatever it is given
+        assert again.icc_profile == (None if left_out else damaged)
+        assert ["damaged" in one_sentence(Exception(text)) for text in said] == [True] * left_out
+
+
 # --- what is refused when reading -------------------------------------------------------------
 
 
@@ -587,10 +539,12 @@ KINDS = [
     (b"<svg xmlns=''>", "SVG"),
     (b"GIF89a" + b"\0" * 60, "a GIF"),
     (b"%PDF-1.7\n", "a PDF"),
-    (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "HEIF"),
-    (b"\0\0\0\x18ftypavif\0\0\0\0mif1", "AVIF"),
+    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "damaged or cut short and cannot be decoded as HEIF"),
+    (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "damaged or cut short and cannot be decoded as AVIF"),
+    (b"\xff\x0aJXL", "damaged or cut short and cannot be decoded as JPEG XL"),
     (b"\0\0\0\x18ftypcrx \0\0\0\0", "raw file"),
     (b"\0\0\0\x18ftypisom\0\0\0\0", "video"),
+    (b"FOVb\0\0\2\0", "raw file"),
     (b"8BPS\0\1", "Photoshop"),
     (b"gimp xcf v011\0", "GIMP"),
     (b"PK\3\4" + b"\0" * 26 + b"mimetypeapplication/x-krita", "Krita"),
@@ -641,7 +595,11 @@ def test_kinds_that_have_no_rgb(tmp_path: Path, capfd: pytest.CaptureFixture[str
     image = Image.fromarray(smooth(20, 30))
     for name in ("c.jpg", "c.tif"):
         image.convert("CMYK").save(tmp_path / name)
-        refused(tmp_path / name, "CMYK", "Convert it to RGB")
+        refused(tmp_path / name, "CMYK picture without the profile", "Convert it to RGB")
+        image.convert("CMYK").save(tmp_path / name, icc_profile=SRGB)
+        refused(tmp_path / name, "CMYK picture without the profile", "Convert it to RGB")
+        image.convert("CMYK").save(tmp_path / name, icc_profile=CMYK[:128] + b"\xff" * 5000)
+        refused(tmp_path / name, "damaged colour profile", "Convert it to RGB")
     image.convert("LAB").save(tmp_path / "lab.tif")
     refused(tmp_path / "lab.tif", "Lab")
     Image.fromarray(noise(4, 4).astype(np.int32)).save(tmp_path / "i.tif")
@@ -656,6 +614,55 @@ def test_kinds_that_have_no_rgb(tmp_path: Path, capfd: pytest.CaptureFixture[str
     refused(tiff(tmp_path / "dng.tif", smooth(4, 4), dng=1), "raw file")
     refused(nef(tmp_path), "raw file")
     assert capfd.readouterr() == ("", "")
+
+
+def in_srgb(image: Image.Image) -> np.ndarray:
+    """CMYK as sRGB by lcms, asked by Pillow: relative colorimetric, black-point compensation."""
+    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+    srgb = ImageCms.ImageCmsProfile(io.BytesIO(SRGB))
+    way = ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(CMYK)), srgb, "CMYK", "RGB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC, flags,
+    )  # fmt: skip
+    converted = ImageCms.applyTransform(image, way)
+    assert converted is not None
+    return np.asarray(converted)
+
+
+def test_cmyk_with_its_profile_becomes_srgb(tmp_path: Path) -> None:
+    inks = np.stack([*np.moveaxis(smooth(20, 30), 2, 0), noise(20, 30) // 4], axis=2)
+    image = Image.fromarray(inks, "CMYK")
+    block = exif_block(orientation=6)
+    for name, most in (("x.tif", 2), ("x.jpg", 12)):
+        said: list[str] = []
+        options = {"quality": 100, "subsampling": 0} if name == "x.jpg" else {}
+        image.save(tmp_path / name, icc_profile=CMYK, exif=block, **options)
+        picture = open_picture(tmp_path / name, on_warning=said.append)
+        expected = np.rot90(in_srgb(image), -1).astype(int)
+        assert picture.pixels.shape == expected.shape
+        assert np.abs(picture.pixels - expected).max() <= most
+        assert picture.icc_profile is None
+        assert [one_sentence(Exception(text))[-38:] for text in said] == [
+            "is CMYK and was converted to sRGB by its profile."[-38:]
+        ]
+    save_picture(picture, tmp_path / "y.tif", on_warning=pytest.fail)
+    np.testing.assert_array_equal(open_picture(tmp_path / "y.tif").pixels, picture.pixels)
+
+
+@pytest.mark.parametrize("channels", [4, 5])
+def test_cmyk_of_16_bits_and_with_alpha(tmp_path: Path, channels: int) -> None:
+    inks = noise(20, 30, channels, dtype=np.uint16)
+    image = pyvips.Image.new_from_array(inks).copy(interpretation="cmyk")
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", CMYK)
+    image.tiffsave(str(tmp_path / "x.tif"))
+    picture = open_picture(tmp_path / "x.tif")
+    assert picture.pixels.shape == (20, 30, channels - 1)
+    assert picture.pixels.dtype == np.uint16
+    rough = Image.fromarray((inks[:, :, :4] // 257).astype(np.uint8), "CMYK")
+    expected = in_srgb(rough).astype(int) * 257
+    assert np.abs(picture.color.astype(int) - expected).mean() < 300
+    if picture.alpha is not None:
+        np.testing.assert_array_equal(picture.alpha, inks[:, :, 4:])
 
 
 def nef(folder: Path) -> Path:

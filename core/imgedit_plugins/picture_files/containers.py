@@ -33,7 +33,7 @@ def jpeg_header(file: BinaryIO) -> tuple[JpegCompression | None, Resolution | No
     """
     tables: dict[int, tuple[int, ...]] = {}
     sampling, density, grey = -1, None, False
-    for marker, data in _jpeg_segments(file):
+    for marker, data in jpeg_segments(file):
         if marker == 0xDB:
             tables.update(_quantisation_tables(data))
         elif marker == 0xE0 and data.startswith(b"JFIF\0") and len(data) >= 12:
@@ -48,7 +48,7 @@ def jpeg_header(file: BinaryIO) -> tuple[JpegCompression | None, Resolution | No
     return JpegCompression(by_number, sampling, grey), density
 
 
-def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Marker and payload of each segment before the first scan."""
     file.seek(2)
     while True:

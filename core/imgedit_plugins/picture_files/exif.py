@@ -137,6 +137,17 @@ def read_directory(file: BinaryIO) -> Directory:
     return _directory(file, layout, _first_offset(file, layout), depth=0)
 
 
+def tags(file: BinaryIO) -> set[int]:
+    """The fields of the first directory of a TIFF file, also those too long to be read here.
+
+    Raises:
+        DamagedDirectoryError: the file is cut short, or is no TIFF.
+    """
+    layout = _Layout(_read(file, 0, 8))
+    fields, _ = _raw_entries(file, layout, _first_offset(file, layout))
+    return {tag for _, tag, _, _, _ in fields}
+
+
 def _directory(file: BinaryIO, layout: _Layout, offset: int, depth: int) -> Directory:
     found: Directory = {}
     fields, _ = _raw_entries(file, layout, offset)

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imgedit_plugins.errors import PictureReadError
+from imgedit_plugins.picture_files import boxes
+
+NAMES = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "HEIF", "JXL")
+"""The formats that are read."""
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -26,26 +30,26 @@ _OTHERS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\0\0\1\0", "an icon file (ICO)", _CONVERT),
     (0, b"\x76\x2f\x31\x01", "an OpenEXR picture", "Export it as floating-point TIFF."),
     (0, b"#?RADIANCE", "a Radiance HDR picture", "Export it as floating-point TIFF."),
-    (0, b"\xff\x0a", "a JPEG XL picture", _CONVERT),
-    (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture", _CONVERT),
     (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture", _CONVERT),
     (0, b"FUJIFILM", "a camera's raw file", _DEVELOP),
     (0, b"IIRO", "a camera's raw file", _DEVELOP),
     (0, b"IIRS", "a camera's raw file", _DEVELOP),
     (0, b"IIU\0", "a camera's raw file", _DEVELOP),
+    (0, b"MMOR", "a camera's raw file", _DEVELOP),
+    (0, b"FOVb", "a camera's raw file", _DEVELOP),
     (8, b"CR\x02\0", "a camera's raw file", _DEVELOP),
     (4, b"ftypcrx", "a camera's raw file", _DEVELOP),
-    (4, b"ftypavi", "an AVIF picture", _CONVERT),
-    (4, b"ftyphei", "an HEIF picture (HEIC)", _CONVERT),
-    (4, b"ftyphev", "an HEIF picture (HEIC)", _CONVERT),
-    (4, b"ftypmif1", "an HEIF picture (HEIC)", _CONVERT),
-    (4, b"ftypmsf1", "an HEIF picture (HEIC)", _CONVERT),
     (4, b"ftyp", "a video", "Export the frame as PNG."),
     (30, b"mimetypeapplication/x-krita", "a Krita document", "Export it from Krita as PNG."),
     (30, b"mimetypeimage/openraster", "an OpenRaster document", _CONVERT),
     (0, b"PK\3\4", "a ZIP archive", "Unpack it and give the picture inside."),
     (0, b"\x1f\x8b", "a gzip archive", "Unpack it and give the picture inside."),
 )
+
+# Brands of HEIF: pictures, bursts and the general ones.
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
+_AVIF = (b"avif", b"avis")
+_HEAD = 256
 
 # Raw files that are TIFF inside: libvips would show their thumbnail.
 _RAW_EXTENSIONS = (
@@ -102,19 +106,16 @@ def read_failure(path: Path, error: OSError) -> PictureReadError:
 
 
 def sniff(file: BinaryIO, path: Path) -> str:
-    """'JPEG', 'PNG', 'TIFF' or 'WEBP'; raises PictureReadError, saying what it is instead."""
-    head = file.read(64)
+    """One of NAMES; raises PictureReadError, saying what the file is instead."""
+    file.seek(0, os.SEEK_SET)
+    head = file.read(_HEAD)
     file.seek(0, os.SEEK_SET)
     if not head:
         raise PictureReadError(
             f"{quoted(path)} is empty.", path=path, hint="Get the file again from where it came."
         )
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "WEBP"
+    if name := _known(head):
+        return name
     for offset, magic, name, hint in _OTHERS:
         if head.startswith(magic, offset):
             raise unreadable(path, name, hint)
@@ -123,6 +124,49 @@ def sniff(file: BinaryIO, path: Path) -> str:
             raise raw_file(path)
         return "TIFF"
     raise _unknown(head, path)
+
+
+def _known(head: bytes) -> str:
+    """The format of a file that begins like this; '' if it is none that we read, or TIFF."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head.startswith((boxes.JXL_CODESTREAM, boxes.JXL_SIGNATURE)):
+        return "JXL"
+    brands = boxes.brands(head)
+    # The major brand may be the general 'mif1'; raw files and videos may be compatible with it.
+    if brands[:1] and brands[0] in _AVIF + _HEIF:
+        return "AVIF" if any(brand in _AVIF for brand in brands) else "HEIF"
+    return ""
+
+
+def may_hold_xmp(path: Path) -> bool:
+    """Whether a file begins like a picture, readable here or not, or like an XMP sidecar file.
+
+    False if it cannot be opened.
+    """
+    try:
+        with open_file(path) as file:
+            if is_xmp(file):
+                return True
+            head = file.read(_HEAD)
+    except (PictureReadError, OSError):
+        return False
+    others = any(head.startswith(magic, offset) for offset, magic, _, _ in _OTHERS)
+    return bool(_known(head)) or others or head.startswith(_TIFF_STARTS)
+
+
+def is_xmp(file: BinaryIO) -> bool:
+    """Whether a file is an XMP packet, as sidecar files are."""
+    file.seek(0, os.SEEK_SET)
+    head = file.read(_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
+    file.seek(0, os.SEEK_SET)
+    return head.startswith((b"<?xpacket", b"<x:xmpmeta", b"<rdf:RDF")) or (
+        head.startswith(b"<?xml") and b"adobe:ns:meta/" in head
+    )
 
 
 def unreadable(path: Path, name: str, hint: str = _CONVERT) -> PictureReadError:
@@ -141,7 +185,8 @@ def _unknown(head: bytes, path: Path) -> PictureReadError:
     if start.startswith((b"<svg", b"<?xml")):
         return unreadable(path, "an SVG or another XML file", "Export it as PNG.")
     return PictureReadError(
-        f"{quoted(path)} is not a picture: its content is neither JPEG, PNG, TIFF nor WebP.",
+        f"{quoted(path)} is not a picture: its content is neither JPEG, PNG, TIFF, WebP, "
+        "AVIF, HEIF nor JPEG XL.",
         path=path,
         hint="Check that it is the right file, and that it was downloaded completely.",
     )

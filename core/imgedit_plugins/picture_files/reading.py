@@ -6,13 +6,22 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from imgedit_plugins.errors import PictureReadError
-from imgedit_plugins.picture_files import containers, exif, formats
-from imgedit_plugins.picture_files.vips import load_pyvips
+from imgedit_plugins.picture_files import (
+    boxes,
+    coded_colors,
+    containers,
+    credentials,
+    exif,
+    formats,
+    jxl,
+    loading,
+)
+from imgedit_plugins.picture_files.loading import Loaded
 from imgedit_plugins.pictures import JpegCompression, Metadata, Origin, Picture, Pixels
 
 Warn = Callable[[str], None]
@@ -23,21 +32,17 @@ DEFAULT_MAX_PIXELS = 500_000_000
 MAX_PIXELS_VARIABLE = "IMGEDIT_MAX_PIXELS"
 """Environment variable that replaces DEFAULT_MAX_PIXELS."""
 
-_LOADERS = {
-    "JPEG": "jpegload_source",
-    "PNG": "pngload_source",
-    "TIFF": "tiffload_source",
-    "WEBP": "webpload_source",
-}
-_DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 _COLOR_SPACES = ("b-w", "grey16", "srgb", "rgb16", "rgb", "scrgb", "multiband")
 
 _TO_RGB = "Convert it to RGB first, for example in GIMP or Krita, with its colour profile."
 _TO_16_BITS = "Save it with 8 or 16 bits a channel, or as 32-bit floating point."
-# By PhotometricInterpretation; the others are grey, palette, RGB and JPEG's YCbCr.
-_FOREIGN_COLORS = {5: "CMYK", 8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}
+# By PhotometricInterpretation; the others are grey, palette, RGB, CMYK and JPEG's YCbCr.
+_FOREIGN_COLORS = {8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}
 _RAW_COLORS = (32803, 34892)
 _READABLE_BITS = {(b, 1) for b in (1, 2, 4, 8, 16)} | {(32, 3)}
+
+
+_TURNED = ("AVIF", "HEIF", "JXL")
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Header:
     """What a file says before its pixels are decoded.
 
     Attributes:
-        format: 'JPEG', 'PNG', 'TIFF' or 'WEBP', by content.
+        format: 'JPEG', 'PNG', 'TIFF', 'WEBP', 'AVIF', 'HEIF' or 'JXL', by content.
         width: columns of the upright picture.
         height: rows of the upright picture.
         jpeg: set for JPEG files.
@@ -66,6 +71,7 @@ class _Facts:
     exif: bytes | None
     jpeg: JpegCompression | None
     animated: bool
+    credentials: bool
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -91,26 +97,28 @@ def open_picture(
     max_pixels: int | None = None,
     on_warning: Warn | None = None,
 ) -> Picture:
-    """Open a JPEG, PNG, TIFF or WebP file; its content decides which, not its extension.
+    """Open a JPEG, PNG, TIFF, WebP, AVIF, HEIF or JPEG XL file; its content decides which.
 
     Pixels are turned upright; the kept EXIF and XMP then say so, and the EXIF thumbnail, which
     would be stale, is gone. Palettes and 1-, 2- and 4-bit pictures become 8 bits; 16 bits stay.
-    Floating-point TIFF keeps its values as stored; those outside 0..1 are warned of. The colours
-    are not converted: the profile comes along.
+    10 and 12 bits become 16. Floating-point files keep their values as stored; those outside 0..1
+    are warned of. The colours are not converted, the profile comes along; only CMYK becomes sRGB,
+    by its profile and with a warning.
 
     Args:
         path: the file.
         max_pixels: refuse larger pictures before decoding; None for the environment variable
             IMGEDIT_MAX_PIXELS, or else 500 million.
-        on_warning: called with a sentence for each thing left out: further pages, animation,
-            damaged EXIF.
+        on_warning: called with a sentence for each thing left out or changed: further pages,
+            animation, damaged EXIF, CMYK, colours that only numbers state.
 
     Returns:
         The picture, (height, width, 1 to 4), uint8, uint16 or float32, alpha not premultiplied.
 
     Raises:
         PictureReadError: no such file, a folder, no permission, another format, damaged or cut
-            short, too large, CMYK or other colours that have no RGB.
+            short, too large, CMYK without a profile or other colours that have no RGB, or a
+            format whose library is not installed.
     """
     path = Path(path)
     warn = on_warning or _silent
@@ -122,15 +130,37 @@ def open_picture(
         facts = _facts(file, path, name, image, warn)
         _check_colors(image, path)
         _warn_of_pages(image, path, facts, warn)
-        pixels = _upright(_decode(image, path, name), facts.orientation)
+        profile = coded_colors.profile(file, path, name, image, warn)
+        pixels = _upright(image.decode(), facts.orientation)
+    if image.changed:
+        warn(image.changed)
     if pixels.dtype == np.float32:
         _check_values(pixels, path, warn)
     return Picture(
         pixels,
-        icc_profile=_field(image, "icc-profile-data"),
-        metadata=_metadata(image, path, facts, pixels, warn),
-        origin=Origin(path, name, facts.jpeg),
+        icc_profile=profile,
+        metadata=_metadata(image, path, facts, pixels, name, warn),
+        origin=Origin(path, name, facts.jpeg, credentials=facts.credentials),
     )
+
+
+def read_xmp(path: str | os.PathLike[str]) -> bytes | None:
+    """The XMP packet of a picture file, or of an XMP sidecar file; decodes no pixels.
+
+    Raises:
+        PictureReadError: as `read_header`.
+    """
+    path = Path(path)
+    with formats.open_file(path) as file:
+        try:
+            if formats.is_xmp(file):
+                return file.read()
+        except OSError as error:
+            raise formats.read_failure(path, error) from error
+        name = _sniff(file, path)
+        if name == "JXL":  # its boxes are readable without its decoder
+            return jxl.blocks(file, path)[1]
+        return _load(file, path, name).xmp
 
 
 def _silent(_: str) -> None:
@@ -158,48 +188,10 @@ def _sniff(file: BinaryIO, path: Path) -> str:
         raise formats.read_failure(path, error) from error
 
 
-def _load(file: BinaryIO, path: Path, name: str) -> Any:
-    """The file as a pyvips image that decodes when asked to.
-
-    The loader is named, so that no other of libvips's many can be reached by a crafted file, and
-    it reads from the open file, so that libvips cannot answer from its cache of file names.
-    """
-    pyvips = load_pyvips()
-
+def _load(file: BinaryIO, path: Path, name: str) -> Loaded:
     if name == "TIFF":
         _check_tiff(_tiff_directory(file, path), path)
-    source = pyvips.Source.new_from_descriptor(file.fileno())
-    try:
-        return getattr(pyvips.Image, _LOADERS[name])(source, access="sequential", fail_on="error")
-    except pyvips.Error as error:
-        raise _damaged(path, name, error) from error
-
-
-def _decode(image: Any, path: Path, name: str) -> Pixels:
-    pyvips = load_pyvips()
-
-    try:
-        data = image.write_to_memory()
-    except pyvips.Error as error:
-        raise _damaged(path, name, error) from error
-    except MemoryError as error:
-        raise PictureReadError(
-            f"{formats.quoted(path)} has {image.width} x {image.height} pixels, more than fit "
-            "into this computer's memory.", path=path, hint="Scale it down or crop it first.",
-        ) from error  # fmt: skip
-    shape = (image.height, image.width, image.bands)
-    return np.frombuffer(data, dtype=_DTYPES[image.format]).reshape(shape)
-
-
-def _damaged(path: Path, name: str, error: Exception) -> PictureReadError:
-    # libvips appends one line per layer; the first says most, the very first which call it was.
-    lines = [line.strip() for line in str(error).splitlines()[1:] if line.strip()]
-    detail = f" ({lines[0]})" if lines else ""
-    return PictureReadError(
-        f"{formats.quoted(path)} is damaged or cut short and cannot be decoded as {name}{detail}.",
-        path=path,
-        hint="Get the file again from where it came.",
-    )
+    return loading.load(file, path, name)
 
 
 def _tiff_directory(file: BinaryIO, path: Path) -> exif.Directory:
@@ -235,7 +227,7 @@ def _check_tiff(directory: exif.Directory, path: Path) -> None:
         raise formats.unreadable(path, f"a TIFF of {depth}-bit {word} numbers", _TO_16_BITS)
 
 
-def _check_size(image: Any, path: Path, limit: int) -> None:
+def _check_size(image: Loaded, path: Path, limit: int) -> None:
     pixels = image.width * image.height
     if pixels > limit:
         raise PictureReadError(
@@ -246,24 +238,21 @@ def _check_size(image: Any, path: Path, limit: int) -> None:
         )
 
 
-def _check_colors(image: Any, path: Path) -> None:
-    if image.interpretation == "cmyk":
-        raise formats.unreadable(path, "a CMYK picture", _TO_RGB)
-    if image.interpretation not in _COLOR_SPACES:
-        raise formats.unreadable(path, f"a {image.interpretation} picture", _TO_RGB)
-    if image.format not in _DTYPES:
-        raise formats.unreadable(path, f"a picture of {image.format} numbers", _TO_16_BITS)
-    if image.bands > 4:
+def _check_colors(image: Loaded, path: Path) -> None:
+    if image.colors not in _COLOR_SPACES:
+        raise formats.unreadable(path, f"a {image.colors} picture", _TO_RGB)
+    if image.numbers not in loading.DTYPES:
+        raise formats.unreadable(path, f"a picture of {image.numbers} numbers", _TO_16_BITS)
+    if image.channels > 4:
         raise formats.unreadable(
-            path, f"a picture of {image.bands} channels",
+            path, f"a picture of {image.channels} channels",
             "Save it with its colours and at most one alpha channel.",
         )  # fmt: skip
 
 
-def _warn_of_pages(image: Any, path: Path, facts: _Facts, warn: Warn) -> None:
-    pages = image.get("n-pages") if "n-pages" in image.get_fields() else 1
-    if pages > 1:
-        warn(f"{formats.quoted(path)} holds {pages} pictures; only the first is used.")
+def _warn_of_pages(image: Loaded, path: Path, facts: _Facts, warn: Warn) -> None:
+    if image.pages > 1:
+        warn(f"{formats.quoted(path)} holds {image.pages} pictures; only the first is used.")
     elif facts.animated:
         warn(f"{formats.quoted(path)} is animated; only its first picture is used.")
 
@@ -297,31 +286,42 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 # --- metadata ---------------------------------------------------------------------------------
 
 
-def _facts(file: BinaryIO, path: Path, name: str, image: Any, warn: Warn) -> _Facts:
+def _facts(file: BinaryIO, path: Path, name: str, image: Loaded, warn: Warn) -> _Facts:
     jpeg, density, animated = None, None, False
     try:
         if name == "JPEG":
             jpeg, density = containers.jpeg_header(file)
         elif name == "PNG":
             density, animated = containers.png_header(file)
+        elif name in ("AVIF", "HEIF"):
+            animated = boxes.has_film(file)
         if name == "TIFF":
             directory = exif.read_directory(file)
             block = exif.to_block(directory)
         else:
-            block = _field(image, "exif-data")
+            block = image.exif
             directory = exif.parse_block(block) if block else {}
     except exif.DamagedDirectoryError:
         warn(f"The EXIF data of {formats.quoted(path)} are damaged and were left out.")
         block, directory = None, {}
     except OSError as error:
         raise formats.read_failure(path, error) from error
+    # AVIF, HEIF and JPEG XL say it elsewhere, and their decoders have turned the picture already.
+    turned = 1 if name in _TURNED else exif.orientation(directory)
     return _Facts(
-        exif.orientation(directory), density or exif.resolution(directory), block, jpeg, animated
+        turned,
+        density or exif.resolution(directory),
+        block,
+        jpeg,
+        animated,
+        credentials.has_credentials(file, name, image.xmp),
     )
 
 
-def _metadata(image: Any, path: Path, facts: _Facts, pixels: Pixels, warn: Warn) -> Metadata:
-    block, xmp = facts.exif, _field(image, "xmp-data")
+def _metadata(
+    image: Loaded, path: Path, facts: _Facts, pixels: Pixels, name: str, warn: Warn
+) -> Metadata:
+    block, xmp = facts.exif, image.xmp
     if block is not None:
         try:
             block = exif.upright_block(block, pixels.shape[1], pixels.shape[0])
@@ -329,13 +329,6 @@ def _metadata(image: Any, path: Path, facts: _Facts, pixels: Pixels, warn: Warn)
             warn(f"The EXIF data of {formats.quoted(path)} are damaged and were left out.")
             block = None
     # Without an EXIF orientation nothing was turned, and XMP's stays whatever it says.
-    if xmp is not None and facts.orientation != 1:
+    if xmp is not None and (facts.orientation != 1 or name in _TURNED):
         xmp = exif.upright_xmp(xmp)
     return Metadata(exif=block, xmp=xmp, resolution=facts.resolution)
-
-
-def _field(image: Any, name: str) -> bytes | None:
-    if name not in image.get_fields():
-        return None
-    value = image.get(name)
-    return bytes(value) if value else None

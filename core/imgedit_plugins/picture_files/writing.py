@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from imgedit_plugins.atomic import atomic_write, write_failure
 from imgedit_plugins.errors import OptionError, PictureWriteError
-from imgedit_plugins.picture_files import containers, exif
-from imgedit_plugins.picture_files.vips import load_pyvips
+from imgedit_plugins.picture_files import encoding, exif
 from imgedit_plugins.pictures import Metadata, Picture, Pixels, to_8_bits
 
 Warn = Callable[[str], None]
@@ -27,17 +24,14 @@ EXTENSIONS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".jxl": "JXL",
 }
 """Formats by extension, in lower case."""
 
-_JPEG_QUALITY = 95
-# Below this a camera or editor would halve the colours' resolution as well.
-_FULL_COLOR_QUALITY = 90
-_LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
-# What one JPEG marker holds; XMP shares it with the name of its namespace.
-_LARGEST_JPEG_EXIF, _LARGEST_JPEG_XMP = 65533, 65504
-# Classic TIFF has 32-bit offsets; some room for metadata and incompressible strips.
-_LARGEST_CLASSIC_TIFF = 3_900_000_000
+_LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 16384, "HEIF": 16384}
 
 
 def save_picture(
@@ -59,19 +53,28 @@ def save_picture(
     - WebP: rounded to 8 bits, then lossless, or lossy when `quality` is given; grey becomes RGB;
       resolution only within EXIF.
     - JPEG: rounded to 8 bits, no alpha. Colours at full resolution (4:4:4) from quality 90 on.
+    - AVIF: 8 bits, or rounded to 12; then lossless, or lossy when `quality` is given; grey becomes
+      RGB; resolution only within EXIF.
+    - HEIC (extra `heif`): 8 bits, or rounded to 10; lossy, colours at half resolution; grey with
+      alpha becomes RGB; resolution only within EXIF.
+    - JPEG XL (extra `jxl`): 8 and 16 bits and float, lossless, or lossy when `quality` is given;
+      grey with alpha becomes RGB; resolution only within EXIF.
+
+    Content credentials (C2PA) of the file that the picture came from are lost, with a warning.
 
     Args:
         picture: what to save.
-        path: .jpg, .jpeg, .png, .tif, .tiff or .webp, in either case.
-        quality: 1..100; JPEG's default is 95, WebP's is lossless. The others do without.
+        path: its extension, one of EXTENSIONS in either case, says the format.
+        quality: 1..100; JPEG's default is 95, HEIC's is 90, and that of WebP, AVIF and JPEG XL is
+            lossless. The others do without.
         overwrite: whether an existing file may be replaced.
         flatten: '#rrggbb' to put behind transparent pixels in a JPEG, blended on encoded values.
         on_warning: called with a sentence for each thing the format cannot hold.
 
     Raises:
-        PictureWriteError: unknown extension; transparent pixels into JPEG without `flatten`; too
-            large for the format; NaN; missing or unwritable folder, full disk, and so on. What
-            was at the path is untouched.
+        PictureWriteError: unknown extension, or its library is not installed; transparent pixels
+            into JPEG without `flatten`; too large for the format; NaN; missing or unwritable
+            folder, full disk, and so on. What was at the path is untouched.
         OptionError: `quality` or `flatten` is malformed.
     """
     path = Path(path)
@@ -82,6 +85,7 @@ def save_picture(
     try:
         with atomic_write(path, overwrite=overwrite) as temporary:
             temporary.write_bytes(_encode(picture, path, name, quality, flatten, warn))
+        _tell_of_credentials(picture, path, warn)
     except ValueError as error:
         raise PictureWriteError(f"{str(path)!r} is not a possible path.", path=path) from error
     except OSError as error:
@@ -90,6 +94,14 @@ def save_picture(
 
 def _silent(_: str) -> None:
     return None
+
+
+def _tell_of_credentials(picture: Picture, path: Path, warn: Warn) -> None:
+    if picture.origin is not None and picture.origin.credentials:
+        warn(
+            f"The content credentials (C2PA) of {str(picture.origin.path)!r} are signed over its "
+            f"unedited pixels; {str(path)!r} is without them."
+        )
 
 
 def _format(path: Path) -> str:
@@ -166,18 +178,22 @@ def _encode(
         pixels = _for_format(picture.pixels, name)
     metadata = _current(picture, pixels, path, warn)
     profile = _matching_profile(picture.icc_profile, pixels, path, warn)
-    if name in ("JPEG", "WEBP"):
-        return _with_pillow(pixels, name, quality, profile, metadata, path, warn)
-    return _with_vips(pixels, name, profile, metadata, path)
+    return encoding.encode(pixels, path, name, quality, profile, metadata, warn)
+
+
+# Formats without grey, and those without grey that has alpha.
+_NO_GREY = {"WEBP": (1, 2), "AVIF": (1, 2), "HEIF": (2,), "JXL": (2,)}
 
 
 def _for_format(pixels: Pixels, name: str) -> Pixels:
     if name == "WEBP":
         pixels = to_8_bits(pixels)
-        if pixels.shape[2] <= 2:  # WebP has no grey
-            pixels = np.concatenate([pixels[:, :, :1]] * 3 + [pixels[:, :, 1:]], axis=2)
-    elif name == "PNG" and pixels.dtype == np.float32:
+    elif name in ("PNG", "AVIF", "HEIF") and pixels.dtype == np.float32:
         pixels = np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(65535)).astype(np.uint16)
+    # JPEG XL takes grey floating point as linear light unless a profile says otherwise.
+    linear = name == "JXL" and pixels.dtype == np.float32
+    if pixels.shape[2] in ((1, 2) if linear else _NO_GREY.get(name, ())):
+        pixels = np.concatenate([pixels[:, :, :1]] * 3 + [pixels[:, :, 1:]], axis=2)
     return np.ascontiguousarray(pixels)
 
 
@@ -230,82 +246,3 @@ def _matching_profile(
         f"The colour profile is for {has or 'unknown'} pictures and was left out of {str(path)!r}."
     )
     return None
-
-
-def _with_pillow(
-    pixels: Pixels, name: str, quality: int | None, profile: bytes | None, metadata: Metadata,
-    path: Path, warn: Warn,
-) -> bytes:  # fmt: skip
-    from PIL import Image
-
-    options: dict[str, Any] = {"icc_profile": profile}
-    options["exif"], options["xmp"] = metadata.exif, metadata.xmp
-    if name == "JPEG":
-        options["quality"] = _JPEG_QUALITY if quality is None else quality
-        options["subsampling"] = 0 if options["quality"] >= _FULL_COLOR_QUALITY else 2
-        if metadata.resolution:
-            options["dpi"] = tuple(min(round(v), 65535) for v in metadata.resolution)
-        _drop_too_long(options, path, warn)
-    elif quality is None:
-        # exact: colours under alpha 0 stay. Lossless quality is effort: on a photograph the
-        # default, 80, takes 4 times as long and gains nothing.
-        options |= {"lossless": True, "exact": True, "method": 2, "quality": 20}
-    else:
-        options["quality"] = quality
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    buffer = io.BytesIO()
-    image.save(buffer, name, **{key: value for key, value in options.items() if value is not None})
-    return buffer.getvalue()
-
-
-def _drop_too_long(options: dict[str, Any], path: Path, warn: Warn) -> None:
-    for key, most in (("exif", _LARGEST_JPEG_EXIF), ("xmp", _LARGEST_JPEG_XMP)):
-        if options[key] is not None and len(options[key]) > most:
-            warn(f"The {key.upper()} data are too long for a JPEG and were left out of {path}.")
-            options[key] = None
-
-
-def _with_vips(
-    pixels: Pixels, name: str, profile: bytes | None, metadata: Metadata, path: Path
-) -> bytes:
-    pyvips = load_pyvips()
-
-    height, width, channels = pixels.shape
-    kind = {np.dtype(np.uint8): "uchar", np.dtype(np.uint16): "ushort"}.get(pixels.dtype, "float")
-    image = pyvips.Image.new_from_memory(pixels, width, height, channels, kind)
-    image = image.copy(interpretation=_INTERPRETATIONS[kind][channels > 2])
-    for field, value in (("icc-profile-data", profile), ("xmp-data", metadata.xmp)):
-        if value is not None:
-            image.set_type(pyvips.GValue.blob_type, field, value)
-    try:
-        if name == "PNG":
-            # libvips's default is no filter, which suits drawings, not photographs.
-            data = image.pngsave_buffer(compression=6, filter="all", keep="icc|xmp")
-            return containers.png_with(data, metadata.exif, metadata.resolution)
-        data = image.tiffsave_buffer(
-            compression="deflate",
-            predictor="float" if kind == "float" else "horizontal",
-            bigtiff=pixels.nbytes > _LARGEST_CLASSIC_TIFF,
-            keep="icc|xmp",
-        )
-    except pyvips.Error as error:
-        raise PictureWriteError(
-            f"{str(path)!r} cannot be encoded as {name} ({' '.join(str(error).split())}).",
-            path=path,
-        ) from error
-    return exif.add_to_tiff(data, _tiff_fields(metadata))
-
-
-_INTERPRETATIONS = {
-    "uchar": ("b-w", "srgb"),
-    "ushort": ("grey16", "rgb16"),
-    "float": ("b-w", "scrgb"),
-}
-
-
-def _tiff_fields(metadata: Metadata) -> exif.Directory:
-    fields = exif.resolution_entries(metadata.resolution)
-    if metadata.exif is not None:
-        found = exif.parse_block(metadata.exif)
-        fields |= {tag: entry for tag, entry in found.items() if tag in exif.DESCRIPTIVE}
-    return fields
