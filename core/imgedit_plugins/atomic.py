@@ -25,6 +25,8 @@ _REASONS = {
     errno.ELOOP: "its path is a circle of links",
 }
 
+_unfinished: set[Path] = set()
+
 
 def write_failure(error: OSError) -> str:
     """Why a file could not be written: a clause for the end of a sentence, without full stop."""
@@ -62,6 +64,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
     try:
         # Not mkstemp: its 0600 would outlive the rename; this honours the umask.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        _unfinished.add(temporary)
         yield temporary
         _sync(temporary)  # before chmod, which may take our right to open it
         if mode is not None:
@@ -71,7 +74,15 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = True) -> Ite
         # After the rename there is nothing left to remove.
         with contextlib.suppress(OSError):
             temporary.unlink()
+        _unfinished.discard(temporary)
     _sync_folder(target.parent)
+
+
+def discard_unfinished() -> None:
+    """Remove the temporary files of other threads; only for a process that ends right now."""
+    for temporary in tuple(_unfinished):
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_bytes_atomic(

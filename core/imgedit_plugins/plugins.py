@@ -194,7 +194,7 @@ class PluginManager:
         A plugin that breaks is set aside; unless it was named, the next one is asked and the
         job gets a warning. The plugin gets the request with options parsed, checked and
         completed with its defaults; one that lacks an option is passed over, unless it is the
-        first of the route.
+        first of the route. `predict_operations` gets its pictures in sRGB.
 
         Args:
             hook: the hook's name.
@@ -209,7 +209,10 @@ class PluginManager:
             ImgeditError: whatever the plugin raises for the user, and `JobCancelledError`.
         """
         declined = []
-        for number, info in enumerate(self.route(hook, request.inputs, plugin)):
+        route = self.route(hook, request.inputs, plugin)
+        if hook == "predict_operations":
+            request = request.in_srgb(job.warn)
+        for number, info in enumerate(route):
             try:
                 prepared = self._with_options(info, hook, request)
             except OptionError as error:

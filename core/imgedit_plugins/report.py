@@ -18,6 +18,7 @@ from imgedit_plugins import __version__
 from imgedit_plugins.atomic import write_failure, write_text_atomic
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.pictures import RGB8, Picture
+from imgedit_plugins.wording import value_text
 
 if TYPE_CHECKING:
     from imgedit_plugins.plan import EditPlan
@@ -99,7 +100,7 @@ def write_report(
     Raises:
         ImgeditError: the file cannot be written.
     """
-    html = _template().render(
+    html = html_template("report.html.j2").render(
         title=title, version=__version__, entries=[_shown(entry) for entry in entries]
     )
     try:
@@ -110,7 +111,8 @@ def write_report(
         ) from error
 
 
-def _template() -> Any:
+def html_template(name: str) -> Any:
+    """A page of `templates/`, with the style that all pages share."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -120,7 +122,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 # --- what the template gets -------------------------------------------------------------------
@@ -154,8 +156,9 @@ def _floored(explained: float) -> str:
 
 def _step(step: Any) -> dict[str, Any]:
     values = [
-        {"name": p.title, "value": f"{step.parameters[p.name]:g}", "unit": p.unit}
+        {"name": p.title, "value": value_text(step.parameters[p.name]), "unit": p.unit}
         for p in step.operation.parameters
+        if not (p.optional and step.parameters[p.name] == p.neutral)
     ]
     return {
         "title": step.operation.title,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,21 @@ class PredictRequest(_Frozen):
     def inputs(self) -> frozenset[str]:
         """The names of the inputs that are there, for routing."""
         return _present(self, ("source", "edited", "instruction"))
+
+    def in_srgb(self, warn: Callable[[str], None]) -> PredictRequest:
+        """The same request with both pictures in sRGB, which operations are defined on.
+
+        Two pictures can only be compared in one colour space, and a plan that was found in
+        another one would render differently.
+
+        Args:
+            warn: told where a colour profile is of no use, so that values are taken as sRGB.
+        """
+        from imgedit_plugins.colour_profiles import to_srgb
+
+        edited = None if self.edited is None else to_srgb(self.edited, on_warning=warn)
+        pictures = {"source": to_srgb(self.source, on_warning=warn), "edited": edited}
+        return self.model_copy(update=pictures)
 
 
 class ApplyRequest(_Frozen):

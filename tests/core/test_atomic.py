@@ -9,6 +9,7 @@ import pytest
 
 from imgedit_plugins.atomic import (
     atomic_write,
+    discard_unfinished,
     write_bytes_atomic,
     write_failure,
     write_text_atomic,
@@ -199,3 +200,17 @@ def test_permissions_are_respected(folder_mode: int, file_mode: int, outcome: st
         assert names(folder) == ["x"]
         assert target.read_text() == ("new" if outcome == "written" else "old")
         folder.chmod(0o777)
+
+
+def test_unfinished_files_of_other_blocks_can_be_discarded(tmp_path: Path) -> None:
+    done = tmp_path / "done.png"
+    write_bytes_atomic(done, b"1")
+    block = atomic_write(tmp_path / "x.png")
+    block.__enter__()
+    assert len(names(tmp_path)) == 2
+    discard_unfinished()
+    assert names(tmp_path) == ["done.png"]
+    with pytest.raises(FileNotFoundError):
+        block.__exit__(None, None, None)
+    discard_unfinished()
+    assert done.read_bytes() == b"1"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 
-import numpy as np
 import pytest
 from cli_plugin import CODE, MANIFEST, ROOT, write_picture
 from click.testing import CliRunner
@@ -14,8 +12,7 @@ from plugin_factory import Site
 from imgedit_plugins.cli import cli
 from imgedit_plugins.cli.doctor import parse_requirement
 from imgedit_plugins.cli.plan import schema_text
-from imgedit_plugins.picture_files import open_picture, save_picture
-from imgedit_plugins.pictures import Picture
+from imgedit_plugins.picture_files import open_picture
 from imgedit_plugins.plan import EditPlan, parse_plan, plan_schema, step
 
 
@@ -151,177 +148,6 @@ def test_predict_refuses(photo, arguments, code, said):
     before = photo.read_bytes()
     assert said in run("predict", *arguments, code=code).stderr
     assert photo.read_bytes() == before
-
-
-# --- apply ------------------------------------------------------------------------------------
-
-
-def test_apply_plan_from_file_stdin_and_operations(photo, plan_file, tmp_path):
-    run("apply", photo, "--plan", plan_file, "-o", "a.png")
-    run("apply", photo, "--plan", "-", "-o", "b.png", stdin=plan_file.read_text())
-    run("apply", photo, "--op", "bright=50", "-o", "c.png")
-    run("apply", photo, "--op", "bright=offset:50", "-o", "d.png")
-    for name in "abcd":
-        assert np.array_equal(pixels(f"{name}.png"), pixels(photo) + 50)
-
-
-def test_apply_takes_operations_in_order(photo):
-    run("apply", photo, "--op", "invert", "--op", "bright=50", "-o", "a.png")
-    assert np.array_equal(pixels("a.png"), np.minimum(305 - pixels(photo), 255))
-
-
-@pytest.mark.parametrize(
-    ("operation", "said"),
-    [
-        ("brigt=5", "Did you mean 'bright'"),
-        ("bright", "needs 'offset'"),
-        ("bright=much", "'much' is not a number"),
-        ("bright=900", "between -255 and 255"),
-        ("bright=amount:3", "no parameter 'amount'"),
-        ("sepia=3", "its parameters are none"),
-        ("rotate=45", "must be one of"),
-    ],
-)
-def test_apply_explains_wrong_operations(photo, operation, said):
-    assert said in run("apply", photo, "--op", operation, "-o", "a.png", code=2).stderr
-
-
-def test_apply_mask_is_exact_outside(photo, tmp_path):
-    mask = np.zeros((6, 8, 1), np.uint8)
-    mask[2:4, 3:5] = 255
-    save_picture(Picture(mask), tmp_path / "mask.png")
-    run("apply", photo, "--op", "invert", "--mask", "mask.png", "-o", "a.png")
-    changed = (pixels("a.png") != pixels(photo)).any(axis=2)
-    assert np.array_equal(changed, mask[:, :, 0] == 255)
-
-
-def test_apply_refuses_unfit_masks(photo, tmp_path):
-    write_picture(tmp_path / "colours.png")
-    save_picture(Picture(np.zeros((3, 8, 1), np.uint8)), tmp_path / "small.png")
-    for mask, said in (("colours.png", "has colours"), ("small.png", "8 x 3")):
-        result = run("apply", photo, "--op", "invert", "--mask", mask, "-o", "a.png", code=1)
-        assert said in result.stderr
-    assert not (tmp_path / "a.png").exists()
-
-
-def test_apply_overwrites_only_when_told(photo, tmp_path):
-    other = write_picture(tmp_path / "other.png", seed=1)
-    before = other.read_bytes()
-    for target in (other, photo):
-        result = run("apply", photo, "--op", "invert", "-o", target, code=1)
-        assert "exists already. Add --overwrite" in result.stderr
-    assert other.read_bytes() == before
-    run("apply", photo, "--op", "invert", "-o", other, "--overwrite")
-    assert np.array_equal(pixels(other), 255 - pixels(photo))
-
-
-def test_apply_several_goes_on_after_a_bad_one(photo, tmp_path):
-    second = write_picture(tmp_path / "second.png", seed=1)
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(photo.read_bytes()[:60])
-    result = run("apply", photo, bad, second, "--op", "invert", "-o", "out", code=4)
-    assert "1 of 3 failed:" in result.stderr
-    assert f"  {bad}: " in result.stderr
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["photo.png", "second.png"]
-
-
-def test_apply_several_survives_a_bug_on_one(photo, tmp_path, monkeypatch):
-    second = write_picture(tmp_path / "second.png", width=9)
-    from imgedit_plugins import render
-
-    real = render.render_plan
-
-    def buggy(picture, *args, **kwargs):
-        if picture.width == 8:
-            raise ZeroDivisionError("eight")
-        return real(picture, *args, **kwargs)
-
-    monkeypatch.setattr(render, "render_plan", buggy)
-    result = run("apply", photo, second, "--op", "invert", "-o", "out", code=4)
-    assert "ZeroDivisionError: eight" in result.stderr
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["second.png"]
-
-
-def test_apply_several_all_bad_is_an_error(tmp_path):
-    result = run("apply", "x.png", "y.png", "--op", "invert", "-o", "out", code=1)
-    assert "2 of 2 failed" in result.stderr
-
-
-def test_apply_json_tells_of_each(photo):
-    result = run("apply", photo, "gone.png", "--op", "invert", "-o", "out", "--json", code=4)
-    good, bad = json.loads(result.stdout)
-    assert good == {"picture": str(photo), "out": "out/photo.png", "error": None, "warnings": []}
-    assert bad["out"] is None
-    assert "gone.png" in bad["error"]
-
-
-def test_apply_refuses_name_clashes_before_it_starts(photo, tmp_path):
-    (tmp_path / "sub").mkdir()
-    shutil.copy(photo, tmp_path / "sub")
-    result = run("apply", photo, "sub/photo.png", "--op", "invert", "-o", "out", code=2)
-    assert "would both become out/photo.png" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
-def test_apply_several_refuses_existing_before_it_starts(photo, tmp_path):
-    second = write_picture(tmp_path / "second.png")
-    (tmp_path / "out").mkdir()
-    shutil.copy(photo, tmp_path / "out" / "second.png")
-    run("apply", photo, second, "--op", "invert", "-o", "out", code=1)
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["second.png"]
-
-
-def test_apply_one_picture_into_a_folder(photo, tmp_path):
-    (tmp_path / "out").mkdir()
-    run("apply", photo, "--op", "invert", "-o", "out")
-    run("apply", photo, "--op", "invert", "-o", "made/by")
-    assert np.array_equal(pixels("out/photo.png"), pixels("made/by/photo.png"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ([], "Give one of --plan"),
-        (["--op", "sepia", "--instruction", "x"], "Give one of --plan"),
-        (["--op", "sepia", "--option", "a=1"], "add --plugin"),
-        (["--op", "sepia", "--quality", "0"], "--quality"),
-    ],
-)
-def test_apply_wrong_usage(photo, arguments, said):
-    assert said in run("apply", photo, *arguments, "-o", "a.png", code=2).stderr
-
-
-def test_apply_abstained_plan(photo, tmp_path):
-    plan = _plan_file(tmp_path / "none.json", abstained=True)
-    assert "abstained" in run("apply", photo, "--plan", plan, "-o", "a.png", code=3).stderr
-    run("apply", photo, "--instruction", "abstain", "-o", "a.png", code=3)
-
-
-def test_apply_by_a_plugin(photo):
-    result = run("apply", photo, "--instruction", "x", "--option", "amount=5", "-o", "a.png")
-    assert (pixels("a.png") == 5).all()
-    assert "Mind the gap." in result.stderr
-    run("apply", photo, "--op", "sepia", "--plugin", "tested", "-o", "b.png")
-    assert (pixels("b.png") == 2).all()
-    run("apply", photo, "--instruction", "plan", "-o", "c.png")
-    assert np.array_equal(pixels("c.png"), 255 - pixels(photo))
-
-
-def test_apply_puts_a_partial_candidate_back(photo):
-    run("apply", photo, "--instruction", "patch", "-o", "a.png")
-    expected = pixels(photo)
-    expected[2:4, 1:4] = 2
-    assert np.array_equal(pixels("a.png"), expected)
-
-
-def test_apply_quality_and_flatten(tmp_path):
-    alpha = np.random.default_rng(0).integers(0, 255, (64, 64, 4), dtype=np.uint8)
-    save_picture(Picture(alpha), tmp_path / "alpha.png")
-    run("apply", "alpha.png", "--op", "invert", "-o", "a.jpg", code=1)
-    for name, quality in (("a.jpg", 95), ("b.jpg", 20)):
-        flat = ("--flatten", "#ffffff", "--quality", quality)
-        run("apply", "alpha.png", "--op", "invert", "-o", name, *flat)
-    assert (tmp_path / "b.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size
 
 
 # --- plan -------------------------------------------------------------------------------------

@@ -103,21 +103,25 @@ def test_python_and_licence():
 
 
 def test_extras():
-    assert set(EXTRAS) == {"cpu", "gpu", "torch", "export", "scale", "dev"}
+    assert set(EXTRAS) == {"cpu", "gpu", "torch", "export", "scale", "heif", "jxl", "dev"}
     names = {extra: {Requirement(line).name for line in lines} for extra, lines in EXTRAS.items()}
     assert not names["cpu"] & names["gpu"]
 
 
 def test_the_base_needs_none_of_the_heavy():
     heavy = {Requirement(line).name for extra in set(EXTRAS) - {"dev"} for line in EXTRAS[extra]}
-    assert not heavy & {requirement.name for requirement in direct()}
+    assert not heavy & {Requirement(line).name for line in PROJECT["dependencies"]}
+    formats = {*EXTRAS["heif"], *EXTRAS["jxl"]}
+    assert formats <= set(EXTRAS["dev"]), "the tests open files of all formats"
+    assert not (heavy - {Requirement(line).name for line in formats}) & {r.name for r in direct()}
 
 
 # --- packages ---------------------------------------------------------------------------------
 
 
 def test_all_packages_are_listed_everywhere():
-    on_disk = [*ROOT.glob("core/*/__init__.py"), *ROOT.glob("plugins/*/*/__init__.py")]
+    places = ("bridges/*/__init__.py", "core/*/__init__.py", "plugins/*/*/__init__.py")
+    on_disk = [path for place in places for path in ROOT.glob(place)]
     assert sorted(PACKAGES) == sorted(path.parent for path in on_disk)
     assert sorted(PYPROJECT["tool"]["mypy"]["packages"]) == sorted(p.name for p in PACKAGES)
     sources = {ROOT / folder for folder in PYPROJECT["tool"]["hatch"]["build"]["dev-mode-dirs"]}

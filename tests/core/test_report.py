@@ -151,3 +151,15 @@ def test_unwritable_report_is_one_sentence(tmp_path, before, plan):
     entry = report_entry("a", before, None, plan)
     with pytest.raises(ImgeditError, match="cannot be written: its folder does not exist"):
         write_report(tmp_path / "no" / "r.html", [entry])
+
+
+def test_report_of_curves_and_of_what_was_left_out(tmp_path, before):
+    steps = (
+        step("curves", all=((0.0, 0.0), (0.5, 0.625), (1.0, 1.0))),
+        step("vignette", amount=-40),
+    )
+    write_report(tmp_path / "r.html", [report_entry("x", before, None, EditPlan(operations=steps))])
+    text = " ".join(_checked(tmp_path / "r.html").text.split())
+    assert "All channels 0/0,0.5/0.625,1/1" in text
+    assert "Amount -40%" in text
+    assert "Feather" not in text

@@ -92,7 +92,18 @@ class _Main(LazyGroup):
     """The whole program: finds commands, and turns what goes wrong into a sentence and a code."""
 
     def helps(self) -> dict[str, str]:
-        return COMMANDS
+        """Our own commands, then those of other packages, which cannot take our names."""
+        from imgedit_plugins.foreign_commands import foreign_commands, help_of
+
+        others = {n: point for n, point in foreign_commands().items() if n not in COMMANDS}
+        return COMMANDS | {name: help_of(point) for name, point in others.items()}
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in COMMANDS:  # without a look at other packages
+            return args[0], self.get_command(ctx, args[0]), args[1:]
+        return super().resolve_command(ctx, args)
 
     def get_command(
         self,
@@ -100,7 +111,10 @@ class _Main(LazyGroup):
         cmd_name: str,
     ) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            from imgedit_plugins.foreign_commands import foreign_commands, load
+
+            point = foreign_commands().get(cmd_name)
+            return None if point is None else load(point)
         module = importlib.import_module(f"{__name__}.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command

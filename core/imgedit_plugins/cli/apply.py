@@ -1,46 +1,27 @@
-"""`imgedit-plugins apply`: edit one or several pictures."""
+"""`imgedit-plugins apply`: edit one picture, several, or folders of them."""
 
 from __future__ import annotations
 
-import functools
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from imgedit_plugins.cli import EXIT_ABSTAINED, EXIT_SOME_FAILED, common, unexpected
-from imgedit_plugins.cli.terminal import print_json, running_job
-from imgedit_plugins.errors import ImgeditError, JobCancelledError, PictureError
+from imgedit_plugins.cli import apply_run, common
+from imgedit_plugins.errors import ImgeditError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from imgedit_plugins.jobs import Job
-    from imgedit_plugins.pictures import Picture
+    from imgedit_plugins.batch import Journal, Skipped, Source, Task
+    from imgedit_plugins.batch.edits import Edit
+    from imgedit_plugins.batch.work import PictureWork
     from imgedit_plugins.plan import EditPlan
+    from imgedit_plugins.render import Rounding
     from imgedit_plugins.requests import EditResult, Options
 
-    Mask = NDArray[np.uint8]
-    Edit = Callable[[Picture, Mask | None, Job], Picture]
-
-
-class _AbstainedError(ImgeditError):
-    """There is nothing to apply."""
-
-    exit_code = EXIT_ABSTAINED
-
-
-@dataclass(frozen=True)
-class _Saving:
-    """How results are saved."""
-
-    overwrite: bool
-    quality: int | None
-    flatten: str | None
+_FORMATS = ("jpeg", "png", "tiff", "webp", "avif", "heic", "jxl")  # the keys of `batch.SUFFIXES`
+_ROUNDINGS = ("auto", "each-step", "end")
+_FULL = 100.0
 
 
 @click.command("apply")
@@ -49,8 +30,15 @@ class _Saving:
               type=click.Path(allow_dash=True))  # fmt: skip
 @click.option("--op", "operations", metavar="NAME[=VALUE]", multiple=True,
               shell_complete=common.complete_operation,
-              help="Such as sepia, bright=50 or name=key:value,key:value; repeatable.")  # fmt: skip
+              help="Such as sepia, bright=50, vignette=-40,midpoint:30 or "
+                   "curves=all:0/0,0.5/0.6,1/1; repeatable. "
+                   "`imgedit-plugins operations NAME` shows an example of each.")  # fmt: skip
 @click.option("--instruction", metavar="TEXT", help="The edit in words, for a plugin.")
+@click.option("--strength", type=click.FloatRange(0, 200), metavar="PERCENT", default=_FULL,
+              help="Of the plan: 0 changes nothing, 200 goes twice as far [100].")  # fmt: skip
+@click.option("--rounding", type=click.Choice(_ROUNDINGS), default=_ROUNDINGS[0],
+              help="To 8 bits after each step, or once at the end [auto: as the data of the "
+                   "operations was made].")  # fmt: skip
 @common.plugin_option
 @click.option("--mask", type=common.FilePath,
               help="Grey picture of the same size: black keeps, white edits.")  # fmt: skip
@@ -58,336 +46,272 @@ class _Saving:
 @common.hook_options
 @click.option("-o", "--out", required=True, type=common.FilePath,
               help="A file for one picture, a folder for several (names are kept).")  # fmt: skip
+@click.option("-r", "--recursive", is_flag=True, help="Also folders inside folders.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Pictures to work on at a time [as many as there are cores, at most 8].",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with an earlier run: skip what it did, redo what changed since.",
+)
 @common.overwrite_option
-@click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG and WebP files.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    help="Of results in a folder [that of each picture].",
+)
+@click.option("--quality", type=click.IntRange(1, 100), help="Of formats that lose something.")
 @click.option("--flatten", metavar="#RRGGBB", help="Colour behind transparent pixels in a JPEG.")
+@click.option("--embed-plan", is_flag=True, help="Write the plan into the XMP of the results.")
+@click.option("--contact-sheet", type=common.FilePath, metavar="FILE.html",
+              help="Write a page of the pictures that are clipped or changed far more than the "
+                   "rest.")  # fmt: skip
 @common.json_option
-def command(  # noqa: PLR0913 - one for each option
-    *,
-    pictures: tuple[Path, ...],
-    plan_file: str | None,
-    operations: tuple[str, ...],
-    instruction: str | None,
-    plugin: str | None,
-    mask: Path | None,
-    seed: int,
-    options: tuple[str, ...],
-    out: Path,
-    overwrite: bool,
-    quality: int | None,
-    flatten: str | None,
-    as_json: bool,
-) -> None:
+def command(**given: Any) -> None:
     """Edit pictures by a plan, by operations or by an instruction.
 
-    Several pictures go into the folder OUT; a bad one does not stop the others (exit code 4).
+    PICTURE is a file, or a folder: all pictures in it are edited. Several pictures go into the
+    folder OUT; a bad one does not stop the others (exit code 4). After an interruption, the same
+    command with --resume does the rest.
     """
-    _one_of(plan_file, operations, instruction)
-    if options and plugin is None and instruction is None:
-        raise click.UsageError("--option is for a plugin: add --plugin or --instruction.")
-    targets = _targets(pictures, out)
-    _refuse_existing(targets, overwrite=overwrite)
-    plan = _plan(plan_file, operations)
-    if instruction is None and plugin is None and plan is not None:
-        edit = _by_plan(plan)
+    wanted = _Arguments(**given)
+    wanted.check()
+    plan = _plan(wanted.plan_file, wanted.operations)
+    edit, identity = _edit(wanted, plan)
+    sources, skipped = _sources(wanted)
+    tasks = _tasks(wanted, sources)
+    journal = _journal(wanted, identity)
+    work = _work(wanted, edit, journal)
+    run = apply_run.Run(
+        overwrite=wanted.overwrite,
+        resume=wanted.resume,
+        folder=wanted.out if wanted.into_folder else None,
+        jobs=wanted.jobs or 0,
+        skipped=skipped,
+        sheet=wanted.contact_sheet,
+        as_json=wanted.as_json,
+    )
+    if wanted.is_single:
+        apply_run.run_one(tasks[0], work, run)
     else:
-        given = common.parse_assignments(options)
-        inputs = _inputs(plan, instruction, mask)
-        resolved = common.resolve_for("apply_edit", inputs, plugin, given)
-        edit = _by_plugin(plan, instruction, plugin, resolved, seed)
-    if len(targets) > 1 or out.is_dir() or _looks_like_folder(out):
-        _make_folder(targets[0][1].parent)
-    _run(targets, edit, mask, _Saving(overwrite, quality, flatten), as_json=as_json)
+        apply_run.run_all(tasks, work, run)
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """The arguments, by the names of the options."""
+
+    pictures: tuple[Path, ...]
+    plan_file: str | None
+    operations: tuple[str, ...]
+    instruction: str | None
+    strength: float
+    rounding: Rounding
+    plugin: str | None
+    mask: Path | None
+    seed: int
+    options: tuple[str, ...]
+    out: Path
+    recursive: bool
+    jobs: int | None
+    resume: bool
+    overwrite: bool
+    form: str | None
+    quality: int | None
+    flatten: str | None
+    embed_plan: bool
+    contact_sheet: Path | None
+    as_json: bool
+
+    @property
+    def several(self) -> bool:
+        """Whether there may be more than one picture."""
+        return len(self.pictures) > 1 or self.pictures[0].is_dir()
+
+    @property
+    def into_folder(self) -> bool:
+        """Whether OUT is a folder: it is one, has no extension, or must be one."""
+        return self.several or self.out.is_dir() or not self.out.suffix
+
+    @property
+    def by_plugin(self) -> bool:
+        """Whether a plugin does it."""
+        return self.plugin is not None or self.instruction is not None
+
+    @property
+    def is_single(self) -> bool:
+        """One picture, of which nothing is to be told: its error is the command's."""
+        return not (self.several or self.resume or self.as_json or self.contact_sheet)
+
+    def check(self) -> None:
+        """Refuse options that do not go together, before anything is done.
+
+        Raises:
+            click.UsageError: says which.
+        """
+        edits = (bool(self.plan_file), bool(self.operations), self.instruction is not None)
+        wrong = {
+            "Give one of --plan FILE, --op NAME=VALUE and --instruction TEXT.": sum(edits) != 1,
+            "--option is for a plugin: add --plugin or --instruction.": (
+                self.options and not self.by_plugin
+            ),
+            "--strength and --rounding are for plans that are rendered here: leave out --plugin "
+            "and --instruction.": (
+                self.by_plugin and (self.strength != _FULL or self.rounding != _ROUNDINGS[0])
+            ),
+            "--embed-plan would tell of an edit in full: leave out --strength and --mask.": (
+                self.embed_plan and (self.strength != _FULL or self.mask is not None)
+            ),
+            f"{self.out} is a file; several pictures need a folder.": (
+                self.several and self.out.exists() and not self.out.is_dir()
+            ),
+            f"{self.out} is a file's name; its extension says the format.": (
+                self.form is not None and not self.into_folder
+            ),
+            f"--resume is for results in a folder, and {self.out} is a file's name.": (
+                self.resume and not self.into_folder
+            ),
+            f"The contact sheet is a page: name it .html, not {self.contact_sheet}.": (
+                self.contact_sheet is not None
+                and self.contact_sheet.suffix.lower() not in (".html", ".htm")
+            ),
+        }
+        for message, applies in wrong.items():
+            if applies:
+                raise click.UsageError(message)
 
 
 # --- what to do -------------------------------------------------------------------------------
 
 
-def _one_of(plan_file: str | None, operations: tuple[str, ...], instruction: str | None) -> None:
-    given = [bool(plan_file), bool(operations), instruction is not None]
-    if sum(given) != 1:
-        raise click.UsageError("Give one of --plan FILE, --op NAME=VALUE and --instruction TEXT.")
-
-
 def _plan(plan_file: str | None, operations: tuple[str, ...]) -> EditPlan | None:
     if operations:
+        from imgedit_plugins.cli.op_syntax import parse_operation
         from imgedit_plugins.plan import EditPlan
 
         vocabulary = common.plugin_manager().vocabulary()
-        return EditPlan(operations=tuple(_step(text, vocabulary) for text in operations))
+        return EditPlan(operations=tuple(parse_operation(op, vocabulary) for op in operations))
     if plan_file is None:
         return None
     plan = common.read_plan_argument(plan_file)
     if plan.abstained:
-        raise _AbstainedError("This plan abstained, so there is nothing to apply.")
+        from imgedit_plugins.batch.edits import AbstainedError
+
+        raise AbstainedError("This plan abstained, so there is nothing to apply.")
     return plan
 
 
-def _step(text: str, vocabulary: Any) -> Any:
-    """One step from 'sepia', 'bright=50' or 'name=key:value,key:value'."""
-    from imgedit_plugins.errors import OperationError
-    from imgedit_plugins.plan import PlannedOperation
+def _edit(wanted: _Arguments, plan: EditPlan | None) -> tuple[Edit, dict[str, Any]]:
+    """What to do with each picture, and all that tells this edit from another one."""
+    from imgedit_plugins.batch.edits import PlanEdit, PluginEdit
 
-    name, equals, values = text.partition("=")
-    try:
-        operation = vocabulary[name]
-        names = [parameter.name for parameter in operation.parameters]
-        parameters = _parameters(text, values, names) if equals else {}
-        checked = operation.check(parameters)
-    except OperationError as error:
-        raise click.UsageError(f"--op {text}: {error}") from error
-    return PlannedOperation(name=name, parameters=checked)
-
-
-def _parameters(text: str, values: str, names: list[str]) -> dict[str, int | float]:
-    if ":" not in values:
-        if len(names) != 1:
-            takes = " and ".join(names) or "none"
-            form = f"; write {text.partition('=')[0]}={names[0]}:...,..." if names else ""
-            raise click.UsageError(f"--op {text}: its parameters are {takes}{form}.")
-        return {names[0]: _number(text, values)}
-    pairs = common.parse_assignments(
-        (part.strip().replace(":", "=", 1) for part in values.split(",")), f"--op {text}:"
-    )
-    return {name: _number(text, value) for name, value in pairs.items()}
-
-
-def _number(text: str, value: str) -> int | float:
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    raise click.UsageError(f"--op {text}: {value!r} is not a number.")
-
-
-def _inputs(plan: EditPlan | None, instruction: str | None, mask: Path | None) -> frozenset[str]:
-    given = {"picture": True, "plan": plan, "instruction": instruction, "mask": mask}
-    return frozenset(name for name, value in given.items() if value is not None)
-
-
-def _by_plan(plan: EditPlan) -> Edit:
-    from imgedit_plugins.render import render_plan
-
-    def edit(picture: Picture, mask: Mask | None, job: Job) -> Picture:
-        return render_plan(picture, plan, mask=mask, job=job)
-
-    return edit
-
-
-def _by_plugin(
-    plan: EditPlan | None,
-    instruction: str | None,
-    plugin: str | None,
-    options: Options,
-    seed: int,
-) -> Edit:
-    from imgedit_plugins.requests import ApplyRequest
-
-    common.plugin_manager().vocabulary()  # the answer may use plugins' operations
-
-    def edit(picture: Picture, mask: Mask | None, job: Job) -> Picture:
-        request = ApplyRequest(
-            picture=picture,
-            plan=plan,
-            instruction=instruction,
-            mask=mask,
-            options=options,
-            seed=seed,
-        )
-        result: EditResult = common.plugin_manager().call("apply_edit", request, job, plugin)
-        for warning in result.warnings:
-            job.warn(warning)
-        return _picture_of(result, request, job)
-
-    return edit
-
-
-def _picture_of(result: EditResult, request: Any, job: Job) -> Picture:
-    """The best candidate, put back where it belongs; else the rendered plan."""
-    if result.candidates:
-        best = result.candidates[0]
-        return _pasted(request.picture, best.picture, best.offset)
-    from imgedit_plugins.render import render_plan
-
-    assert result.plan is not None, "EditResult refuses to have neither"
-    if result.plan.abstained:
-        from imgedit_plugins.cli.plan_text import abstention
-
-        raise _AbstainedError(abstention(result.plan))
-    return render_plan(request.picture, result.plan, mask=request.mask, job=job)
-
-
-def _pasted(picture: Picture, patch: Picture, offset: tuple[int, int]) -> Picture:
-    """A candidate that covers a part of the picture goes into a copy of the whole."""
-    x, y = offset
-    inside = 0 <= x <= picture.width - patch.width and 0 <= y <= picture.height - patch.height
-    alike = patch.mode == picture.mode and patch.pixels.dtype == picture.pixels.dtype
-    smaller = (patch.width, patch.height) != (picture.width, picture.height)
-    if not (inside and alike and smaller and offset != (0, 0)):
-        return patch
-    pixels = picture.pixels.copy()
-    pixels[y : y + patch.height, x : x + patch.width] = patch.pixels
-    return picture.with_pixels(pixels)
-
-
-# --- where to ---------------------------------------------------------------------------------
-
-
-def _looks_like_folder(out: Path) -> bool:
-    return not out.suffix
-
-
-def _targets(pictures: tuple[Path, ...], out: Path) -> list[tuple[Path, Path]]:
-    """(picture, output file) pairs.
-
-    Raises:
-        click.UsageError: two pictures would have the same output, or OUT is a file.
-    """
-    if len(pictures) == 1:
-        folder = out.is_dir() or _looks_like_folder(out)
-        return [(pictures[0], out / pictures[0].name if folder else out)]
-    if out.exists() and not out.is_dir():
-        raise click.UsageError(f"{out} is a file; several pictures need a folder.")
-    names: dict[str, Path] = {}
-    for picture in pictures:
-        name = os.path.normcase(picture.name)
-        if name in names:
-            raise click.UsageError(
-                f"{names[name]} and {picture} would both become {out / picture.name}; "
-                "apply them one after another, into two folders."
-            )
-        names[name] = picture
-    return [(picture, out / picture.name) for picture in pictures]
-
-
-def _refuse_existing(targets: list[tuple[Path, Path]], *, overwrite: bool) -> None:
-    existing = [target for _, target in targets if target.exists()]
-    if not existing or overwrite:
-        return
-    shown = ", ".join(map(str, existing[:3]))
-    more = f" and {len(existing) - 3} more" if len(existing) > 3 else ""
-    raise PictureError(
-        f"{shown}{more} exist{'s' if len(existing) == 1 else ''} already.",
-        path=existing[0],
-        hint="Add --overwrite to replace, or choose another --out.",
-    )
-
-
-def _make_folder(folder: Path) -> None:
-    from imgedit_plugins.atomic import write_failure
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = write_failure(error)
-        raise ImgeditError(f"The folder {folder} cannot be made: {reason}.") from error
-
-
-# --- doing it ---------------------------------------------------------------------------------
-
-
-def _run(
-    targets: list[tuple[Path, Path]],
-    edit: Edit,
-    mask: Path | None,
-    saving: _Saving,
-    *,
-    as_json: bool,
-) -> None:
-    work = functools.partial(_edit_one, edit=edit, mask=mask, saving=saving)
-    if len(targets) == 1 and not as_json:
-        with running_job() as job:
-            work(*targets[0], job)
-        return
-    outcomes = []
-    for number, (source, target) in enumerate(targets, 1):
-        with running_job(f"{number}/{len(targets)} {source.name}: ") as job:
-            outcomes.append((source, target, _attempt(work, source, target, job), job.warnings))
-    failed = [(source, error) for source, _, error, _ in outcomes if error]
-    if as_json:
-        print_json([_as_json(*outcome) for outcome in outcomes])
-    _finish(failed, len(targets))
-
-
-def _attempt(
-    work: Callable[[Path, Path, Job], None], source: Path, target: Path, job: Job
-) -> ImgeditError | None:
-    try:
-        work(source, target, job)
-    except JobCancelledError:
-        raise
-    except ImgeditError as error:
-        return error
-    except Exception as error:
-        if click.get_current_context().find_root().params.get("debug"):
-            raise
-        return ImgeditError(unexpected(error))  # the other pictures may well be fine
-    return None
-
-
-def _edit_one(
-    source: Path, target: Path, job: Job, *, edit: Edit, mask: Path | None, saving: _Saving
-) -> None:
-    from imgedit_plugins.picture_files import open_picture, save_picture
-
-    job.report("opening")
-    picture = open_picture(source, on_warning=job.warn)
-    selection = _open_mask(mask, picture) if mask else None
-    edited = edit(picture, selection, job)
-    job.report("saving")
-    save_picture(
-        edited,
-        target,
-        quality=saving.quality,
-        overwrite=saving.overwrite,
-        flatten=saving.flatten,
-        on_warning=job.warn,
-    )
-
-
-def _open_mask(path: Path, picture: Picture) -> Mask:
-    """The mask as (height, width) uint8."""
-    import numpy as np
-
-    from imgedit_plugins.picture_files import open_picture
-    from imgedit_plugins.pictures import to_8_bits
-
-    mask = open_picture(path)
-    if not mask.is_grey and np.ptp(mask.color, axis=2).any():
-        raise PictureError(
-            f"The mask {path} has colours.", path=path, hint="Make it a grey picture."
-        )
-    if (mask.width, mask.height) != (picture.width, picture.height):
-        raise PictureError(
-            f"The mask {path} is {mask.width} x {mask.height} pixels, "
-            f"the picture is {picture.width} x {picture.height}.",
-            path=path,
-            hint="Make the mask as large as the picture.",
-        )
-    return np.ascontiguousarray(to_8_bits(mask.color)[:, :, 0])
-
-
-# --- telling ----------------------------------------------------------------------------------
-
-
-def _as_json(
-    source: Path, target: Path, error: ImgeditError | None, warnings: list[str]
-) -> dict[str, Any]:
-    return {
-        "picture": str(source),
-        "out": None if error else str(target),
-        "error": str(error) if error else None,
-        "warnings": warnings,
+    identity = {
+        "plan": _identity(plan, whole=wanted.embed_plan) if plan else None,
+        "mask": _content(wanted.mask) if wanted.mask else None,
+        "saving": [wanted.quality, wanted.flatten, wanted.embed_plan],
     }
+    if plan is not None and not wanted.by_plugin:
+        edit: Edit = PlanEdit(plan, wanted.strength / 100, wanted.rounding)
+        return edit, {**identity, "rendering": [wanted.strength, wanted.rounding]}
+    options, plugin = _plugin_of(wanted, plan)
+    edit = PluginEdit(_asker(wanted.plugin), plan, wanted.instruction, options, wanted.seed)
+    asked = [plugin, wanted.instruction, dict(options), wanted.seed]
+    return edit, {**identity, "plugin": asked}
 
 
-def _finish(failed: list[tuple[Path, ImgeditError]], total: int) -> None:
-    if not failed:
-        return
-    click.echo(f"{len(failed)} of {total} failed:", err=True)
-    for source, error in failed:
-        click.echo(f"  {source}: {error}", err=True)
-    if len(failed) < total:
-        raise click.exceptions.Exit(EXIT_SOME_FAILED)
-    raise click.exceptions.Exit(failed[0][1].exit_code)
+def _identity(plan: EditPlan, *, whole: bool) -> Any:
+    told = plan.model_dump(mode="json", by_alias=True)
+    if whole:
+        return told
+    steps = [(step["name"], step["parameters"]) for step in told["operations"]]
+    return [told["definitions"], steps]
+
+
+def _content(path: Path) -> str:
+    import hashlib
+
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""  # opening it as a picture says what is wrong
+
+
+def _plugin_of(wanted: _Arguments, plan: EditPlan | None) -> tuple[Options, str]:
+    """The checked options, and the name of the plugin that is asked first."""
+    given = {
+        "picture": True,
+        "plan": plan,
+        "instruction": wanted.instruction,
+        "mask": wanted.mask,
+    }
+    inputs = frozenset(name for name, value in given.items() if value is not None)
+    assigned = common.parse_assignments(wanted.options)
+    options = common.resolve_for("apply_edit", inputs, wanted.plugin, assigned)
+    return options, common.plugin_manager().route("apply_edit", inputs, wanted.plugin)[0].name
+
+
+def _asker(plugin: str | None) -> Any:
+    manager = common.plugin_manager()
+    manager.vocabulary()  # the answer may use plugins' operations
+
+    def ask(request: Any, job: Any) -> EditResult:
+        result: EditResult = manager.call("apply_edit", request, job, plugin)
+        return result
+
+    return ask
+
+
+# --- from where, to where ---------------------------------------------------------------------
+
+
+def _sources(wanted: _Arguments) -> tuple[list[Source], list[Skipped]]:
+    from imgedit_plugins.batch import find_pictures
+
+    sources, skipped = find_pictures(
+        wanted.pictures,
+        recursive=wanted.recursive,
+        leave_out=wanted.out,
+        renamed=wanted.form is not None,
+    )
+    if not sources:
+        folders = " and ".join(str(path) for path in wanted.pictures)
+        hint = "" if wanted.recursive else "Add --recursive for the folders inside."
+        raise ImgeditError(f"There is no picture in {folders}.", hint=hint)
+    return sources, skipped
+
+
+def _tasks(wanted: _Arguments, sources: list[Source]) -> list[Task]:
+    from imgedit_plugins.batch import Task, plan_tasks
+
+    if wanted.into_folder:
+        return plan_tasks(sources, wanted.out, wanted.form)
+    return [Task(sources[0].path, wanted.out, sources[0].name)]
+
+
+def _journal(wanted: _Arguments, identity: dict[str, Any]) -> Journal | None:
+    """For several pictures; nobody wants a note beside each single result."""
+    from imgedit_plugins.batch import Journal, fingerprint
+
+    if not (wanted.into_folder and (wanted.several or wanted.resume)):
+        return None
+    return Journal(wanted.out, fingerprint(identity))
+
+
+def _work(wanted: _Arguments, edit: Edit, journal: Journal | None) -> PictureWork:
+    from imgedit_plugins.batch.work import PictureWork
+
+    return PictureWork(
+        edit,
+        mask=wanted.mask,
+        quality=wanted.quality,
+        flatten=wanted.flatten,
+        embed=wanted.embed_plan,
+        folders=wanted.into_folder,
+        measured=not wanted.is_single,
+        journal=journal,
+    )

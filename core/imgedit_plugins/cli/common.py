@@ -195,17 +195,20 @@ def manifest_of(plugin: str) -> Manifest:
 
 
 def read_plan_argument(source: str) -> EditPlan:
-    """The plan in a file, or on the standard input where `source` is '-'.
+    """The plan in a JSON file, in a picture's XMP or in an XMP sidecar file; '-' is stdin.
 
     Raises:
-        PlanError: it cannot be read or is not valid.
+        PlanError: it cannot be read, is not valid, or the picture holds none.
+        PictureReadError: the picture cannot be read.
     """
+    from imgedit_plugins.picture_files import formats, plan_in_file
     from imgedit_plugins.plan import parse_plan, read_plan
 
     plugin_manager().vocabulary()  # plans may use plugins' operations
-    if source != "-":
-        return read_plan(Path(source))
-    return parse_plan(sys.stdin.buffer.read())
+    if source == "-":
+        return parse_plan(sys.stdin.buffer.read())
+    path = Path(source)
+    return plan_in_file(path) if formats.may_hold_xmp(path) else read_plan(path)
 
 
 def write_output(path: Path, text: str, *, inputs: Iterable[Path] = ()) -> None:

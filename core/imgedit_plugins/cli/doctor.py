@@ -34,6 +34,7 @@ _RIVALS = (
 
 _MODULES = {
     "opencv-python-headless": "cv2",
+    "openimageio": "OpenImageIO",
     "pillow": "PIL",
     "onnxruntime-gpu": "onnxruntime",
     "onnxruntime-genai": "onnxruntime_genai",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imgedit_plugins.cli import EXIT_ERROR, EXIT_SOME_FAILED, common
+from imgedit_plugins.cli import EXIT_ERROR, EXIT_SOME_FAILED, bake, common
 from imgedit_plugins.cli.terminal import print_json
 from imgedit_plugins.errors import ImgeditError, PlanError
 
@@ -21,7 +21,8 @@ _PlanFile = click.Path(allow_dash=True)
 def command() -> None:
     """Show, check, invert, compose and compare edit plans.
 
-    PLAN is a JSON file, or '-' for the standard input.
+    PLAN is a JSON file, a picture that has a plan in its XMP metadata, an XMP sidecar file, or '-'
+    for JSON on the standard input.
     """
 
 
@@ -120,6 +121,9 @@ def schema(*, out: Path | None) -> None:
     from imgedit_plugins.plan import plan_schema
 
     _emit(schema_text(plan_schema()), out, ())
+
+
+command.add_command(bake.command)
 
 
 def schema_text(data: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imgedit_plugins.cli.terminal import print_table
+from imgedit_plugins.wording import abstention, value_text
 
 if TYPE_CHECKING:
     from imgedit_plugins.plan import EditPlan, PlannedOperation, Residual
@@ -34,18 +35,12 @@ def print_plan(plan: EditPlan) -> None:
         click.echo(f"By {made.plugin} {made.version} ({made.model}).")
 
 
-def abstention(plan: EditPlan) -> str:
-    """One sentence for a plan that explains nothing."""
-    sentence = plan.explanation.rstrip(".") or "no plan explains this edit"
-    return f"{sentence[0].upper()}{sentence[1:]}."
-
-
 def parameters_text(step: PlannedOperation) -> str:
     """'offset 50 code'; '' where there are none."""
     return ", ".join(
-        f"{p.name} {step.parameters[p.name]:g}{_unit(p.unit)}"
+        f"{p.name} {value_text(step.parameters[p.name])}{_unit(p.unit)}"
         for p in step.operation.parameters
-        if p.name in step.parameters
+        if p.name in step.parameters and not (p.optional and step.parameters[p.name] == p.neutral)
     )
 
 

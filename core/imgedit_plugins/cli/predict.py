@@ -95,7 +95,13 @@ def _request(
             "source": open_picture(source, on_warning=job.warn),
             "edited": open_picture(edited, on_warning=job.warn) if edited else None,
         }
-    return PredictRequest(**pictures, instruction=instruction, options=resolved, seed=seed)  # type: ignore[arg-type]
+        request = PredictRequest(
+            **pictures,  # type: ignore[arg-type]
+            instruction=instruction,
+            options=resolved,
+            seed=seed,
+        )
+        return request.in_srgb(job.warn)  # the report, too, compares like with like
 
 
 def _predict(request: PredictRequest, plugin: str | None) -> EditPlan:
@@ -116,7 +122,8 @@ def _write_report(
 
 
 def _show(plan: EditPlan, *, as_json: bool) -> None:
-    from imgedit_plugins.cli.plan_text import abstention, print_plan
+    from imgedit_plugins.cli.plan_text import print_plan
+    from imgedit_plugins.wording import abstention
 
     if as_json:
         print_json(plan.model_dump(mode="json", by_alias=True))
