@@ -19,19 +19,19 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from benchmarks import photographs, reference_edits
 from benchmarks.arguments import positive
+from benchmarks.machine import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = "imgedit-search-scores/1"
@@ -95,26 +95,6 @@ def _sources() -> Iterator[Path]:
             made = folder != "benchmarks" or path.stem in {"reference_edits", "test"}
             if path.is_file() and not hidden and made:
                 yield path
-
-
-def machine() -> dict[str, Any]:
-    """Where the figures were measured."""
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("numpy", "opencv-python-headless")},
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 # --- making the test edits --------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What `benchmarks.render` compares: pictures, rows of plans, contenders, goals, tables."""

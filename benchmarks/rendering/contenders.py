@@ -1,0 +1,130 @@
+"""Who takes part: the same plan, carried out by us and by others, and the clock around it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from benchmarks.rendering.rows import Step
+from benchmarks.rendering.sample import Pixels, write_ppm
+from imgedit_plugins.pictures import Picture
+from imgedit_plugins.plan import EditPlan, step
+from imgedit_plugins.render import Rounding, render_plan
+
+
+class NotExpressedError(Exception):
+    """A peer cannot express an operation; the message names it and says why."""
+
+
+class PeerFailedError(Exception):
+    """A peer ended with an error; the message is the last line that it said."""
+
+
+@dataclass
+class Source:
+    """A picture to edit, in memory and, once somebody asks, in a file.
+
+    Attributes:
+        pixels: (height, width, 3), uint8 or uint16.
+        folder: where its file goes.
+    """
+
+    pixels: Pixels
+    folder: Path
+
+    @property
+    def bits(self) -> int:
+        """8 or 16."""
+        return 8 * self.pixels.dtype.itemsize
+
+    @property
+    def white(self) -> int:
+        """The largest code."""
+        return int(np.iinfo(self.pixels.dtype).max)
+
+    @property
+    def file(self) -> Path:
+        """The picture as PPM, written on first use."""
+        height, width = self.pixels.shape[:2]
+        path = self.folder / f"{width}x{height}-{self.bits}.ppm"
+        if not path.exists():
+            write_ppm(path, self.pixels)
+        return path
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One plan on one picture by one contender.
+
+    Attributes:
+        seconds: carries it out once and returns the time of the operations.
+        result: carries it out once and returns the pixels, in codes of 0..255 or 0..65535.
+        own_process: whether each time is a new process, which is never warm.
+    """
+
+    seconds: Callable[[], float]
+    result: Callable[[], Pixels]
+    own_process: bool = False
+
+
+class Peer(Protocol):
+    """Another program or library.
+
+    Attributes:
+        name: for tables.
+        how: how it is timed, in half a sentence.
+    """
+
+    name: str
+    how: str
+
+    def version(self) -> str | None:
+        """Its version; None where it is not installed."""
+
+    def attempt(self, steps: Sequence[Step], source: Source) -> Attempt:
+        """The plan in the peer's own terms.
+
+        Raises:
+            NotExpressedError: it has no such operation, or not at this depth.
+        """
+
+
+def in_process(work: Callable[[], Any], pixels: Callable[[Any], Pixels]) -> Attempt:
+    """A call from memory to memory; its result is freed after the clock has stopped."""
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        made = work()
+        ended = time.perf_counter()
+        del made
+        return ended - started
+
+    return Attempt(seconds, lambda: pixels(work()))
+
+
+def ours(steps: Sequence[Step], source: Source, rounding: Rounding) -> Attempt:
+    """`render_plan` on the picture."""
+    plan = EditPlan(operations=tuple(step(s.name, **s.parameters) for s in steps))
+    picture = Picture(source.pixels)
+    return in_process(
+        lambda: render_plan(picture, plan, rounding=rounding), lambda made: made.pixels
+    )
+
+
+def copies(source: Source) -> dict[str, Attempt]:
+    """The yardsticks: a copy into memory that is in use, and one into fresh memory."""
+    place = source.pixels.copy()
+
+    def into_warm() -> Pixels:
+        np.copyto(place, source.pixels)
+        return place
+
+    return {
+        "np.copyto (warm)": in_process(into_warm, lambda made: made),
+        "np.copy (fresh)": in_process(lambda: np.copy(source.pixels), lambda made: made),
+    }

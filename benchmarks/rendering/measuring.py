@@ -1,0 +1,260 @@
+"""One row measured: results compared, then everyone's times in turns.
+
+Each peer's result is compared with ours on the middle of the picture; who is too far off is
+marked and not timed. Then everyone edits the whole picture: once cold, then in rounds, each time in
+another order, so that what else the machine does meets all alike. Ratios are medians of the
+ratios within a round. Commands that need far longer than the fastest are timed on the middle
+alone, and the time is scaled by the number of pixels: such figures are marked '~'.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.rendering.contenders import (
+    Attempt,
+    NotExpressedError,
+    Peer,
+    PeerFailedError,
+    Source,
+    copies,
+    ours,
+)
+from benchmarks.rendering.rows import MARGIN, Row, Tolerance
+from benchmarks.rendering.sample import Pixels
+from imgedit_plugins.operations import default_vocabulary
+
+OURS = "ours"
+OURS_END = "ours (end)"
+WARM_COPY = "np.copyto (warm)"
+FRESH_COPY = "np.copy (fresh)"
+YARDSTICKS = (WARM_COPY, FRESH_COPY)
+OWN = frozenset({OURS, OURS_END, *YARDSTICKS})
+
+_NEARLY_FASTEST = 3.0  # times the fastest's time, within which a command is timed in full
+_ENOUGH_SECONDS = 0.6  # spent on one contender of a row, after which a few rounds are enough
+_LEAST_ROUNDS = 3
+_FEW_ROUNDS = 1  # for who is far behind the fastest peer
+_COMMAND_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Attributes:
+        rounds: of everybody in turns, after the cold one.
+        full: whether slow commands edit the whole picture as well.
+    """
+
+    rounds: int
+    full: bool = False
+
+
+@dataclass
+class Cell:
+    """What is known of one contender in one row.
+
+    Attributes:
+        cold: seconds of its first time.
+        times: seconds of each later time, by round.
+        scaled: whether the times are of a smaller picture.
+        difference: (largest, mean) against ours, in 8-bit codes.
+        equal: whether that is within the tolerance.
+        note: why there are no times.
+    """
+
+    cold: float | None = None
+    times: dict[int, float] = field(default_factory=dict)
+    scaled: bool = False
+    difference: tuple[float, float] | None = None
+    equal: bool = True
+    note: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """The median, or the cold time where there is no other."""
+        return statistics.median(self.times.values()) if self.times else self.cold
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file of results; milliseconds."""
+        known = {
+            "warm_ms": _ms(self.seconds if self.times else None),
+            "cold_ms": _ms(self.cold),
+            "rounds": len(self.times),
+            "scaled": self.scaled,
+            "equal": self.equal,
+            "difference": self.difference,
+            "note": self.note,
+        }
+        return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+@dataclass
+class Measured:
+    """A row at one depth.
+
+    Attributes:
+        cells: by contender, in the order of the table.
+        tolerance: what counted as equal.
+    """
+
+    row: Row
+    bits: int
+    tolerance: Tolerance
+    cells: dict[str, Cell]
+
+    @property
+    def variants(self) -> list[str]:
+        """Our own ways of rounding, those that differ."""
+        return [name for name in (OURS, OURS_END) if name in self.cells]
+
+    def peers(self) -> dict[str, Cell]:
+        """The others whose result is equal and timed."""
+        return {n: c for n, c in self.cells.items() if n not in OWN and c.seconds is not None}
+
+    def fastest(self) -> str | None:
+        """Who of the peers is the fastest."""
+        peers = self.peers()
+        return min(peers, key=lambda name: peers[name].seconds or 0.0) if peers else None
+
+    def ratio(self, of: str, to: str) -> float | None:
+        """How many times the time of `to` is the time of `of`."""
+        if of not in self.cells or to not in self.cells:
+            return None
+        above, below = self.cells[of], self.cells[to]
+        rounds = above.times.keys() & below.times.keys()
+        if rounds:
+            return statistics.median(above.times[r] / below.times[r] for r in rounds)
+        if not above.seconds or not below.seconds:
+            return None
+        return above.seconds / below.seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file of results."""
+        return {
+            "row": self.row.name,
+            "family": self.row.family,
+            "plan": self.row.described(),
+            "bits": self.bits,
+            "tolerance": [self.tolerance.largest, self.tolerance.mean],
+            "contenders": {name: cell.as_json() for name, cell in self.cells.items()},
+            "fastest_peer": self.fastest(),
+        }
+
+
+def measured(
+    row: Row, whole: Source, part: Source, peers: Sequence[Peer], effort: Effort
+) -> Measured:
+    """One row on one picture.
+
+    Args:
+        row: the plan.
+        whole: the picture.
+        part: its middle, for comparing results and for slow commands.
+        peers: those that are installed.
+        effort: how long.
+    """
+    bits = whole.bits
+    found = Measured(row, bits, row.tolerance(bits), {})
+    turns = _own(row, whole, found)
+    reference = [ours(row.steps, part, "auto").result()]
+    if OURS_END in found.cells:
+        reference.append(ours(row.steps, part, "end").result())
+    slow: dict[str, tuple[Attempt, Attempt]] = {}
+    for peer in peers:
+        cell = found.cells.setdefault(peer.name, Cell())
+        try:
+            on_part, on_whole = (peer.attempt(row.steps, source) for source in (part, whole))
+            cell.difference = _difference(on_part.result(), reference, found.tolerance)
+        except NotExpressedError as error:
+            cell.note = f"cannot: {error}"
+            continue
+        except PeerFailedError as error:
+            cell.note = f"failed: {error}"
+            continue
+        cell.equal = _within(cell.difference, found.tolerance)
+        if not cell.equal:
+            cell.note = "differs"
+        elif on_whole.own_process:
+            slow[peer.name] = on_part, on_whole
+        else:
+            turns[peer.name] = on_whole
+    _take_turns(turns, found, effort.rounds)
+    for name, (on_part, on_whole) in slow.items():
+        _time_command(found.cells[name], found, on_part, on_whole, effort, _size(whole, part))
+    return found
+
+
+def _own(row: Row, whole: Source, found: Measured) -> dict[str, Attempt]:
+    turns = {**copies(whole), OURS: ours(row.steps, whole, "auto")}
+    recipes = all(default_vocabulary()[step.name].render is not None for step in row.steps)
+    if whole.bits == 8 and recipes:
+        turns[OURS_END] = ours(row.steps, whole, "end")
+    found.cells.update({name: Cell() for name in turns})
+    return turns
+
+
+def _take_turns(turns: dict[str, Attempt], found: Measured, rounds: int) -> None:
+    for name, attempt in turns.items():
+        found.cells[name].cold = attempt.seconds()
+    peers = [name for name in turns if name not in OWN]
+    fastest = min((found.cells[name].cold or 0.0 for name in peers), default=0.0)
+    behind = {n for n in peers if (found.cells[n].cold or 0.0) > _NEARLY_FASTEST * fastest}
+    for number in range(rounds):
+        names = [name for name in turns if number < _FEW_ROUNDS or name not in behind]
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            times = found.cells[name].times
+            spent = sum(times.values())
+            if number < _LEAST_ROUNDS or spent < _ENOUGH_SECONDS:
+                times[number] = turns[name].seconds()
+
+
+def _time_command(
+    cell: Cell, found: Measured, on_part: Attempt, on_whole: Attempt, effort: Effort, size: float
+) -> None:
+    try:
+        estimate = on_part.seconds() * size
+        known = [c.seconds for n, c in found.cells.items() if n not in YARDSTICKS and c.seconds]
+        if not effort.full and estimate > _NEARLY_FASTEST * min(known):
+            cell.cold, cell.scaled = estimate, True
+            return
+        taken = [on_whole.seconds() for _ in range(min(_COMMAND_ROUNDS, effort.rounds))]
+        cell.cold = statistics.median(taken)
+    except PeerFailedError as error:
+        cell.note = f"failed: {error}"
+
+
+def _size(whole: Source, part: Source) -> float:
+    return whole.pixels.size / part.pixels.size
+
+
+def _difference(
+    made: Pixels, references: Sequence[Pixels], tolerance: Tolerance
+) -> tuple[float, float]:
+    """(largest, mean) in 8-bit codes against that of our results which is nearer."""
+    found = [_apart(made, reference) for reference in references]
+    return min(found, key=lambda d: max(d[0] / tolerance.largest, d[1] / tolerance.mean))
+
+
+def _apart(made: Pixels, reference: Pixels) -> tuple[float, float]:
+    if made.shape != reference.shape or made.dtype != reference.dtype:
+        return float("inf"), float("inf")
+    inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    codes = np.abs(made[inner].astype(np.int32) - reference[inner].astype(np.int32))
+    white = float(np.iinfo(reference.dtype).max)
+    return float(codes.max()) * 255 / white, float(codes.mean()) * 255 / white
+
+
+def _within(difference: tuple[float, float], tolerance: Tolerance) -> bool:
+    return difference[0] <= tolerance.largest and difference[1] <= tolerance.mean
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
