@@ -106,10 +106,13 @@ class Neighbourhood:
             picture's; must leave its argument alone.
         reach: how many pixels up and down a result depends on. Rendering hands over strips with
             that many rows more on each inner side and drops them afterwards.
+        codes: the same on uint8 or uint16, rounding its result and nothing else; for where there
+            is no other step to compute.
     """
 
     function: Callable[[Values], Values]
     reach: int
+    codes: Callable[[Pixels], Pixels] | None = None
 
 
 @dataclass(frozen=True)

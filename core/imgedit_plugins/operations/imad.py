@@ -47,7 +47,7 @@ _SINGLE_PRECISION = 2e-4  # codes; above what three products and their sum lose 
 # --- colour -----------------------------------------------------------------------------------
 
 
-def _grayscale(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
+def _grayscale(rgb: RGB8, _: Parameters, constants: Constants, out: RGB8 | None = None) -> RGB8:
     import cv2
 
     weights = tuple(constants.get("weights", _BT601))
@@ -55,24 +55,24 @@ def _grayscale(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     else:
         grey = cv2.transform(rgb, np.array([weights], np.float64))
-    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB, dst=out))
 
 
-def _sepia(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
+def _sepia(rgb: RGB8, _: Parameters, constants: Constants, out: RGB8 | None = None) -> RGB8:
     import cv2
 
     # Single precision gives the code except close to where it changes: there two shifts differ.
     matrix = np.array(constants["matrix"], np.float64)
     down = 0.5 if constants.get("rounding") == "truncate" else 0.0
-    toned, other = np.empty_like(rgb), np.empty_like(rgb)
+    toned, other = np.empty_like(rgb) if out is None else out, np.empty_like(rgb)
     rows = max(1, _BLOCK_PIXELS // rgb.shape[1])
     for top in range(0, len(rgb), rows):  # a few at a time, so that the sums stay in the cache
         block = slice(top, top + rows)
         sums = np.asarray(cv2.transform(rgb[block].astype(np.float32), matrix))
-        np.maximum(sums, 2 * _SINGLE_PRECISION, out=sums)  # OpenCV takes absolute values below
-        cv2.convertScaleAbs(sums, dst=toned[block], beta=-_SINGLE_PRECISION - down)
-        cv2.convertScaleAbs(sums, dst=other[block], beta=_SINGLE_PRECISION - down)
-    places = np.flatnonzero(toned != other) // 3
+        cv2.convertScaleAbs(sums, dst=toned[block], beta=_SINGLE_PRECISION - down)
+        cv2.convertScaleAbs(sums, dst=other[block], beta=-_SINGLE_PRECISION - down)
+    # Black cannot become less; OpenCV takes the absolute value there.
+    places = np.flatnonzero(toned > other) // 3
     if len(places):
         pixels = toned.reshape(-1, 3)
         pixels[places] = _toned_in_double(rgb.reshape(-1, 3)[places], matrix, constants)
@@ -108,7 +108,9 @@ def _red_and_blue_curves(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8
     return np.asarray(cv2.LUT(rgb, table[None]))
 
 
-def _saturate(rgb: RGB8, parameters: Parameters, constants: Constants) -> RGB8:
+def _saturate(
+    rgb: RGB8, parameters: Parameters, constants: Constants, out: RGB8 | None = None
+) -> RGB8:
     import cv2
 
     if parameters["factor"] == 1.0:
@@ -118,7 +120,7 @@ def _saturate(rgb: RGB8, parameters: Parameters, constants: Constants) -> RGB8:
     scaled = np.arange(256, dtype=np.float32) * np.float32(parameters["factor"])
     table[:, 1] = _to_codes(scaled, constants)
     cv2.LUT(hsv, table[None], dst=hsv)
-    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=out))
 
 
 # --- tone -------------------------------------------------------------------------------------
@@ -245,12 +247,17 @@ def _hdr_form(_: Parameters, constants: Constants) -> Whole:
 
 
 def _sharp_form(_: Parameters, constants: Constants) -> Neighbourhood:
-    return Neighbourhood(lambda values: _sharp(values, {}, constants), reach=1)
+    def sharpen(pixels: Pixels) -> Pixels:
+        return _sharp(pixels, {}, constants)
+
+    return Neighbourhood(sharpen, reach=1, codes=sharpen)
 
 
 def _blur_form(parameters: Parameters, _: Constants) -> Neighbourhood:
-    reach = int(parameters["kernel"]) // 2
-    return Neighbourhood(lambda values: _blur(values, parameters, {}), reach)
+    def blur(pixels: Pixels) -> Pixels:
+        return _blur(pixels, parameters, {})
+
+    return Neighbourhood(blur, int(parameters["kernel"]) // 2, codes=blur)
 
 
 def _gaussian_form(parameters: Parameters, _: Constants) -> Neighbourhood:

@@ -184,7 +184,8 @@ class Operation:
         kind: 'pointwise' (a pixel depends on itself alone), 'neighbourhood' or 'geometric'.
         render: (pixels, parameters, constants) -> new pixels; 8-bit RGB in and out, input
             untouched, parameters already checked, constants from the profile. The recipe of
-            data that was made in 8 bits; None where there is no such data.
+            data that was made in 8 bits; None where there is no such data. It may have a fourth
+            parameter, `out=None`: an array of the pixels' shape that it may return filled.
         source: where the mathematics is from.
         summary: one sentence for `imgedit-plugins operations`.
         parameters: in the order in which they are shown.
@@ -204,7 +205,7 @@ class Operation:
     name: str
     title: str
     kind: Kind
-    render: Callable[[RGB8, Parameters, Constants], RGB8] | None
+    render: Callable[..., RGB8] | None
     source: str
     summary: str
     parameters: tuple[Parameter, ...] = ()

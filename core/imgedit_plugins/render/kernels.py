@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,8 @@ from imgedit_plugins.operations.forms import (
     Region,
     Values,
 )
-from imgedit_plugins.pictures import RGB8, Pixels
+from imgedit_plugins.operations.vocabulary import Constants, Operation, Parameters
+from imgedit_plugins.pictures import Pixels
 
 Kernel = Callable[[Pixels, Region, Pixels | None], Pixels]
 """(strip, where it lies, buffer or None) -> new strip.
@@ -57,11 +59,9 @@ def curve_table(curves: Sequence[Curves], source: np.dtype[Any], target: np.dtyp
 
 def through_table(table: Table) -> Kernel:
     """Each code becomes what the table says; by arithmetic where that is the same and faster."""
-    if table.dtype == np.uint8 and len(table) == 256:
-        fast = _as_arithmetic(table)
-        if fast is not None:
-            return fast
-    return _look_up(table)
+    from_whole = table.dtype != np.float32 and len(table) == maximum_of(table.dtype) + 1
+    fast = _as_arithmetic(table) if from_whole else None
+    return fast or _look_up(table)
 
 
 def _look_up(table: Table) -> Kernel:
@@ -77,31 +77,42 @@ def _look_up(table: Table) -> Kernel:
 
 
 def _as_arithmetic(table: Table) -> Kernel | None:
-    """A kernel of saturating 8-bit arithmetic that gives exactly this table, if there is one."""
+    """A kernel of saturating arithmetic that gives exactly this table, if there is one.
+
+    Args:
+        table: from codes to codes of the same type.
+    """
     import cv2
 
     if not (table == table[:, :1]).all():
         return None
-    codes = np.arange(256, dtype=np.uint8)[None, :, None]
     wanted = table[:, 0]
+    white = maximum_of(table.dtype)
 
     def inverted(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
         return np.asarray(cv2.bitwise_not(strip, dst=buffer))
 
     candidates: list[Kernel] = [inverted]
-    inside = np.flatnonzero((wanted > 0) & (wanted < 255)).astype(int)
+    inside = np.flatnonzero((wanted > 0) & (wanted < white)).astype(int)
     if len(inside):
         candidates.append(_shifted(int(wanted[inside[0]]) - int(inside[0])))
-    if len(inside) > 1:
+    if len(inside) > 1 and table.dtype == np.uint8:
         gain, offset = np.polyfit(inside, wanted[inside], 1)
         # The fit is off by rounding; what people choose has few digits.
         candidates += [_scaled(round(gain, digits), offset) for digits in (2, 3, 4, 6)]
-    nowhere = Region(0, 1, 1, 256)
-    for kernel in candidates:
-        tried = kernel(codes.repeat(3, axis=2), nowhere, None)
-        if np.array_equal(tried[0, :, 0], wanted):
-            return kernel
-    return None
+    return next((kernel for kernel in candidates if _gives(kernel, wanted)), None)
+
+
+def _gives(kernel: Kernel, wanted: NDArray[Any]) -> bool:
+    """Whether a kernel turns each code into the wanted one, wherever in a strip it stands."""
+    size = len(wanted)
+    codes = np.arange(size, dtype=wanted.dtype)[None, :, None].repeat(3, axis=2)
+    nowhere = Region(0, 1, 1, size)
+    if not np.array_equal(kernel(codes, nowhere, None)[0, :, 0], wanted):
+        return False
+    # The last few values of an array may be computed in another way than the others.
+    last = range(0, size, size // 256)
+    return all(kernel(codes[:, c : c + 1], nowhere, None)[0, 0, 0] == wanted[c] for c in last)
 
 
 def _shifted(offset: int) -> Kernel:
@@ -160,10 +171,68 @@ def form_kernel(form: Matrix | Colour | Positioned | Neighbourhood) -> Kernel:
     return lambda strip, _, __: clipped(function(strip))
 
 
+def codes_kernel(form: Matrix | Neighbourhood, dtype: np.dtype[Any]) -> Kernel:
+    """A form from whole numbers to whole numbers, rounded once."""
+    if isinstance(form, Matrix):
+        return _matrix_on_codes(form, dtype)
+    on_codes = form.codes
+    assert on_codes is not None, "only asked for where a form has it"
+    return lambda strip, _, __: on_codes(strip)
+
+
+def _matrix_on_codes(form: Matrix, dtype: np.dtype[Any]) -> Kernel:
+    import cv2
+
+    weights = _weights(form, maximum_of(dtype))
+    grey = dtype == np.uint8 and bool((weights == weights[:1]).all())
+    weights = weights[:1] if grey else weights
+    below = bool((weights < 0).any())
+
+    def kernel(strip: Pixels, _: Region, __: Pixels | None) -> Pixels:
+        if dtype == np.uint16:
+            sums = np.asarray(cv2.transform(_in_a_row(strip, dtype), weights))
+            return _as_strip(sums, strip)
+        # OpenCV's own sums of 8-bit codes are off by up to 0.2.
+        sums = np.asarray(cv2.transform(_in_a_row(strip, np.dtype(np.float32)), weights))
+        if below:
+            np.maximum(sums, 0, out=sums)
+        codes = np.asarray(cv2.convertScaleAbs(sums))
+        if grey:
+            codes = np.asarray(cv2.cvtColor(codes, cv2.COLOR_GRAY2RGB))
+        return _as_strip(codes, strip)
+
+    return kernel
+
+
+_ROW_MULTIPLE = 64
+
+
+def _in_a_row(strip: Pixels, dtype: np.dtype[Any]) -> Pixels:
+    """The pixels in one row, filled up to a multiple of what processors take at once.
+
+    OpenCV sums the last few pixels of an array in another order than the others; where these
+    were would depend on how the picture is cut.
+    """
+    count = strip.shape[0] * strip.shape[1]
+    row = np.empty((1, -(-count // _ROW_MULTIPLE) * _ROW_MULTIPLE, 3), dtype)
+    row[0, :count].reshape(strip.shape)[...] = strip
+    row[0, count:] = 0
+    return row
+
+
+def _as_strip(row: Pixels, strip: Pixels) -> Pixels:
+    return row[0, : strip.shape[0] * strip.shape[1]].reshape(strip.shape)
+
+
+def _weights(form: Matrix, white: float) -> NDArray[np.float32]:
+    offset = np.array(form.offset) * white
+    return np.column_stack([np.array(form.weights), offset]).astype(np.float32)
+
+
 def _matrix(form: Matrix) -> Kernel:
     import cv2
 
-    weights = np.column_stack([np.array(form.weights), np.array(form.offset)]).astype(np.float32)
+    weights = _weights(form, 1.0)
 
     def kernel(strip: Pixels, _: Region, __: Pixels | None) -> Pixels:
         # Rows that do not follow each other are computed one by one; otherwise the last pixels
@@ -181,9 +250,13 @@ def clipped(values: NDArray[Any]) -> Values:
     return np.clip(values, 0.0, 1.0, out=values)
 
 
-def recipe_kernel(recipe: Callable[[RGB8], RGB8]) -> Kernel:
+def recipe_kernel(operation: Operation, parameters: Parameters, constants: Constants) -> Kernel:
     """An operation's own 8-bit mathematics."""
-    return lambda strip, _, __: recipe(strip)
+    recipe = operation.render
+    assert recipe is not None, "only asked for where an operation has one"
+    if "out" in inspect.signature(recipe).parameters:
+        return lambda strip, _, buffer: recipe(strip, parameters, constants, out=buffer)
+    return lambda strip, _, __: recipe(strip, parameters, constants)
 
 
 # --- from one type to another -----------------------------------------------------------------

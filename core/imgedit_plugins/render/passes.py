@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from imgedit_plugins.operations import Operation, Parameters, Profile
 from imgedit_plugins.operations.forms import (
+    Colour,
     Curves,
     Form,
     Geometry,
+    Matrix,
     Measured,
     Neighbourhood,
+    Positioned,
     Whole,
 )
 from imgedit_plugins.operations.forms import evaluate as evaluate_form
 from imgedit_plugins.pictures import RGB8, Pixels, to_8_bits
 from imgedit_plugins.render import kernels
 from imgedit_plugins.render.kernels import Kernel, Table
+
+T = TypeVar("T")
 
 _CODES8 = np.dtype(np.uint8)
 _CODES16 = np.dtype(np.uint16)
@@ -36,7 +42,7 @@ class StripPass:
         source, target: type of the pixels before and after.
         halo: rows that a strip needs on each inner side.
         values: whether there are floating-point values on the way.
-        once: whether there is nothing but one table, so that strips need fit no cache.
+        once: whether one kernel is all, and strips need not stay in a cache for the next.
     """
 
     kernels: tuple[Kernel, ...]
@@ -94,7 +100,7 @@ class Builder:
     _halo: int = 0
     _curves: list[Curves] = field(default_factory=list)
     _table: Table | None = None
-    _tables: int = 0
+    _alone: Matrix | Neighbourhood | None = None
     _values: bool = False
 
     def __post_init__(self) -> None:
@@ -102,6 +108,7 @@ class Builder:
 
     def add_form(self, form: Form) -> None:
         """A step that rounds nothing."""
+        self._settle_alone()
         match form:
             case Curves():
                 self._curves.append(form)
@@ -113,10 +120,26 @@ class Builder:
                 self._passes.append(WholePass(_whole_values(form)))
             case Measured():
                 raise TypeError("what a measured form becomes is only known later")
+            case Matrix() | Neighbourhood() if self._may_stay_codes(form):
+                self._alone = form
             case _:
-                self._settle(_FLOAT)
-                self._kernels.append(kernels.form_kernel(form))
-                self._halo += form.reach if isinstance(form, Neighbourhood) else 0
+                self._add_on_values(form)
+
+    def _may_stay_codes(self, form: Matrix | Neighbourhood) -> bool:
+        waiting = self._curves or self._table is not None
+        ready = isinstance(form, Matrix) or form.codes is not None
+        return ready and not waiting and self.current != _FLOAT
+
+    def _add_on_values(self, form: Matrix | Colour | Positioned | Neighbourhood) -> None:
+        self._settle(_FLOAT)
+        self._kernels.append(kernels.form_kernel(form))
+        self._halo += form.reach if isinstance(form, Neighbourhood) else 0
+
+    def _settle_alone(self) -> None:
+        """A step that waited to be the only one is not."""
+        form, self._alone = self._alone, None
+        if form is not None:
+            self._add_on_values(form)
 
     def add_move(self, form: Geometry, *, last: bool) -> None:
         """Pixels moved unchanged: after the last computed step they need not be float32."""
@@ -125,7 +148,7 @@ class Builder:
 
     def add_rounded(self, operation: Operation, parameters: Parameters, profile: Profile) -> None:
         """A step that rounds its result to 8 bits, as data that was made in 8 bits has it."""
-        if self._curves or self.current != _CODES8:
+        if self._curves or self._alone or self.current != _CODES8:
             self._settle(_CODES8)
         constants = profile.of(operation.name)
         form = operation.form(parameters, constants) if operation.form else None
@@ -152,7 +175,7 @@ class Builder:
             self._settle(_CODES8)
         else:
             self._settle(_CODES8)
-            self._kernels.append(kernels.recipe_kernel(recipe))
+            self._kernels.append(kernels.recipe_kernel(operation, parameters, constants))
             self._halo += operation.reach(parameters)
 
     def finish(self) -> tuple[Pass, ...]:
@@ -172,20 +195,27 @@ class Builder:
         """End the strip pass, with pixels of that type (None: whatever is at hand)."""
         if dtype is None:
             # Between passes nothing is rounded that was computed.
-            dtype = _FLOAT if self._curves or self._kernels else self.current
+            computed = self._curves or self._kernels or self._alone
+            dtype = _FLOAT if computed else self.current
         self._settle(dtype)
         if self._kernels:
-            once = len(self._kernels) == 1 and self._tables == 1
+            once = len(self._kernels) == 1 and not self._values
             kinds = (self._source, self.current, self._halo, self._values, once)
             self._passes.append(StripPass(tuple(self._kernels), *kinds))
-        self._kernels, self._halo, self._tables = [], 0, 0
+        self._kernels, self._halo = [], 0
         self._source, self._values = self.current, False
 
     def _settle(self, dtype: np.dtype[Any]) -> None:
         """Compute what waits, and leave values of that type."""
+        if self._alone is not None and dtype == self.current:
+            self._kernels.append(kernels.codes_kernel(self._alone, dtype))
+            self._halo += self._alone.reach if isinstance(self._alone, Neighbourhood) else 0
+            self._values |= isinstance(self._alone, Matrix)
+            self._alone = None
+        self._settle_alone()
         self._values |= _FLOAT in (self.current, dtype)
         if self._table is not None:
-            self._add_table(self._table)
+            self._kernels.append(kernels.through_table(self._table))
             self._table = None
         waiting, self._curves = tuple(self._curves), []
         if waiting and self.current == _FLOAT and dtype == _FLOAT:
@@ -195,14 +225,10 @@ class Builder:
                 self._kernels.append(kernels.to_codes(_CODES16))
                 self.current = _CODES16
             table = kernels.curve_table(waiting, self.current, dtype)
-            self._add_table(table)
+            self._kernels.append(kernels.through_table(table))
         elif self.current != dtype:
             self._convert(dtype)
         self.current = dtype
-
-    def _add_table(self, table: Table) -> None:
-        self._kernels.append(kernels.through_table(table))
-        self._tables += 1
 
     def _convert(self, dtype: np.dtype[Any]) -> None:
         if self.current != _FLOAT:
@@ -250,9 +276,36 @@ def plan_passes(
         profile: constants.
         source: type of the picture's pixels; uint8 if `each_step`.
         each_step: whether every step rounds to 8 bits.
+
+    Returns:
+        The same passes as before for the same plan, so that tables are made once for a folder.
     """
-    todo = [(o, p) for o, p in steps if not o.is_neutral(p)]
-    return _compiled(Builder(source, source), todo, profile, each_step=each_step)
+    todo = tuple((_Itself(o), tuple(p.items())) for o, p in steps if not o.is_neutral(p))
+    return _remembered(todo, _Itself(profile), source, each_step)
+
+
+@dataclass(frozen=True, eq=False)
+class _Itself(Generic[T]):
+    """A key that is equal to the same object alone, whatever it holds."""
+
+    value: T
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+_Steps = tuple[tuple[_Itself[Operation], tuple[tuple[str, Any], ...]], ...]
+
+
+@functools.lru_cache(maxsize=8)  # each with up to 800 kB of tables
+def _remembered(
+    steps: _Steps, profile: _Itself[Profile], source: np.dtype[Any], each_step: bool
+) -> tuple[Pass, ...]:
+    todo = [(operation.value, dict(parameters)) for operation, parameters in steps]
+    return _compiled(Builder(source, source), todo, profile.value, each_step=each_step)
 
 
 def _compiled(

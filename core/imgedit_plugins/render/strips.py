@@ -18,7 +18,7 @@ _STRIP_PIXELS = 1 << 14
 cache, and are small enough for the C library to hand out the same memory again and again."""
 
 _WHOLE_NUMBERS = 4  # times so many pixels where a pass has no floating-point values
-_ONCE = 2  # and so many times that where each value is read and written once
+_ONCE = 8  # and so many times that where each value is read and written once
 _HALO_SHARE = 16  # a strip has at least so many times the rows of its halo
 
 Advance = Callable[[int], None]
