@@ -51,7 +51,11 @@ def _version() -> str | None:
     program = commands.found("gmic")
     if program is None:
         return None
-    told = re.search(r"[Vv]ersion (\d+\.\d+\.\d+)", commands.run([program, "-version"])[0])
+    try:
+        said, _ = commands.run([program, "-version"])
+    except PeerFailedError:  # it is there and does not start: a library is missing
+        return None
+    told = re.search(r"[Vv]ersion (\d+\.\d+\.\d+)", said)
     return told[1] if told else "unknown"
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from benchmarks.rendering import commands
-from benchmarks.rendering.contenders import Attempt, NotExpressedError, Source
+from benchmarks.rendering.contenders import Attempt, NotExpressedError, PeerFailedError, Source
 from benchmarks.rendering.opencv import sharpening
 from benchmarks.rendering.rows import Step
 from benchmarks.rendering.sample import Pixels, at_depth
@@ -54,7 +54,11 @@ def _version() -> str | None:
     program = commands.found(*NAMES)
     if program is None:
         return None
-    told = re.search(r"ImageMagick (\S+ Q\d+\S*)", commands.run([program, "-version"])[0])
+    try:
+        said, _ = commands.run([program, "-version"])
+    except PeerFailedError:  # it is there and does not start: a library is missing
+        return None
+    told = re.search(r"ImageMagick (\S+ Q\d+\S*)", said)
     return told[1] if told else None
 
 

@@ -1,7 +1,8 @@
 """Commands that other packages add to `imgedit-plugins`, listed without importing their code.
 
 A package declares an entry point in the group `imgedit_plugins.commands`: the name of the command,
-and where its `click.Command` is. The first line of that module's docstring is the command's help.
+and where its `click.Command` is. Its help is the first line of the command function's docstring, or
+of the module's, read from the source.
 """
 
 from __future__ import annotations
@@ -39,16 +40,23 @@ def foreign_commands() -> dict[str, EntryPoint]:
 
 
 def help_of(point: EntryPoint) -> str:
-    """The first line of the module's docstring; nothing of the module is carried out."""
+    """The command's help in one line; nothing of its module is carried out."""
     try:
         spec = find_without_import(_module(point))
         if spec is None or spec.origin is None:
             return _BROKEN
-        text = Path(spec.origin).read_bytes()
-        told = ast.get_docstring(ast.parse(text)) or ""
+        module = ast.parse(Path(spec.origin).read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, ImportError):
         return _BROKEN
-    return told.partition("\n")[0] or f"(from {_owner(point)})"
+    functions = [
+        node
+        for node in module.body
+        if isinstance(node, ast.FunctionDef) and node.name == point.value.partition(":")[2]
+    ]
+    for node in (*functions, module):
+        if told := ast.get_docstring(node):
+            return told.partition("\n")[0]
+    return f"(from {_owner(point)})"
 
 
 def load(point: EntryPoint) -> click.Command:

@@ -5,11 +5,15 @@ Standard library only, so that a script can start on a machine with Python alone
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
@@ -55,12 +59,14 @@ class Session:
         root: the tree that is tested, a clone or the working tree.
         work: an empty folder for files.
         environ: variables for every command.
+        probes: file name of the script with the measurements that need imgedit_plugins.
         tests: outcome of each test by module, from the run of the suite; None before it.
     """
 
     root: Path
     work: Path
     environ: dict[str, str] = field(default_factory=dict)
+    probes: str = "probes_core.py"
     verdicts: list[str] = field(default_factory=list)
     tests: dict[str, list[tuple[str, str, str]]] | None = None
     point: int = 0
@@ -122,8 +128,8 @@ class Session:
         return text
 
     def probe(self, name: str, *arguments: str | Path) -> Any:
-        """What a function of probes_core.py found, from its JSON."""
-        script = self.root / "tests" / "acceptance" / "probes_core.py"
+        """What a function of the probes' script found, from its JSON."""
+        script = self.root / "tests" / "acceptance" / self.probes
         done = self.run(self.python, script, name, *arguments, env={"PYTHONPATH": str(self.root)})
         if done.code != 0:
             raise ProbeError(f"{name}: {done.last}")
@@ -164,6 +170,13 @@ class ProbeError(Exception):
     """A probe ended with an error."""
 
 
+class Options(argparse.Namespace):
+    """What every script's command line has; scripts add their own."""
+
+    here: bool
+    only: list[int] | None
+
+
 def bare_environment() -> dict[str, str]:
     """What a fresh shell has, and nothing that this one set."""
     return {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -193,5 +206,59 @@ def walk(session: Session, points: Sequence[Callable[[Session], None]]) -> int:
     return session.finish()
 
 
+def clone(into: Path) -> Path:
+    """The last commit, cloned."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(into)], check=True)
+    state = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    if state.stdout.strip():
+        print("There are uncommitted changes: they are not in the clone that is tested.")
+    return into
+
+
+def run_script(
+    part: int,
+    parser: argparse.ArgumentParser,
+    options: Options,
+    points: Sequence[Callable[[Session], None]],
+    probes: str,
+) -> int:
+    """Read the command line into `options` and walk through the points; returns the exit code.
+
+    Args:
+        part: number of the issue.
+        parser: with the script's own arguments.
+        options: filled.
+        points: functions named ``point_1`` and so on, in the order in which they run.
+        probes: see `Session`.
+    """
+    parser.add_argument("--here", action="store_true", help="this tree instead of a fresh clone")
+    parser.add_argument("--only", type=int, nargs="+", metavar="POINT", help="just these")
+    parser.parse_args(namespace=options)
+    # In the background of a shell SIGINT is ignored, also by the commands that are interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="acceptance-") as name:
+        work = Path(name).resolve()
+        root = ROOT if options.here else clone(work / "clone")
+        files = work / "files"
+        files.mkdir()
+        told = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        version = re.sub("[^0-9a-f]", "", told.stdout)
+        print(f"imgedit-plugins, part {part}, at {version}: {root}")
+        chosen = [p for p in points if options.only is None or _number(p) in options.only]
+        return walk(Session(root, files, bare_environment(), probes), chosen)
+
+
+def _number(point: Callable[[Session], None]) -> int:
+    return int(point.__name__.removeprefix("point_"))
+
+
 if __name__ == "__main__":
-    sys.exit("This is a library: run 01_core.py.")
+    sys.exit("This is a library: run 01_core.py or 02_render.py.")

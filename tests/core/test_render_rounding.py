@@ -22,14 +22,15 @@ STILL_RECIPES = tuple(name for name in RECIPES if name not in GEOMETRY)
 RESAMPLING = ("straighten", "resize", "perspective")
 EVERY = (*OPERATIONS, *made_operations.NAMES)
 # Curves become tables in double precision, matrices are summed in another order.
-TIES = tuple(
+TABLES = tuple(
     name
     for name, operation in OPERATIONS.items()
     if operation.render is None
     and isinstance(
         operation.form(example_of(operation).parameters, PROFILE.of(name)), Curves | Matrix
     )
-) + ("made-curves", "made-matrix")
+)
+TIES = (*TABLES, "made-curves", "made-matrix")
 FORMLESS = ("made-recipe", "made-surroundings", "made-move")
 
 
@@ -149,14 +150,17 @@ GENTLE = [
     for name in exact_edits.EDITS
     for level in PROFILE.levels(name) or (None,)
 ]
-CODES = {"uint8": 1.0, "uint16": 8.0, "float32": 3e-5}
+CODES = {"uint8": 1.0, "uint16": 16.0, "float32": 3e-5}
 
 
 @given(st.lists(st.sampled_from(GENTLE), min_size=1, max_size=5), st.sampled_from(DTYPES),
        st.sampled_from(["L", "RGB"]), st.integers(0, 3))  # fmt: skip
 @settings(deadline=None, max_examples=150)
 def test_the_end_is_within_a_code_of_double_precision(steps, dtype, mode, seed):
-    """In 8 bits within one code; in 16 within 8, a thirtieth of one; in floats 3e-5."""
+    """In 8 bits; in 16 within a sixteenth of such a code; in floats 3e-5.
+
+    Curves between other steps go through 65536 codes, and later steps may amplify that.
+    """
     picture = picture_of(21, 16, mode, dtype, seed)
     three = np.repeat(picture.pixels, 3, axis=2) if mode == "L" else picture.pixels
     exact = exact_edits.exact(as_values(three), steps)

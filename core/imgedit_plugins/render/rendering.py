@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def render_plan(
 
     Raises:
         PictureError: geometry together with a mask, or a mask of another size or type.
-        OptionError: a strength outside 0..2.
+        OptionError: a strength outside 0..2, an unknown rounding.
         UnknownOperationError: the plan has an operation that no loaded plugin registers.
         JobCancelledError: the job was cancelled.
         ProfileError: the plan's definitions are not known here.
@@ -83,6 +83,9 @@ def render_plan(
     profile = profile or load_profile(plan.definitions)
     if not 0.0 <= strength <= MAX_STRENGTH:
         raise OptionError(f"The strength must be between 0 and 2 (200 %), not {strength:g}.")
+    if rounding not in get_args(Rounding):
+        told = ", ".join(get_args(Rounding))
+        raise OptionError(f"The rounding must be one of {told}, not {rounding!r}.")
     if mask is not None:
         if fault := mask_fault(picture, mask):
             raise PictureError(f"{fault[0].upper()}{fault[1:]}.")

@@ -19,7 +19,8 @@ cache, and are small enough for the C library to hand out the same memory again 
 
 _WHOLE_NUMBERS = 4  # times so many pixels where a pass has no floating-point values
 _ONCE = 8  # and so many times that where each value is read and written once
-_HALO_SHARE = 16  # a strip has at least so many times the rows of its halo
+_HALO_SHARE = 16  # a strip has at least so many times the rows of its halo,
+_HALO_ROWS = 512  # but a wide halo gets four times its rows, so that a cancelled job stops soon
 
 Advance = Callable[[int], None]
 """Told how many more rows are done; may raise to stop the work."""
@@ -47,7 +48,8 @@ def run_strips(
     height, width = source.shape[:2]
     pixels = _STRIP_PIXELS * (1 if work.values else _WHOLE_NUMBERS)
     pixels *= _ONCE if work.once else 1
-    rows = max(1, pixels // width, _HALO_SHARE * work.halo)
+    around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
+    rows = max(1, pixels // width, around)
     rows = min(rows, -(-height // (os.cpu_count() or 1)))
 
     def one(top: int) -> int:

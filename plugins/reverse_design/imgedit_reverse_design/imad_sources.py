@@ -18,7 +18,7 @@ from imgedit_reverse_design.imad_work import ROWS, Settings, Source, sha256_of
 from imgedit_reverse_design.threads import Steps, in_threads
 
 SCHEMA = "imgedit-imad/1"
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".avif", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 
 _NAMED = 5  # examples in a message
 
