@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
+from plugin_factory import Site
 
-from imgedit_plugins.picture_files import save_picture
+from imgedit_plugins.cli import cli
+from imgedit_plugins.picture_files import open_picture, save_picture
 from imgedit_plugins.pictures import Picture
+from imgedit_plugins.plan import EditPlan
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "from imgedit_plugins.cli import main; main()"]
@@ -187,3 +191,32 @@ def write_picture(path: Path, width: int = 8, height: int = 6, *, seed: int = 0)
     pixels = np.random.default_rng(seed).integers(0, 200, (height, width, 3), dtype=np.uint8)
     save_picture(Picture(pixels), path)
     return path
+
+
+# --- in this process --------------------------------------------------------------------------
+
+
+def install_tested(folder, monkeypatch):
+    """A site in a folder, with the plugin, and the working folder there."""
+    site = folder / "site"
+    site.mkdir()
+    monkeypatch.setenv("IMGEDIT_PLUGINS", "tested,broken")
+    monkeypatch.chdir(folder)
+    made = Site(site, monkeypatch)
+    made.install("tested", code=CODE, manifest=MANIFEST)
+    return made
+
+
+def write_plan(path, *steps, **fields):
+    path.write_text(EditPlan(operations=steps, **fields).to_json())
+    return path
+
+
+def run(*arguments, code=0, stdin=None):
+    result = CliRunner().invoke(cli, [str(a) for a in arguments], input=stdin)
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+def pixels(path):
+    return open_picture(path).pixels.astype(int)

@@ -11,15 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_plugin import CODE, MANIFEST, PROGRAM, environment, write_picture
-from click.testing import CliRunner
+from cli_plugin import (
+    CODE,
+    MANIFEST,
+    PROGRAM,
+    environment,
+    install_tested,
+    pixels,
+    run,
+    write_picture,
+    write_plan,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_strategies import OPERATIONS, parameters_of
-from plugin_factory import Site
 
 from imgedit_plugins.batch import JOURNAL
-from imgedit_plugins.cli import cli
 from imgedit_plugins.cli.op_syntax import format_operation, parse_operation
 from imgedit_plugins.cli.operations import example
 from imgedit_plugins.operations import default_vocabulary
@@ -31,13 +38,7 @@ from imgedit_plugins.render import render_plan
 
 @pytest.fixture(autouse=True)
 def site(tmp_path, monkeypatch):
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.setenv("IMGEDIT_PLUGINS", "tested,broken")
-    monkeypatch.chdir(tmp_path)
-    made = Site(folder, monkeypatch)
-    made.install("tested", code=CODE, manifest=MANIFEST)
-    return made
+    return install_tested(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -47,22 +48,7 @@ def photo(tmp_path):
 
 @pytest.fixture
 def plan_file(tmp_path):
-    return _plan_file(tmp_path / "plan.json", step("bright", offset=50))
-
-
-def _plan_file(path, *steps, **fields):
-    path.write_text(EditPlan(operations=steps, **fields).to_json())
-    return path
-
-
-def run(*arguments, code=0, stdin=None):
-    result = CliRunner().invoke(cli, [str(a) for a in arguments], input=stdin)
-    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
-    return result
-
-
-def pixels(path):
-    return open_picture(path).pixels.astype(int)
+    return write_plan(tmp_path / "plan.json", step("bright", offset=50))
 
 
 def results(folder):
@@ -226,7 +212,7 @@ def test_apply_wrong_usage(photo, arguments, said):
 
 
 def test_apply_abstained_plan(photo, tmp_path):
-    plan = _plan_file(tmp_path / "none.json", abstained=True)
+    plan = write_plan(tmp_path / "none.json", abstained=True)
     assert "abstained" in run("apply", photo, "--plan", plan, "-o", "a.png", code=3).stderr
     run("apply", photo, "--instruction", "abstain", "-o", "a.png", code=3)
 
@@ -410,7 +396,7 @@ def test_operations_show_all_that_is_declared():
 
 def test_plans_with_curves_are_shown(photo, tmp_path):
     curve = [[0.0, 0.0], [0.5, 0.625], [1.0, 1.0]]
-    _plan_file(tmp_path / "curved.json", step("curves", all=curve))
+    write_plan(tmp_path / "curved.json", step("curves", all=curve))
     assert "all 0/0,0.5/0.625,1/1" in run("plan", "show", "curved.json").stdout
 
 

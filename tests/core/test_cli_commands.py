@@ -5,26 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from cli_plugin import CODE, MANIFEST, ROOT, write_picture
-from click.testing import CliRunner
-from plugin_factory import Site
+from cli_plugin import MANIFEST, ROOT, install_tested, run, write_picture, write_plan
 
-from imgedit_plugins.cli import cli
 from imgedit_plugins.cli.doctor import parse_requirement
 from imgedit_plugins.cli.plan import schema_text
-from imgedit_plugins.picture_files import open_picture
-from imgedit_plugins.plan import EditPlan, parse_plan, plan_schema, step
+from imgedit_plugins.plan import parse_plan, plan_schema, step
 
 
 @pytest.fixture(autouse=True)
 def site(tmp_path, monkeypatch):
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.setenv("IMGEDIT_PLUGINS", "tested,broken")
-    monkeypatch.chdir(tmp_path)
-    made = Site(folder, monkeypatch)
-    made.install("tested", code=CODE, manifest=MANIFEST)
-    return made
+    return install_tested(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -34,22 +24,7 @@ def photo(tmp_path):
 
 @pytest.fixture
 def plan_file(tmp_path):
-    return _plan_file(tmp_path / "plan.json", step("bright", offset=50))
-
-
-def _plan_file(path, *steps, **fields):
-    path.write_text(EditPlan(operations=steps, **fields).to_json())
-    return path
-
-
-def run(*arguments, code=0, stdin=None):
-    result = CliRunner().invoke(cli, [str(a) for a in arguments], input=stdin)
-    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
-    return result
-
-
-def pixels(path):
-    return open_picture(path).pixels.astype(int)
+    return write_plan(tmp_path / "plan.json", step("bright", offset=50))
 
 
 # --- list, describe, operations ---------------------------------------------------------------
@@ -177,7 +152,7 @@ def test_plan_invert_compose_compare(plan_file, photo, tmp_path):
         {"offset": -50.0},
     ]
     (tmp_path / "both.json").write_text(both)
-    _plan_file(tmp_path / "nothing.json")
+    write_plan(tmp_path / "nothing.json")
     same = ("plan", "compare", "both.json", "nothing.json", "--on", photo)
     assert "The same" in run(*same).stdout
     differs = ("plan", "compare", plan_file, "nothing.json", "--on", photo, "--json")
@@ -185,7 +160,7 @@ def test_plan_invert_compose_compare(plan_file, photo, tmp_path):
 
 
 def test_plan_invert_names_what_cannot_be_undone(tmp_path):
-    _plan_file(tmp_path / "p.json", step("grayscale"))
+    write_plan(tmp_path / "p.json", step("grayscale"))
     assert "operations[0]: 'grayscale'" in run("plan", "invert", "p.json", code=1).stderr
 
 
