@@ -48,15 +48,11 @@ def help_of(point: EntryPoint) -> str:
         module = ast.parse(Path(spec.origin).read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, ImportError):
         return _BROKEN
-    functions = [
-        node
-        for node in module.body
-        if isinstance(node, ast.FunctionDef) and node.name == point.value.partition(":")[2]
-    ]
-    for node in (*functions, module):
-        if told := ast.get_docstring(node):
-            return told.partition("\n")[0]
-    return f"(from {_owner(point)})"
+    told = ast.get_docstring(module)
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and node.name == point.value.partition(":")[2]:
+            told = ast.get_docstring(node) or told
+    return told.partition("\n")[0] if told else f"(from {_owner(point)})"
 
 
 def load(point: EntryPoint) -> click.Command:

@@ -17,7 +17,8 @@ from imgedit_plugins.render import difference, render_plan
 def compose(first: EditPlan, *others: EditPlan) -> EditPlan:
     """The plan that does what the given plans do one after another.
 
-    What belonged to the parts alone (residual, explanation, provenance) is left out.
+    What belonged to the parts alone (residual, explanation, provenance) is left out. Rendered in
+    one go, the result may differ by the rounding that the parts had between them.
 
     Raises:
         PlanError: a plan abstained, or the plans use different definitions.
