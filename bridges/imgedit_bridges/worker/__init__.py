@@ -1,0 +1,1 @@
+"""The worker: one local process per user that does the editors' jobs."""

@@ -1,0 +1,204 @@
+"""What each kind of job does: pictures out of pixel files, a hook or the renderer, results back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imgedit_bridges import pixels
+from imgedit_bridges.pixels import PixelFileError
+from imgedit_bridges.protocol import PictureRef, parse_picture
+from imgedit_bridges.worker.settings import WorkerError
+from imgedit_plugins.errors import OptionError
+from imgedit_plugins.pictures import Picture
+from imgedit_plugins.plan import EditPlan, parse_plan
+from imgedit_plugins.requests import ApplyRequest, EditResult, PredictRequest
+
+if TYPE_CHECKING:
+    from imgedit_plugins.jobs import Job
+    from imgedit_plugins.plugins import PluginManager
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job.
+
+    Attributes:
+        folder: of the pixel files.
+        announce: told of each pixel file before it is made, so that none is left behind.
+    """
+
+    folder: Path
+    announce: Callable[[dict[str, Any]], None]
+
+    def run(self, message: Mapping[str, Any], manager: PluginManager, job: Job) -> dict[str, Any]:
+        """The result, as it stands in the 'done' event.
+
+        Args:
+            message: a job as `protocol.JobRequest.to_json` gives it, each picture with the
+                'identity' of its file.
+            manager: the plugins.
+            job: progress and cancellation.
+
+        Raises:
+            ImgeditError: whatever the core and the plugins tell the user.
+        """
+        job.check()
+        inputs = {name: self._picture(data) for name, data in message["inputs"].items()}
+        match message["hook"]:
+            case "predict_operations":
+                return self._predict(message, inputs, manager, job)
+            case "apply_edit":
+                return self._apply(message, inputs, manager, job)
+            case _:
+                return self._render(message, inputs, manager, job)
+
+    def _predict(
+        self,
+        message: Mapping[str, Any],
+        inputs: Mapping[str, Picture],
+        manager: PluginManager,
+        job: Job,
+    ) -> dict[str, Any]:
+        _check_paths("predict_operations", message, manager)
+        request = PredictRequest(
+            source=inputs["source"],
+            edited=inputs.get("edited"),
+            instruction=message.get("instruction"),
+            options=message.get("options", {}),
+            seed=message.get("seed", 0),
+        )
+        plan: EditPlan = manager.call("predict_operations", request, job, message.get("plugin"))
+        return _told(job, plan=plan, explanation=plan.explanation)
+
+    def _apply(
+        self,
+        message: Mapping[str, Any],
+        inputs: Mapping[str, Picture],
+        manager: PluginManager,
+        job: Job,
+    ) -> dict[str, Any]:
+        _check_paths("apply_edit", message, manager)
+        request = ApplyRequest(
+            picture=inputs["picture"],
+            instruction=message.get("instruction"),
+            plan=_plan(message, manager),
+            mask=_mask(inputs),
+            options=message.get("options", {}),
+            seed=message.get("seed", 0),
+        )
+        result: EditResult = manager.call("apply_edit", request, job, message.get("plugin"))
+        pictures = [
+            {**self._put(one.picture), "offset": list(one.offset), "seed": one.seed}
+            for one in result.candidates
+        ]
+        for warning in result.warnings:
+            job.warn(warning)
+        return _told(job, plan=result.plan, pictures=pictures, explanation=result.explanation)
+
+    def _render(
+        self,
+        message: Mapping[str, Any],
+        inputs: Mapping[str, Picture],
+        manager: PluginManager,
+        job: Job,
+    ) -> dict[str, Any]:
+        from imgedit_plugins.render import render_plan
+
+        plan = _plan(message, manager)
+        if plan is None:
+            raise WorkerError("There is no plan to render.")
+        strength = message.get("strength", 1.0)
+        made = render_plan(inputs["picture"], plan, mask=_mask(inputs), strength=strength, job=job)
+        job.check()
+        return _told(job, pictures=[{**self._put(made), "offset": [0, 0], "seed": 0}])
+
+    # --- pixel files --------------------------------------------------------------------------
+
+    def _picture(self, data: Mapping[str, Any]) -> Picture:
+        layout = {name: value for name, value in data.items() if name != "identity"}
+        ref = parse_picture(layout)
+        device, inode = data["identity"]
+        try:
+            file = pixels.open_file(
+                self.folder, ref.pixels, ref.file_bytes, identity=(device, inode)
+            )
+        except PixelFileError as error:
+            raise WorkerError(error.message, hint=error.hint) from error
+        # The mapping lives as long as an array looks into it.
+        count = ref.width * ref.height * ref.channels
+        values = np.frombuffer(file.data, ref.dtype, count)
+        icc = bytes(file.data[ref.pixel_bytes :]) or None
+        return Picture(values.reshape(ref.height, ref.width, ref.channels), icc_profile=icc)
+
+    def _put(self, picture: Picture) -> dict[str, Any]:
+        """Write a picture into a new pixel file; returns its reference."""
+        icc = picture.icc_profile or b""
+        height, width, channels = picture.pixels.shape
+        dtype = picture.pixels.dtype.name
+        ref = PictureRef(secrets.token_hex(16), width, height, channels, dtype, len(icc))
+        self.announce({"event": "making", "pixels": ref.pixels})
+        try:
+            identity = pixels.create(self.folder, ref.pixels, ref.file_bytes)
+            file = pixels.open_file(
+                self.folder, ref.pixels, ref.file_bytes, writable=True, identity=identity
+            )
+        except PixelFileError as error:
+            raise WorkerError(error.message, hint=error.hint) from error
+        target = np.frombuffer(file.data, picture.pixels.dtype, picture.pixels.size)
+        target.reshape(picture.pixels.shape)[...] = picture.pixels
+        file.data[ref.pixel_bytes :] = icc
+        return ref.to_json()
+
+
+def _plan(message: Mapping[str, Any], manager: PluginManager) -> EditPlan | None:
+    if (data := message.get("plan")) is None:
+        return None
+    return parse_plan(data, vocabulary=manager.vocabulary())
+
+
+def _mask(inputs: Mapping[str, Picture]) -> np.ndarray[Any, np.dtype[np.uint8]] | None:
+    mask = inputs.get("mask")
+    return None if mask is None else mask.pixels[:, :, 0]
+
+
+def _check_paths(hook: str, message: Mapping[str, Any], manager: PluginManager) -> None:
+    """Refuse paths that mean another file here than in the editor.
+
+    Raises:
+        OptionError: an option that is a path is not an absolute one.
+    """
+    given: Mapping[str, Any] = message.get("options", {})
+    for info in manager.plugins:
+        if info.manifest is None or message.get("plugin") not in (None, info.name):
+            continue
+        for spec in info.manifest.options_for(hook):
+            value = given.get(spec.name)
+            if spec.type != "path" or not isinstance(value, str) or not value:
+                continue
+            if "\0" in value or not Path(value).is_absolute():
+                raise OptionError(
+                    f"The option {spec.name!r} must be an absolute path, not {value!r}."
+                )
+
+
+def _told(
+    job: Job,
+    *,
+    plan: EditPlan | None = None,
+    pictures: list[dict[str, Any]] | None = None,
+    explanation: str = "",
+) -> dict[str, Any]:
+    from imgedit_bridges.worker.child import clean
+
+    return {
+        "plan": None if plan is None else plan.model_dump(mode="json", by_alias=True),
+        "pictures": pictures or [],
+        "explanation": clean(explanation),
+        "warnings": [clean(warning) for warning in job.warnings[:100]],
+    }
