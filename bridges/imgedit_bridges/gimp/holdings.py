@@ -1,0 +1,159 @@
+"""How GIMP holds each operation of a plan: as live filters, as a turn of the layer, or as pixels.
+
+The live forms are in `forms`; everything else is rendered by the worker. docs/gimp.md has the
+errors, as measured in the real GIMP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imgedit_bridges.gimp.forms import BLUR, LIVE, Filter, Turn
+
+DEFINITIONS = "opencv-photo-filters/1"
+"""The profile whose constants the filters stand for."""
+
+Step = Mapping[str, Any]
+"""One operation of a plan as decoded JSON: name and parameters."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a plan is put into an image.
+
+    Attributes:
+        rendered: the first operations, up to the last one that GIMP cannot hold live; a layer of
+            pixels made by the worker.
+        turns: of that layer, or of the user's own where nothing is rendered.
+        filters: on top of it, the first one lowest.
+        surroundings: whether a filter's result depends on neighbouring pixels.
+    """
+
+    rendered: tuple[Step, ...]
+    turns: tuple[Turn, ...]
+    filters: tuple[Filter, ...]
+    surroundings: bool
+
+
+def lay_out(plan: Mapping[str, Any], *, opaque: bool = True) -> Layout:
+    """How GIMP holds a plan.
+
+    Operations keep their order. Only turns come before the filters that follow the rendered
+    part, which changes nothing: all live filters do the same to a turned picture.
+
+    Args:
+        plan: as decoded JSON, valid.
+        opaque: whether no pixel of the layer is transparent. Legacy modes change transparent
+            pixels less, and blurs mix what is hidden into what is seen: neither is live then.
+    """
+    steps = plan.get("operations", [])
+    known = plan.get("definitions", DEFINITIONS) == DEFINITIONS
+    held = [_held(step) if known else None for step in steps]
+    if not opaque:
+        held = [None if _needs_opaque(one) else one for one in held]
+    first = max((i + 1 for i, one in enumerate(held) if one is None), default=0)
+    turns: list[Turn] = []
+    filters: list[Filter] = []
+    for one in held[first:]:
+        if isinstance(one, Turn):
+            turns.append(one)
+        else:
+            filters.extend(one or ())
+    surroundings = any(f.operation == BLUR for f in filters)
+    return Layout(tuple(steps[:first]), tuple(turns), tuple(filters), surroundings)
+
+
+def is_geometric(step: Step) -> bool:
+    """Whether an operation moves pixels, which cannot be limited to a selection."""
+    return step.get("name") in GEOMETRIC
+
+
+def why(step: Step) -> str:
+    """Why an operation is rendered, as the rest of a sentence; empty where it could be live."""
+    if _held(step) is not None:
+        return ""
+    told = RENDERED.get(str(step.get("name")), "this plug-in does not know it")
+    return f", since {told}"
+
+
+def describe(step: Step) -> str:
+    """An operation and its parameters for people: 'bright (offset 50)'."""
+    told = ", ".join(
+        f"{name} {value:g}" if isinstance(value, int | float) else f"{name} …"
+        for name, value in step.get("parameters", {}).items()
+    )
+    return f"{step['name']} ({told})" if told else str(step["name"])
+
+
+def _held(step: Step) -> tuple[Filter, ...] | Turn | None:
+    """The live form of one operation; None where there is none for these parameters."""
+    make = LIVE.get(step.get("name", ""))
+    return make(step.get("parameters", {})) if make else None
+
+
+def _needs_opaque(held: tuple[Filter, ...] | Turn | None) -> bool:
+    return isinstance(held, tuple) and any(
+        one.mode != "REPLACE" or one.operation == BLUR for one in held
+    )
+
+
+# --- the table --------------------------------------------------------------------------------
+
+GEOMETRIC = frozenset({"rotate", "flip", "crop", "straighten", "resize", "perspective"})
+
+HELD: Mapping[str, str] = {
+    "bright": "a grey added or subtracted by a legacy mode, which mixes encoded values",
+    "contrast": "a grey that divides or multiplies by a legacy mode",
+    "levels": "as brightness and contrast; rendered where its gamma is not 1",
+    "invert": "GEGL inverts encoded values",
+    "grayscale": "luma is a component of encoded values (BT.601)",
+    "sepia": "GEGL has the same matrix on encoded values",
+    "saturate": "mixed with the largest channel, or four filters up to ×1.5; fully saturated "
+    "colours differ; above ×1.5 rendered",
+    "gaussian": "wavelet blurs of whole radii on encoded values; rendered above 31 px",
+    "exposure": "a gain of light, which is what GEGL works in",
+    "temperature": "gains of light by the channel mixer; rendered where one is above 2",
+    "tint": "gains of light by the channel mixer; rendered where one is above 2",
+    "rotate": "the layer is turned",
+    "flip": "the layer is mirrored",
+}
+
+_CURVE = "GIMP has no live curve that a plug-in may make (its own crashes GIMP 3.0)"
+_COLOURS = "no live filter mixes the channels of encoded values like this"
+_AROUND = "no live filter works on encoded surroundings like this"
+
+RENDERED: Mapping[str, str] = {
+    "summer": _CURVE,
+    "winter": _CURVE,
+    "gamma": _CURVE,
+    "lightness": _CURVE,
+    "whites": _CURVE,
+    "blacks": _CURVE,
+    "curves": _CURVE,
+    "levels": "its gamma is a curve, and GIMP has no live one that a plug-in may make",
+    "hue": _COLOURS,
+    "vibrance": _COLOURS,
+    "highlights": _COLOURS,
+    "shadows": _COLOURS,
+    "split-tone": _COLOURS,
+    "hsl": _COLOURS,
+    "saturate": "above ×1.5 many colours are fully saturated, where the live form differs",
+    "temperature": "GEGL's channel mixer ends at a gain of 2",
+    "tint": "GEGL's channel mixer ends at a gain of 2",
+    "blur": "a box out of wavelet blurs is off by 1 code on average and by 30 at edges",
+    "gaussian": "above 31 px the live blurs come apart",
+    "sharp": "GEGL's convolution works in linear light; the best live form is off by 2.8 codes",
+    "hdr": _AROUND,
+    "clarity": _AROUND,
+    "texture": _AROUND,
+    "denoise": _AROUND,
+    "dehaze": _AROUND,
+    "vignette": "GEGL's vignette has another shape and works in linear light",
+    "grain": "GEGL's noise is other noise",
+    "crop": "the layer's size changes",
+    "straighten": "the layer is resampled as everywhere else",
+    "resize": "the layer is resampled as everywhere else",
+    "perspective": "the layer is resampled as everywhere else",
+}

@@ -1,0 +1,187 @@
+"""An edit on its way into an image: first prepared, which may fail, then put, in one undo step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from imgedit_bridges.client import BridgeError, Client, ResultPicture
+from imgedit_bridges.gimp import canvas, holdings, running
+from imgedit_bridges.gimp.holdings import DEFINITIONS, Layout
+from imgedit_bridges.gimp.running import Told
+from imgedit_bridges.protocol import JobRequest
+
+Plan = Mapping[str, Any]
+"""A plan as decoded JSON."""
+
+Undo = list[Callable[[], object]]
+"""What takes back the steps that were done, the first one first."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One layer's edit, ready to be put into the image.
+
+    Attributes:
+        layer: the user's.
+        layout: how GIMP holds the plan.
+        plan: that the layer carries afterwards.
+        job, picture: of the rendered part, where there is one.
+    """
+
+    layer: Any
+    layout: Layout
+    plan: Plan
+    job: str = ""
+    picture: ResultPicture | None = None
+
+
+# --- preparing --------------------------------------------------------------------------------
+
+
+def prepare(
+    client: Client, layer: Any, plan: Plan, told: Told, kept: Plan | None = None
+) -> Prepared:
+    """Lay a plan out and have rendered what needs it; the image is not changed.
+
+    Args:
+        client: of the worker, which is used only where something is rendered.
+        layer: to be edited.
+        plan: the edit.
+        told: told how it goes.
+        kept: the plan that the layer carries already.
+
+    Raises:
+        BridgeError: the worker failed, or the two plans do not go together.
+    """
+    layout = layout_of(layer, plan)
+    whole = _after(kept, plan)
+    if not layout.rendered:
+        return Prepared(layer, layout, whole)
+    head = {**_bare(plan), "operations": list(layout.rendered)}
+    job, picture = _rendered(client, layer, head, told)
+    return Prepared(layer, layout, whole, job, picture)
+
+
+def layout_of(layer: Any, plan: Plan) -> Layout:
+    """How a plan is held on this layer."""
+    if canvas.is_srgb(layer.get_image()):
+        return holdings.lay_out(plan, opaque=canvas.is_opaque(layer))
+    # Filters see the codes of the image's own colour space, for which nothing was measured.
+    return Layout(tuple(plan["operations"]), (), (), surroundings=False)
+
+
+def _rendered(client: Client, layer: Any, plan: Plan, told: Told) -> tuple[str, ResultPicture]:
+    with canvas.uploaded(client, [layer]) as (source,):
+        request = JobRequest("render", {"picture": source}, plan=plan)
+        job, result = running.run_job(client, request, told)
+    if not result.pictures:
+        raise BridgeError("The worker rendered nothing.")
+    return job, result.pictures[0]
+
+
+def _bare(plan: Plan) -> dict[str, Any]:
+    return {name: plan[name] for name in ("schema", "definitions") if name in plan}
+
+
+def _after(kept: Plan | None, plan: Plan) -> Plan:
+    """The plan of a layer that carried one already: one after the other."""
+    if kept is None:
+        return plan
+    if kept.get("definitions", DEFINITIONS) != plan.get("definitions", DEFINITIONS):
+        raise BridgeError("The layer carries a plan that is defined by another profile.")
+    told = [str(p.get("explanation") or "").rstrip(".") for p in (kept, plan)]
+    explanation = f"{', then '.join(told)}." if all(told) else ""
+    operations = [*kept["operations"], *plan["operations"]]
+    return {**_bare(plan), "operations": operations, "explanation": explanation}
+
+
+# --- putting it into the image ----------------------------------------------------------------
+
+
+@contextmanager
+def undo_group(image: Any) -> Iterator[Undo]:
+    """One undo step; what was done so far is taken back when the block raises."""
+    undo: Undo = []
+    image.undo_group_start()
+    try:
+        yield undo
+    except BaseException:
+        for step in reversed(undo):
+            step()
+        raise
+    finally:
+        image.undo_group_end()
+
+
+def put(
+    client: Client,
+    prepared: Prepared,
+    undo: Undo,
+    *,
+    selection: str,
+    above: Any = None,
+    name: str,
+) -> None:
+    """Put one prepared edit into the image.
+
+    Args:
+        client: of the worker, which has the rendered pixels.
+        prepared: the edit.
+        undo: gets what takes it back.
+        selection: see `canvas.selection_kind`.
+        above: asks for a layer of its own, above this one.
+        name: of a new layer.
+
+    Raises:
+        BridgeError: the rendered pixels are gone.
+    """
+    layer, layout = prepared.layer, prepared.layout
+    image = layer.get_image()
+    target = layer
+    if prepared.picture is not None:
+        target = canvas.new_layer(image, prepared.picture.ref, name)
+        _insert(above or layer, layer, target, name, undo)
+        canvas.write(client, prepared.picture.ref, target)
+        client.forget(prepared.job)
+    elif above is not None or _needs_own_layer(layout, selection):
+        target = layer.copy()
+        _insert(above or layer, layer, target, name, undo)
+    masked = bool(selection) and target is not layer
+    if masked:
+        canvas.add_mask(target)
+        canvas.mix_encoded(target)
+    for one in layout.turns:
+        canvas.turn(target, one)
+    if masked:
+        with canvas.nothing_selected(image):
+            _add_filters(target, layout, undo)
+    else:
+        _add_filters(target, layout, undo)
+    canvas.attach_plan(target, prepared.plan)
+    if target is not layer:
+        image.set_selected_layers([target])
+
+
+def _needs_own_layer(layout: Layout, selection: str) -> bool:
+    # Soft masks of filters change when an .xcf file is opened again; and behind a mask the second
+    # blur would see pixels that the first has not blurred.
+    return selection == "soft" or (bool(selection) and layout.surroundings)
+
+
+def _insert(place: Any, source: Any, target: Any, name: str, undo: Undo) -> None:
+    """Put a new layer above `place`, where `source` lies in the image."""
+    canvas.insert_above(place, target, name)
+    _, x, y = source.get_offsets()
+    target.set_offsets(x, y)
+    target.set_visible(True)
+    image = place.get_image()
+    undo.append(lambda: image.remove_layer(target))
+
+
+def _add_filters(target: Any, layout: Layout, undo: Undo) -> None:
+    for one in layout.filters:
+        made = canvas.add_filter(target, one)
+        undo.append(made.delete)
