@@ -41,7 +41,8 @@ _ToForm = Callable[[Parameters, Constants], Form]
 
 _RECIPE = "I-MAD-Dense; the published OpenCV photo-filter recipe"
 _BT601 = (0.299, 0.587, 0.114)
-_BLOCK_PIXELS = 1 << 14
+_EXACT_GAUSSIAN = 9  # px
+_BLOCK_PIXELS = 1 << 16
 _SINGLE_PRECISION = 2e-4  # codes; above what three products and their sum lose (6e-5 at 352)
 
 # --- colour -----------------------------------------------------------------------------------
@@ -261,8 +262,13 @@ def _blur_form(parameters: Parameters, _: Constants) -> Neighbourhood:
 
 
 def _gaussian_form(parameters: Parameters, _: Constants) -> Neighbourhood:
-    reach = int(parameters["kernel"]) // 2
-    return Neighbourhood(lambda values: _gaussian(values, parameters, {}), reach)
+    def blur(pixels: Pixels) -> Pixels:
+        return _gaussian(pixels, parameters, {})
+
+    kernel = int(parameters["kernel"])
+    # OpenCV rounds the weights of larger kernels for whole numbers.
+    codes = blur if kernel <= _EXACT_GAUSSIAN else None
+    return Neighbourhood(blur, kernel // 2, codes)
 
 
 def _cubic_curve(points: _Points) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -184,21 +184,16 @@ def _matrix_on_codes(form: Matrix, dtype: np.dtype[Any]) -> Kernel:
     import cv2
 
     weights = _weights(form, maximum_of(dtype))
-    grey = dtype == np.uint8 and bool((weights == weights[:1]).all())
-    weights = weights[:1] if grey else weights
     below = bool((weights < 0).any())
 
     def kernel(strip: Pixels, _: Region, __: Pixels | None) -> Pixels:
         if dtype == np.uint16:
-            sums = np.asarray(cv2.transform(_in_a_row(strip, dtype), weights))
-            return _as_strip(sums, strip)
-        # OpenCV's own sums of 8-bit codes are off by up to 0.2.
-        sums = np.asarray(cv2.transform(_in_a_row(strip, np.dtype(np.float32)), weights))
-        if below:
-            np.maximum(sums, 0, out=sums)
-        codes = np.asarray(cv2.convertScaleAbs(sums))
-        if grey:
-            codes = np.asarray(cv2.cvtColor(codes, cv2.COLOR_GRAY2RGB))
+            codes = np.asarray(cv2.transform(_in_a_row(strip, dtype), weights))
+        else:  # OpenCV's own sums of 8-bit codes are off by up to 0.2
+            sums = np.asarray(cv2.transform(_in_a_row(strip, np.dtype(np.float32)), weights))
+            if below:
+                np.maximum(sums, 0, out=sums)
+            codes = np.asarray(cv2.convertScaleAbs(sums))
         return _as_strip(codes, strip)
 
     return kernel

@@ -13,12 +13,11 @@ from imgedit_plugins.operations.forms import Region
 from imgedit_plugins.pictures import Pixels
 from imgedit_plugins.render.passes import StripPass
 
-_STRIP_PIXELS = 1 << 14
-"""Pixels of a strip: floating-point values, before and after a kernel, stay in a core's second
-cache, and are small enough for the C library to hand out the same memory again and again."""
+_STRIP_PIXELS = 1 << 17
+"""Pixels of a strip: small enough for its values to stay in a core's caches from one kernel to the
+next, large enough that the interpreter's part, which cores cannot share, does not count."""
 
-_WHOLE_NUMBERS = 4  # times so many pixels where a pass has no floating-point values
-_ONCE = 8  # and so many times that where each value is read and written once
+_ONCE = 16  # times so many pixels where each value is read and written once
 _HALO_SHARE = 16  # a strip has at least so many times the rows of its halo,
 _HALO_ROWS = 512  # but a wide halo gets four times its rows, so that a cancelled job stops soon
 
@@ -46,8 +45,7 @@ def run_strips(
         ColouredError: the target has one colour channel, and the result needs three.
     """
     height, width = source.shape[:2]
-    pixels = _STRIP_PIXELS * (1 if work.values else _WHOLE_NUMBERS)
-    pixels *= _ONCE if work.once else 1
+    pixels = _STRIP_PIXELS * (_ONCE if work.once else 1)
     around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
     rows = max(1, pixels // width, around)
     rows = min(rows, -(-height // (os.cpu_count() or 1)))
