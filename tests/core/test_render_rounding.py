@@ -150,24 +150,28 @@ GENTLE = [
     for name in exact_edits.EDITS
     for level in PROFILE.levels(name) or (None,)
 ]
-CODES = {"uint8": 1.0, "uint16": 16.0, "float32": 3e-5}
+SINGLE = 3e-6  # what some steps in single precision leave out; 1.7e-6 was found in 6,000 plans
+SHARPER = 5  # times that for each `sharp`, which multiplies what was lost before by up to 17.5
+
+
+def allowed(dtype, steps):
+    """In codes of the type, or of 1 for floats: the last rounding, and single precision."""
+    lost = SINGLE * SHARPER ** sum(one.name == "sharp" for one in steps)
+    return {"uint8": 1.0, "uint16": 0.5 + 65535 * lost, "float32": lost}[dtype]
 
 
 @given(st.lists(st.sampled_from(GENTLE), min_size=1, max_size=5), st.sampled_from(DTYPES),
        st.sampled_from(["L", "RGB"]), st.integers(0, 3))  # fmt: skip
 @settings(deadline=None, max_examples=150)
 def test_the_end_is_within_a_code_of_double_precision(steps, dtype, mode, seed):
-    """In 8 bits; in 16 within a sixteenth of such a code; in floats 3e-5.
-
-    Curves between other steps go through 65536 codes, and later steps may amplify that.
-    """
+    """In 8 bits, where curves between other steps go through 65536 codes; else nearer."""
     picture = picture_of(21, 16, mode, dtype, seed)
     three = np.repeat(picture.pixels, 3, axis=2) if mode == "L" else picture.pixels
     exact = exact_edits.exact(as_values(three), steps)
     result = render_plan(picture, plan(*steps), rounding="end").pixels
     assert result.dtype == dtype
     apart = np.abs(result.astype(np.float64) - exact * WHITE[dtype]).max()
-    assert apart <= CODES[dtype]
+    assert apart <= allowed(dtype, steps)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

@@ -220,6 +220,8 @@ class Builder:
         waiting, self._curves = tuple(self._curves), []
         if waiting and self.current == _FLOAT and dtype == _FLOAT:
             self._kernels.append(self._curves_on_values(waiting))
+        elif waiting and self.current == _FLOAT and dtype == _CODES16:
+            self._kernels += [kernels.through_functions(waiting), kernels.to_codes(dtype)]
         elif waiting:
             if self.current == _FLOAT:
                 self._kernels.append(kernels.to_codes(_CODES16))
@@ -237,8 +239,8 @@ class Builder:
             self._kernels.append(kernels.to_codes(dtype))
 
     def _curves_on_values(self, curves: tuple[Curves, ...]) -> Kernel:
-        """On the way to whole numbers 16 bits between are enough; floats are computed as such."""
-        if self.target == _FLOAT:
+        """On the way to 8 bits, 16 between are enough; more than that is computed as it is."""
+        if self.target != _CODES8:
             return kernels.through_functions(curves)
         to_codes = kernels.to_codes(_CODES16)
         look_up = kernels.through_table(kernels.curve_table(curves, _CODES16, _FLOAT))
