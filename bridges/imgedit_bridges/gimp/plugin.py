@@ -177,7 +177,9 @@ def _run(procedure: Any, mode: Any, image: Any, drawables: list[Any], config: An
         return _ended(procedure, Gimp.PDBStatusType.EXECUTION_ERROR, str(error))
     except Exception as error:  # GIMP would show a traceback, or nothing
         what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
-        return _ended(procedure, Gimp.PDBStatusType.EXECUTION_ERROR, f"Unexpected: {what}.")
+        return _ended(
+            procedure, Gimp.PDBStatusType.EXECUTION_ERROR, f"Unexpected: {what}. Please report it."
+        )
     Gimp.displays_flush()
     if interactive and not entry.dialog and value is not None:
         _show(entry, value)

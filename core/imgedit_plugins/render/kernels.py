@@ -141,7 +141,7 @@ def _scaled(gain: float, offset: float) -> Kernel:
 
 
 def through_functions(curves: Sequence[Curves]) -> Kernel:
-    """Curves evaluated at each value: for floating-point pictures, which no table can hold."""
+    """Curves evaluated at each value, where 65,536 steps between are too few or there are none."""
 
     def kernel(strip: Pixels, _: Region, __: Pixels | None) -> Pixels:
         for curve in curves:

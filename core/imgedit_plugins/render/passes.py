@@ -41,7 +41,6 @@ class StripPass:
         kernels: in their order; none only copies.
         source, target: type of the pixels before and after.
         halo: rows that a strip needs on each inner side.
-        values: whether there are floating-point values on the way.
         once: whether one kernel is all, and strips need not stay in a cache for the next.
     """
 
@@ -49,7 +48,6 @@ class StripPass:
     source: np.dtype[Any]
     target: np.dtype[Any]
     halo: int = 0
-    values: bool = False
     once: bool = False
 
 
@@ -113,8 +111,7 @@ class Builder:
             case Curves():
                 self._curves.append(form)
             case Geometry():
-                self._close()
-                self._passes.append(GeometryPass(form.function))
+                self.add_move(form, last=False)
             case Whole():
                 self._close(_FLOAT)
                 self._passes.append(WholePass(_whole_values(form)))
@@ -142,7 +139,7 @@ class Builder:
             self._add_on_values(form)
 
     def add_move(self, form: Geometry, *, last: bool) -> None:
-        """Pixels moved unchanged: after the last computed step they need not be float32."""
+        """Pixels moved; where only unchanged moves are left, they need not be float32."""
         self._close(self.target if last else None)
         self._passes.append(GeometryPass(form.function))
 
@@ -200,7 +197,7 @@ class Builder:
         self._settle(dtype)
         if self._kernels:
             once = len(self._kernels) == 1 and not self._values
-            kinds = (self._source, self.current, self._halo, self._values, once)
+            kinds = (self._source, self.current, self._halo, once)
             self._passes.append(StripPass(tuple(self._kernels), *kinds))
         self._kernels, self._halo = [], 0
         self._source, self._values = self.current, False
