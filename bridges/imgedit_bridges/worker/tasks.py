@@ -15,7 +15,7 @@ from imgedit_bridges.pixels import PixelFileError
 from imgedit_bridges.protocol import PictureRef, parse_picture
 from imgedit_bridges.worker.settings import WorkerError
 from imgedit_plugins.errors import OptionError
-from imgedit_plugins.pictures import Picture
+from imgedit_plugins.pictures import Picture, Pixels
 from imgedit_plugins.plan import EditPlan, parse_plan
 from imgedit_plugins.requests import ApplyRequest, EditResult, PredictRequest
 
@@ -113,10 +113,16 @@ class Task:
         plan = _plan(message, manager)
         if plan is None:
             raise WorkerError("There is no plan to render.")
-        strength = message.get("strength", 1.0)
-        made = render_plan(inputs["picture"], plan, mask=_mask(inputs), strength=strength, job=job)
+        picture, how = inputs["picture"], {"strength": message.get("strength", 1.0), "job": job}
+        if picture.is_grey or any(o.operation.kind == "geometric" for o in plan.operations):
+            made = render_plan(picture, plan, mask=_mask(inputs), **how)
+            ref = self._put(made)
+        else:  # the result is of the picture's shape, and need not be copied
+            file, out = self._file_for(picture)
+            render_plan(picture, plan, mask=_mask(inputs), out=out, **how)
+            ref = file.to_json()
         job.check()
-        return _told(job, pictures=[{**self._put(made), "offset": [0, 0], "seed": 0}])
+        return _told(job, pictures=[{**ref, "offset": [0, 0], "seed": 0}])
 
     # --- pixel files --------------------------------------------------------------------------
 
@@ -138,6 +144,12 @@ class Task:
 
     def _put(self, picture: Picture) -> dict[str, Any]:
         """Write a picture into a new pixel file; returns its reference."""
+        ref, target = self._file_for(picture)
+        target[...] = picture.pixels
+        return ref.to_json()
+
+    def _file_for(self, picture: Picture) -> tuple[PictureRef, Pixels]:
+        """A new pixel file for such a picture, its profile in it: the reference, the pixels."""
         icc = picture.icc_profile or b""
         height, width, channels = picture.pixels.shape
         dtype = picture.pixels.dtype.name
@@ -151,9 +163,8 @@ class Task:
         except PixelFileError as error:
             raise WorkerError(error.message, hint=error.hint) from error
         target = np.frombuffer(file.data, picture.pixels.dtype, picture.pixels.size)
-        target.reshape(picture.pixels.shape)[...] = picture.pixels
         file.data[ref.pixel_bytes :] = icc
-        return ref.to_json()
+        return ref, target.reshape(picture.pixels.shape)
 
 
 def _plan(message: Mapping[str, Any], manager: PluginManager) -> EditPlan | None:
