@@ -23,6 +23,8 @@ EDITOR_SIDE = {
     "transport",
     "starting",
     "client",
+    "edits",
+    "plan_files",
 }
 COMMAND_LINE = {"commands"}
 OLDEST = (3, 10)
