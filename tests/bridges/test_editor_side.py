@@ -26,7 +26,7 @@ EDITOR_SIDE = {
     "edits",
     "plan_files",
 }
-COMMAND_LINE = {"commands"}
+COMMAND_LINE = {"commands", "plugin_folder"}
 OLDEST = (3, 10)
 
 ROUND_TRIP = """

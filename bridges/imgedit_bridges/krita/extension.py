@@ -46,9 +46,7 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
         ]  # fmt: skip
 
     def _apply(self) -> None:
-        path, _ = QtWidgets.QFileDialog.getOpenFileName(
-            _window(), "Apply Plan", "", _PLANS
-        )
+        path, _ = QtWidgets.QFileDialog.getOpenFileName(_window(), "Apply Plan", "", _PLANS)
         if path:
             self.engine.apply_file(Path(path))
 
