@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def prepare(session: Session, wish: Wish) -> Steps:
         base = yield from _rendered(session, wish, list(layout.rendered))
     elif wish.own or selected or not _lowest(wish.source):
         base = document.createCloneLayer(wish.source.node.name(), wish.source.node)
-    group = _group(filters, base, masked=selected)
+    group = _group(document, filters, base, masked=selected)
     if selected:
         mask = next(one for one in group.childNodes() if one.type() == "transparencymask")
         yield from canvas.write_selection(document, mask)
@@ -196,37 +197,38 @@ def _only(pictures: tuple[ResultPicture, ...]) -> ResultPicture:
 # --- the group --------------------------------------------------------------------------------
 
 
-def _group(filters: list[Filter], base: Any, *, masked: bool) -> Any:
-    """A group of filter layers on top of a base, in no document."""
-    group = _cloned(template.document(filters, masked=masked))
-    if base is not None:
-        layers = canvas.layers_of(group)
-        for one in layers:
-            group.removeChildNode(one)
-        for one in (base, *layers):
+def _group(document: Any, filters: list[Filter], base: Any, *, masked: bool) -> Any:
+    """A group of filter layers on top of a base, in no document yet."""
+    with _opened(template.document(filters, masked=masked)) as made:
+        *layers, group = (one.clone() for one in made.rootNode().childNodes())
+        if not masked:
+            group = document.createGroupLayer("")
+        # Krita crashes when a group gets layers whose document is closed.
+        for one in ([base] if base is not None else []) + layers:
             group.addChildNode(one, None)  # on top
-    return group
+        return group
 
 
-def _cloned(data: bytes) -> Any:
+@contextmanager
+def _opened(data: bytes) -> Iterator[Any]:
+    """A document without a window, closed with the block."""
     number, name = tempfile.mkstemp(suffix=".kra", prefix="imgedit-")
-    path = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)
         document = Krita.instance().openDocument(name)
-        if document is None:
-            raise BridgeError(
-                "Krita did not open the template of the filter layers.",
-                hint="Is the folder for temporary files full?",
-            )
-        try:
-            return document.nodeByName(template.GROUP).clone()
-        finally:
-            document.setModified(False)
-            document.close()
     finally:
-        path.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
+    if document is None:
+        raise BridgeError(
+            "Krita did not open the template of the filter layers.",
+            hint="Is the folder for temporary files full?",
+        )
+    try:
+        yield document
+    finally:
+        document.setModified(False)
+        document.close()
 
 
 # --- putting it into the document -------------------------------------------------------------
