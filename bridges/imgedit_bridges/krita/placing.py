@@ -25,7 +25,7 @@ from imgedit_bridges.krita.background import Steps, Told, Work
 from imgedit_bridges.krita.bands import Frame
 from imgedit_bridges.krita.canvas import Source, Space
 from imgedit_bridges.krita.forms import BLURS, POINTS, Filter
-from imgedit_bridges.krita.holdings import Place
+from imgedit_bridges.krita.holdings import Layout, Place
 from imgedit_bridges.krita.session import Session
 from imgedit_bridges.protocol import JobRequest
 
@@ -84,11 +84,7 @@ def prepare(session: Session, wish: Wish) -> Steps:
     dtype = Space.of(document).dtype
     sampled = yield Work(lambda told: _sampled(session, wish.plan, layout.steps, dtype, told))
     filters = layout.filters(sampled)
-    base = None
-    if layout.rendered:
-        base = yield from _rendered(session, wish, list(layout.rendered))
-    elif wish.own or selected or not _lowest(wish.source):
-        base = document.createCloneLayer(wish.source.node.name(), wish.source.node)
+    base = yield from _base(session, wish, layout, selected=selected)
     group = _group(document, filters, base, masked=selected)
     if selected:
         mask = next(one for one in group.childNodes() if one.type() == "transparencymask")
@@ -97,6 +93,15 @@ def prepare(session: Session, wish: Wish) -> Steps:
     group.setPassThroughMode(base is None)
     group.setOpacity(round(255 * min(1.0, wish.strength)))
     return Prepared(wish, group)
+
+
+def _base(session: Session, wish: Wish, layout: Layout, *, selected: bool) -> Steps:
+    """What lies at the bottom of the group; None where the filters see what lies below it."""
+    source = wish.source
+    alone = wish.own or selected or not _lowest(source)
+    if layout.rendered or (alone and source.stack):
+        return (yield from _rendered(session, wish, list(layout.rendered)))
+    return source.document.createCloneLayer(source.node.name(), source.node) if alone else None
 
 
 def place_of(source: Source, plan: Plan, vocabulary: list[dict[str, Any]]) -> Steps:
@@ -182,7 +187,7 @@ def _rendered(session: Session, wish: Wish, steps: list[Step]) -> Steps:
         frame.x + (frame.width - ref.width) // 2, frame.y + (frame.height - ref.height) // 2,
         ref.width, ref.height,
     )  # fmt: skip
-    name = edits.title(edits.with_operations(wish.plan, steps))
+    name = ", ".join(edits.describe(one) for one in steps) or wish.source.node.name()
     layer = yield from canvas.new_layer(client, document, ref, place, name)
     yield Work(lambda _: client.forget(job))
     return layer
@@ -242,7 +247,7 @@ def put(prepared: Prepared) -> Any:
     above.parentNode().addChildNode(group, above)
     made = kept.Kept(
         plan=wish.plan, strength=wish.strength, title=wish.title,
-        source=kept.key(wish.source.node), state=wish.state,
+        source=kept.key(wish.source.node), own=wish.own, state=wish.state,
     )  # fmt: skip
     kept.keep(document, group, made)
     document.setActiveNode(group)
