@@ -303,6 +303,7 @@ tell(document)
 document.resizeImage(0, 0, 480, 320)
 for node in (lower, upper):
     node.setPixelData(b"\\x20\\x40\\x60\\xff" * (480 * 320), 0, 0, 480, 320)
+settle(document)
 seen(document, {str(folder / "seen.bin")!r})
 """)
     groups = [one for one in run.events("layers")[0]["layers"] if one["type"] == "grouplayer"]
