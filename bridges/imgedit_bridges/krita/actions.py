@@ -71,6 +71,7 @@ def recover(
     title = edits.title(plan, "Recovered")
     wish = Wish(source, plan, 1.0, above=upper, title=title, own=True)
     put((yield from prepare(session, wish)))
+    yield from canvas.repaint(document)
     return plan
 
 
@@ -144,6 +145,7 @@ def change(
     )  # fmt: skip
     put((yield from prepare(session, wish)))
     edit.group.remove()
+    yield from canvas.repaint(document)
     return plan
 
 
@@ -222,6 +224,8 @@ def _apply_to(
             ready.append((yield from prepare(session, wish)))
     for one in ready:
         put(one)
+    for document, _ in places:
+        yield from canvas.repaint(document)
     return plan
 
 

@@ -105,6 +105,7 @@ def _put_pictures(
     plan = result.plan or {"operations": [], "explanation": result.explanation}
     wish = Wish(source, plan, 1.0, above=source.node, title=title, own=True)
     placing.put((yield from placing.grouped(wish, [], layers, selected=selected)))
+    yield from canvas.repaint(document)
 
 
 def _place(result: Result, one: ResultPicture) -> int:
