@@ -292,14 +292,20 @@ def converted(data: bytes, frame: Frame, held: Space, wanted: Space) -> bytes:
         strip.close()
 
 
-def repaint(document: Any) -> Steps:
+def repaint(document: Any, active: Any = None) -> Steps:
     """Have Krita compute a document that got a group which was filled before.
 
     Krita takes such a group for empty: it shows nothing of it, and nothing at all in the place of
     a pass-through one. Nothing that an extension can call makes it look again without blocking
     meanwhile; changing the blending mode of a layer takes twice as long.
+
+    Args:
+        document: which.
+        active: the layer to be selected, which its window may have to hear of first.
     """
-    yield
+    yield Pause(_WAIT)
+    if active is not None:
+        document.setActiveNode(active)
     document.refreshProjection()
 
 

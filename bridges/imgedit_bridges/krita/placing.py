@@ -257,7 +257,7 @@ def _opened(data: bytes) -> Iterator[Any]:
 def put(prepared: Prepared) -> Any:
     """Put one prepared edit into its document, in one undo step; returns its group.
 
-    `canvas.repaint` makes it seen.
+    `canvas.repaint` must follow, so that it is seen.
     """
     wish, group = prepared.wish, prepared.group
     document = wish.source.document
@@ -268,5 +268,4 @@ def put(prepared: Prepared) -> Any:
         source=kept.key(wish.source.node), own=wish.own, state=wish.state,
     )  # fmt: skip
     kept.keep(document, group, made)
-    document.setActiveNode(group)
     return group
