@@ -8,7 +8,7 @@ import krita_errors
 import numpy as np
 import pytest
 from editor_root import PROJECT
-from krita_session import NAMES, pixels_of
+from krita_session import pixels_of
 
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.picture_files import open_picture, save_picture
@@ -20,24 +20,6 @@ pytestmark = pytest.mark.editors
 
 DOCUMENT = PROJECT / "docs" / "krita.md"
 LIVE = [("bright", {"offset": 40}), ("contrast", {"gain": 1.2})]
-
-
-@pytest.fixture
-def extension(krita, installed, root):
-    """Krita with the extension; `extension.run` knows the names of `krita_session`."""
-    resources = f"{krita.home}/.local/share/krita"
-    root.call([f"{installed}/bin/imgedit-plugins", "install", "krita", "--profile", resources])
-    return Extension(krita, f"{resources}/pykrita/imgedit")
-
-
-class Extension:
-    def __init__(self, krita, folder):
-        self.krita = krita
-        self.folder = folder
-        self.names = f"EXTENSION = {folder!r}\n{NAMES}"
-
-    def run(self, script, **options):
-        return self.krita.run(f"{self.names}{script}\nleave()\n", **options)
 
 
 def write_plan(path, steps):

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from krita_session import NAMES, pixels_of
+from krita_session import pixels_of
 
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.picture_files import save_picture
@@ -21,11 +21,9 @@ LONGEST_PAINTING = 15.0  # the same, while it computes the new group: that is Kr
 
 
 @pytest.fixture
-def names(krita, installed, root):
+def names(extension):
     """What scripts in Krita with the extension begin with."""
-    resources = f"{krita.home}/.local/share/krita"
-    root.call([f"{installed}/bin/imgedit-plugins", "install", "krita", "--profile", resources])
-    return f"EXTENSION = {f'{resources}/pykrita/imgedit'!r}\n{NAMES}"
+    return extension.names
 
 
 def two_layers(folder, width, height, *, seed=0):
