@@ -244,10 +244,11 @@ layer_pixels(group, {str(folder / "top.bin")!r})
     assert [one["name"] for one in edit["inner"]] == names
     got = pixels_of(run, folder / "top.bin").astype(int)
     wanted = np.asarray(render_plan(picture, plan).pixels).astype(int)
-    np.testing.assert_array_equal(got[:, :, 3], wanted[:, :, 3])
-    difference = np.abs(got - wanted)[wanted[:, :, 3] > 0]
+    # Krita composes half-transparent layers in a group with up to 110 of 65535 codes off.
+    assert np.abs(got - wanted)[:, :, 3].max() <= 128
+    difference = np.abs(got - wanted)[wanted[:, :, 3] > 0][:, :3]
     assert difference.mean() <= 257 / 2
-    assert difference.max() <= 4 * 257  # tables of 256 places between black and white
+    assert difference.max() <= 2 * 257  # tables of 256 places between black and white
 
 
 def test_a_small_layer_above_others_is_edited_alone(extension, photo, folder):
