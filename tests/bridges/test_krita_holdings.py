@@ -2,6 +2,7 @@
 
 import ast
 import io
+import itertools
 import math
 import sys
 import xml.etree.ElementTree as ET
@@ -321,8 +322,8 @@ def test_transparency_is_seen(dtype, alpha):
 def test_bands_cover_a_frame(width, height, y):
     frame = Frame(3, y, width, height)
     pieces = list(frame.bands())
-    assert [one.y for one in pieces] == [y + sum(p.height for p in pieces[:n])
-                                         for n in range(len(pieces))]  # fmt: skip
+    tops = itertools.accumulate((one.height for one in pieces), initial=y)
+    assert [one.y for one in pieces] == list(tops)[:-1]
     assert sum(one.height for one in pieces) == height
     assert {(one.x, one.width) for one in pieces} == {(3, width)}
 
