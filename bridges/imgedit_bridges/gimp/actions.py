@@ -53,7 +53,7 @@ def _apply_to(places: Sequence[tuple[Any, Sequence[Any]]], plan: Plan, told: Tol
     for image, layers in places:
         if not layers:
             raise BridgeError(
-                f"No layer of “{image.get_name()}” is selected.",
+                f"No layer of “{canvas.name_of(image)}” is selected.",
                 hint="Select a layer and try again.",
             )
         selection = canvas.selection_kind(image)

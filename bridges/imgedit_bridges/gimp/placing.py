@@ -95,7 +95,7 @@ def check_colours(layer: Any, picture: ResultPicture) -> None:
     """
     if layer.is_gray() and picture.ref.channels > 2:
         raise BridgeError(
-            f"The edit makes colours, and “{layer.get_image().get_name()}” is a grey image.",
+            f"The edit makes colours, and “{canvas.name_of(layer.get_image())}” is a grey image.",
             hint="Choose Image > Mode > RGB and run it again.",
         )
 
