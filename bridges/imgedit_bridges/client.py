@@ -25,7 +25,7 @@ from imgedit_bridges.locations import (
 )
 from imgedit_bridges.pixels import PixelFile
 from imgedit_bridges.protocol import FINAL, JobRequest, PictureRef, is_id, parse_picture
-from imgedit_bridges.transport import RefusedError, WorkerGoneError
+from imgedit_bridges.transport import ANSWER_SECONDS, RefusedError, WorkerGoneError
 
 __all__ = [
     "BridgeError",
@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _RECONNECTS = 3
+_LOAD_SECONDS = 60.0
 
 
 class JobFailedError(BridgeError):
@@ -149,20 +150,37 @@ class Client:
         found = self._ask("GET", "/v1/actions").get("actions")
         return found if isinstance(found, list) else []
 
-    def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def operations(self) -> list[dict[str, Any]]:
+        """What plans are made of, as `imgedit_plugins.operations.described` gives it.
+
+        Plugins are loaded for that, which may take some seconds.
+
+        Raises:
+            BridgeError: there is no worker, or it cannot load plugins.
+        """
+        found = self._ask("GET", "/v1/operations", seconds=_LOAD_SECONDS).get("operations")
+        return found if isinstance(found, list) else []
+
+    def _ask(
+        self, method: str, path: str, body: object = None, seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
         """One request; a worker that is gone is started once more."""
         if self._state is None:
             self.connect()
         elif (state := self._state) is not None:
             try:
-                return transport.request(state, method, path, body, client=self._name)
+                return transport.request(
+                    state, method, path, body, client=self._name, seconds=seconds
+                )
             except WorkerGoneError:
                 self._replace()
             except RefusedError as error:
                 if error.status != 401:
                     raise
                 self.connect()  # another worker has taken its place
-        return transport.request(self._now(), method, path, body, client=self._name)
+        return transport.request(
+            self._now(), method, path, body, client=self._name, seconds=seconds
+        )
 
     def _replace(self) -> None:
         """Find or start another worker than the one that did not answer."""

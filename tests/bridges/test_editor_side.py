@@ -19,6 +19,7 @@ EDITOR_SIDE = {
     "protocol",
     "locations",
     "pixels",
+    "steps",
     "transport",
     "starting",
     "client",
