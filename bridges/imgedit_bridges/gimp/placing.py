@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, ResultPicture
+from imgedit_bridges.edits import Plan, after, with_operations
 from imgedit_bridges.gimp import canvas, holdings, transfer
-from imgedit_bridges.gimp.holdings import DEFINITIONS, Layout
+from imgedit_bridges.gimp.holdings import Layout
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.protocol import JobRequest, PictureRef
-
-Plan = Mapping[str, Any]
-"""A plan as decoded JSON."""
 
 Undo = list[Callable[[], object]]
 """What takes back the steps that were done, the first one first."""
@@ -70,7 +68,7 @@ def prepare(
         BridgeError: the worker failed, the two plans do not go together, the layer is locked, or
             it is grey and the edit is not.
     """
-    layout, whole = layout_of(layer, plan), _after(kept, plan)
+    layout, whole = layout_of(layer, plan), after(kept, plan)
     plain = canvas.is_plain(layer)
     separate = bool(layout.rendered) or _needs_own_layer(layout, selection)
     # Under a layer that is no plain one the same pixels once more would show through.
@@ -81,7 +79,7 @@ def prepare(
         canvas.check_locks(layer, moves=bool(layout.turns))
     if not layout.rendered:
         return Prepared(layer, layout, whole)
-    head = {**_bare(plan), "operations": list(layout.rendered)}
+    head = with_operations(plan, list(layout.rendered))
     job, picture = _rendered(client, layer, head, told, masked=masked)
     check_colours(layer, picture)
     return Prepared(layer, layout, whole, job, picture, masked, hides=not (plain or copied))
@@ -124,22 +122,6 @@ def _rendered(
 def pictures(picture: PictureRef, *mask: PictureRef) -> dict[str, PictureRef]:
     """The inputs of a job that edits a picture, within a mask where there is one."""
     return {"picture": picture, **({"mask": mask[0]} if mask else {})}
-
-
-def _bare(plan: Plan) -> dict[str, Any]:
-    return {name: plan[name] for name in ("schema", "definitions") if name in plan}
-
-
-def _after(kept: Plan | None, plan: Plan) -> Plan:
-    """The plan of a layer that carried one already: one after the other."""
-    if kept is None:
-        return plan
-    if kept.get("definitions", DEFINITIONS) != plan.get("definitions", DEFINITIONS):
-        raise BridgeError("The layer carries a plan that is defined by another profile.")
-    told = [str(p.get("explanation") or "").rstrip(".") for p in (kept, plan)]
-    explanation = f"{', then '.join(told)}." if all(told) else ""
-    operations = [*kept["operations"], *plan["operations"]]
-    return {**_bare(plan), "operations": operations, "explanation": explanation}
 
 
 # --- putting it into the image ----------------------------------------------------------------
