@@ -113,7 +113,9 @@ def _rendered(
     def request(picture: PictureRef, *mask: PictureRef) -> JobRequest:
         return JobRequest("render", pictures(picture, *mask), plan=plan)
 
-    job, result = transfer.run_on(client, [layer], request, told, selection=masked)
+    # A mask can be given to the result, but not to one that has been turned or cut.
+    moved = any(map(holdings.is_geometric, plan["operations"]))
+    job, result = transfer.run_on(client, [layer], request, told, selection=masked, masks=moved)
     if not result.pictures:
         raise BridgeError("The worker rendered nothing.")
     return job, result.pictures[0]
@@ -172,6 +174,8 @@ def put(
         client.forget(prepared.job)
         if prepared.hides:
             hide_below(layer, target, undo)
+            if not any(map(holdings.is_geometric, layout.rendered)):
+                canvas.copy_mask(layer, target)
     elif above is not None or _needs_own_layer(layout, selection):
         target = layer.copy()
         _insert(above or layer, layer, target, name, undo)
