@@ -15,6 +15,8 @@ PRECISIONS = (
     "FLOAT_LINEAR", "DOUBLE_LINEAR",
 )  # fmt: skip
 
+GREY = ("U8_NON_LINEAR", "U8_LINEAR", "U16_LINEAR", "FLOAT_LINEAR")
+
 SCRIPT = """
 def floats(layer, path, letters):
     w, h = layer.get_width(), layer.get_height()
