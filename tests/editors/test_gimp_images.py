@@ -18,7 +18,8 @@ from imgedit_plugins.render import render_plan
 pytestmark = pytest.mark.editors
 
 PLANS = {"live": LIVE, "blur": [("gaussian", {"kernel": 9})], "rendered": [("sharp", {})]}
-SELECTIONS = ("nothing", "hard", "soft")
+EDITS = [("live", "nothing"), ("live", "hard"), ("live", "soft"), ("blur", "hard"),
+         ("rendered", "nothing"), ("rendered", "soft")]  # fmt: skip
 LAYERS = {
     "alpha": "layer = faded(top)",
     "multiply": "layer = top; top.set_mode(Gimp.LayerMode.MULTIPLY); top.set_opacity(60)",
@@ -28,6 +29,9 @@ LAYERS = {
     "pass-through": "layer = grouped(image, faded(top)); "
     "layer.set_mode(Gimp.LayerMode.PASS_THROUGH)",
     "group with mask": "layer = grouped(image, faded(top)); add_mask(layer)",
+    "opaque group": "layer = grouped(image, top)",
+    "opaque pass-through": "layer = grouped(image, top); "
+    "layer.set_mode(Gimp.LayerMode.PASS_THROUGH)",
     "filtered": "layer = faded(top); live(layer, 'gegl:invert-gamma')",
 }
 
@@ -106,7 +110,7 @@ def pictures(folder):
 
 
 def test_layers_of_all_kinds_are_edited_as_they_are_seen(plugin, folder, pictures):
-    cases = list(itertools.product(LAYERS, PLANS, SELECTIONS))
+    cases = [(kind, *edit) for kind, edit in itertools.product(LAYERS, EDITS)]
     plans = {name: write_plan(folder / f"{name}.json", steps) for name, steps in PLANS.items()}
     first = plugin.run(BUILD + pictures + f"""
 for number, (kind, plan, selection) in enumerate({cases!r}):
