@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -181,6 +181,15 @@ def add_filter(layer: Any, wanted: Filter) -> Any:
     made.set_opacity(wanted.opacity)
     layer.append_filter(made)
     return made
+
+
+def is_turned_round(layer: Any, names: Sequence[str]) -> bool:
+    """Whether the layer's filters of these names, lowest first, have another order.
+
+    Redo puts each filter that comes back at the bottom, in GIMP 3.0.
+    """
+    there = [one.get_name() for one in reversed(layer.get_filters()) if one.get_name() in names]
+    return there != list(names) and sorted(there) == sorted(names)
 
 
 def _colour(encoded: tuple[float, float, float]) -> Any:
