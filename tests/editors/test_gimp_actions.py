@@ -315,3 +315,39 @@ mark("plan", plan=call({RECOVER!r}, image, layers, **values))
     assert short is None
     assert len(run.events("layers")[0]["layers"]) == 2
     assert {step.name for step in parse_plan(whole).operations} == {"bright", "invert"}
+
+
+# --- the dialog -------------------------------------------------------------------------------
+
+
+def test_the_dialog_shows_the_options_and_keeps_what_was_chosen(menu, gimp_window, photo, folder):
+    path, _ = photo
+    window = gimp_window(path)
+
+    def said():
+        window.run(NAMES + """
+image = Gimp.get_images()[0]
+tell(image)
+mark("said", text=call("imgedit-explain", image, image.get_layers()[:1]))
+""")  # fmt: skip
+        return window.running.events("said")[-1]["text"]
+
+    def hung(number):
+        window.run(NAMES + "tell(Gimp.get_images()[0])")
+        return len(window.running.events("layers")[-1]["layers"]) == number
+
+    window.action("Hang_pictures")
+    window.wait_for_window("^Hang_pictures…$")
+    window.screen.screenshot("options")
+    window.screen.keys("alt+w")
+    window.screen.keys("ctrl+a")
+    window.screen.type("mine")
+    window.screen.keys("alt+o")
+    window.running.wait_until(lambda: hung(4), "pictures as layers", 90)
+    assert json.loads(said())["words"] == "mine"
+    window.action("Hang_pictures")
+    window.wait_for_window("^Hang_pictures…$")
+    window.screen.screenshot("options-again")
+    window.screen.keys("alt+o")
+    window.running.wait_until(lambda: hung(7), "pictures as layers again", 90)
+    assert json.loads(said())["words"] == "mine"
