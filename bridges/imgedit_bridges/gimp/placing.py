@@ -80,7 +80,7 @@ def prepare(
     if not layout.rendered:
         return Prepared(layer, layout, whole)
     head = with_operations(plan, list(layout.rendered))
-    job, picture = _rendered(client, layer, head, told, masked=masked)
+    job, picture = _rendered(client, layer, head, told, masked=masked, copied=copied)
     check_colours(layer, picture)
     return Prepared(layer, layout, whole, job, picture, masked, hides=not (plain or copied))
 
@@ -108,14 +108,14 @@ def layout_of(layer: Any, plan: Plan) -> Layout:
 
 
 def _rendered(
-    client: Client, layer: Any, plan: Plan, told: Told, *, masked: bool
+    client: Client, layer: Any, plan: Plan, told: Told, *, masked: bool, copied: bool
 ) -> tuple[str, ResultPicture]:
     def request(picture: PictureRef, *mask: PictureRef) -> JobRequest:
         return JobRequest("render", pictures(picture, *mask), plan=plan)
 
-    # A mask can be given to the result, but not to one that has been turned or cut.
-    moved = any(map(holdings.is_geometric, plan["operations"]))
-    job, result = transfer.run_on(client, [layer], request, told, selection=masked, masks=moved)
+    # What takes the layer's place gets its mask, unless it has been turned or cut.
+    applied = copied or any(map(holdings.is_geometric, plan["operations"]))
+    job, result = transfer.run_on(client, [layer], request, told, selection=masked, masks=applied)
     if not result.pictures:
         raise BridgeError("The worker rendered nothing.")
     return job, result.pictures[0]

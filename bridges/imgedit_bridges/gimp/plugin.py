@@ -25,7 +25,7 @@ _FOLDER = Path(__file__).resolve().parent
 _SOON = 0.5  # seconds; a window for less would only flicker
 
 _ENTRIES = entries.OWN | entries.entries_of(
-    catalogue.read_actions(_FOLDER, asked="-query" in sys.argv)
+    catalogue.read_actions(_FOLDER, asked="-query" in sys.argv, own=entries.OWN)
 )
 
 
