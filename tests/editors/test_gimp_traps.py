@@ -147,3 +147,34 @@ apply_plan(image, image.get_layers(), {str(folder / "plan.json")!r})
 """)  # fmt: skip
     assert filters() == made
     print("turned round by GIMP:", turned)
+
+
+def test_what_is_rendered_of_a_copied_layer_has_its_mask(plugin, folder):
+    """Between layers with masks, edited by something that GIMP cannot hold live."""
+    before, after = folder / "before.png", folder / "after.png"
+    save_picture(photograph(240, 180), before)
+    plan = write_plan(folder / "plan.json", [("summer", {})])
+    save_picture(render_plan(open_picture(before), plan), after)
+    run = plugin.run(NAMES + f"""
+image = load({str(before)!r})
+upper = Gimp.file_load_layer(Gimp.RunMode.NONINTERACTIVE, image,
+                             Gio.File.new_for_path({str(after)!r}))
+image.insert_layer(upper, None, 0)
+for layer in image.get_layers():
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 20, 10, 150, 120)
+    layer.add_mask(layer.create_mask(Gimp.AddMaskType.SELECTION))
+Gimp.Selection.none(image)
+mark("plan", plan=call({RECOVER!r}, image, image.get_layers(), effort="quick"))
+tell(image)
+top = image.get_layers()[0]
+area = Gegl.Rectangle.new(0, 0, 240, 180)
+data = top.get_mask().get_buffer().get(area, 1.0, "Y u8", Gegl.AbyssPolicy.NONE)
+open({str(folder / "mask.bin")!r}, "wb").write(bytes(data))
+""", seconds=240)  # fmt: skip
+    assert run.events("plan")[0]["plan"]
+    assert [one["mask"] for one in run.events("layers")[0]["layers"]] == [True] * 3
+    wanted = np.zeros((180, 240), np.uint8)
+    wanted[10:130, 20:170] = 255
+    np.testing.assert_array_equal(
+        np.fromfile(folder / "mask.bin", np.uint8).reshape(180, 240), wanted
+    )

@@ -80,7 +80,7 @@ def prepare(
     if not layout.rendered:
         return Prepared(layer, layout, whole)
     head = with_operations(plan, list(layout.rendered))
-    job, picture = _rendered(client, layer, head, told, masked=masked, copied=copied)
+    job, picture = _rendered(client, layer, head, told, masked=masked)
     check_colours(layer, picture)
     return Prepared(layer, layout, whole, job, picture, masked, hides=not (plain or copied))
 
@@ -108,14 +108,14 @@ def layout_of(layer: Any, plan: Plan) -> Layout:
 
 
 def _rendered(
-    client: Client, layer: Any, plan: Plan, told: Told, *, masked: bool, copied: bool
+    client: Client, layer: Any, plan: Plan, told: Told, *, masked: bool
 ) -> tuple[str, ResultPicture]:
     def request(picture: PictureRef, *mask: PictureRef) -> JobRequest:
         return JobRequest("render", pictures(picture, *mask), plan=plan)
 
-    # What takes the layer's place gets its mask, unless it has been turned or cut.
-    applied = copied or any(map(holdings.is_geometric, plan["operations"]))
-    job, result = transfer.run_on(client, [layer], request, told, selection=masked, masks=applied)
+    # A mask can be given to the result, but not to one that has been turned or cut.
+    moved = any(map(holdings.is_geometric, plan["operations"]))
+    job, result = transfer.run_on(client, [layer], request, told, selection=masked, masks=moved)
     if not result.pictures:
         raise BridgeError("The worker rendered nothing.")
     return job, result.pictures[0]
@@ -174,8 +174,8 @@ def put(
         client.forget(prepared.job)
         if prepared.hides:
             hide_below(layer, target, undo)
-            if not any(map(holdings.is_geometric, layout.rendered)):
-                canvas.copy_mask(layer, target)
+        if not any(map(holdings.is_geometric, layout.rendered)):
+            canvas.copy_mask(layer, target)
     elif above is not None or _needs_own_layer(layout, selection):
         target = layer.copy()
         _insert(above or layer, layer, target, name, undo)
