@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from imgedit_plugins.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from imgedit_bridges.gimp import install as gimp
+    from imgedit_bridges.gimp.profiles import Profile as GimpProfile
     from imgedit_bridges.krita import install as krita
 
     Change = gimp.Change | krita.Change
@@ -51,7 +52,7 @@ def install_gimp(*, profile: Path | None, dry_run: bool, as_json: bool) -> None:
     from imgedit_bridges.gimp.install import install as put
 
     changes = [put(one, dry_run=dry_run) for one in _gimp_profiles(profile)]
-    _tell(changes, dry_run=dry_run, as_json=as_json)
+    _tell(changes, dry_run=dry_run, as_json=as_json, sandboxes=_GIMP_SANDBOXES)
     _say_where(changes, "Start GIMP again to see Filters > imgedit.", told=dry_run or as_json)
 
 
@@ -67,12 +68,13 @@ def uninstall_gimp(*, profile: Path | None, dry_run: bool, as_json: bool) -> Non
     _tell(changes, dry_run=dry_run, as_json=as_json)
 
 
-def _gimp_profiles(chosen: Path | None) -> list[gimp.Profile]:
-    from imgedit_bridges.gimp.install import InstallError, Profile, find_profiles
+def _gimp_profiles(chosen: Path | None) -> list[GimpProfile]:
+    from imgedit_bridges.gimp import profiles
+    from imgedit_bridges.gimp.install import InstallError
 
     if chosen is not None:
-        return [Profile("chosen", chosen.absolute())]
-    if found := find_profiles():
+        return [profiles.Profile("chosen", chosen.absolute())]
+    if found := profiles.find_profiles():
         return found
     raise InstallError(
         "No configuration folder of GIMP 3 was found.",
@@ -134,7 +136,26 @@ _SAID = {
 }
 
 
-def _tell(changes: Iterable[Change], *, dry_run: bool, as_json: bool) -> None:
+_GIMP_SANDBOXES = {
+    "flatpak": "GIMP from Flatpak may start this Python only if you allow it to run programs of "
+    "your system: flatpak override --user --talk-name=org.freedesktop.Flatpak org.gimp.GIMP",
+    "snap": "GIMP from Snap may not start programs of your system, this Python included: the "
+    "entries are there, but none can work. Use GIMP from your distribution or from Flatpak.",
+}
+_SANDBOXES = {
+    kind: f"An editor from {kind.capitalize()} may not be allowed to start the worker: edits work "
+    "only where it can run this Python."
+    for kind in ("flatpak", "snap")
+}
+
+
+def _tell(
+    changes: Iterable[Change],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    sandboxes: Mapping[str, str] = _SANDBOXES,
+) -> None:
     if as_json:
         print_json([_as_json(one) for one in changes])
         return
@@ -145,11 +166,8 @@ def _tell(changes: Iterable[Change], *, dry_run: bool, as_json: bool) -> None:
                 click.echo(f"  {name}")
         for name in one.kept:
             click.echo(f"  {name} is not ours and stays")
-        if _is_new(one) and one.profile.kind in ("flatpak", "snap"):
-            click.echo(
-                f"  An editor from {one.profile.kind.capitalize()} may not be allowed to start "
-                "the worker: edits work only where it can run this Python."
-            )
+        if _is_new(one) and one.profile.kind in sandboxes:
+            click.echo(f"  {sandboxes[one.profile.kind]}")
 
 
 def _say_where(changes: Iterable[Change], sentence: str, *, told: bool) -> None:

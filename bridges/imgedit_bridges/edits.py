@@ -23,7 +23,7 @@ DEFINITIONS = "opencv-photo-filters/1"
 
 
 def title(plan: Plan, prefix: str = "") -> str:
-    """What the edit is called in the editor, in at most 80 characters."""
+    """What the edit is called in the editor."""
     told = str(plan.get("explanation") or "").rstrip(".")
     told = told or ", ".join(str(step["name"]) for step in plan["operations"]) or "no change"
     return shortened(f"{prefix}: {told}" if prefix else told)

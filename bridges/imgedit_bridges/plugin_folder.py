@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Literal
 
 import imgedit_bridges
-from imgedit_bridges.locations import Record, write_record
+from imgedit_bridges.errors import BridgeError
+from imgedit_bridges.locations import Record, read_record, write_record
 from imgedit_plugins._version import __version__
 from imgedit_plugins.atomic import write_failure
 from imgedit_plugins.errors import ImgeditError
@@ -44,11 +45,15 @@ class PluginFolder:
         scratch: on the same disk, where its parts may lie for a moment and the editor does not
             look for plug-ins.
         executable: the file in it that must be one; may be empty.
+        prefix: words before the Python that starts the worker; see `Record`.
+        made: names of files that the plug-in itself writes there.
     """
 
     folder: Path
     scratch: Path
     executable: str = ""
+    prefix: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
 
     def state(self, wanted: Mapping[str, bytes], python: str) -> State:
         """What `put` will do: 'installed', 'updated' or 'unchanged'.
@@ -113,7 +118,7 @@ class PluginFolder:
         Raises:
             InstallError: another plug-in has the place.
         """
-        ours = {*(self.installed() or ()), FILES, RECORD}
+        ours = {*(self.installed() or ()), FILES, RECORD, *self.made}
         files = sorted(name for name in ours if (self.folder / name).is_file())
         return tuple(files), tuple(sorted(_others(self.folder, ours)))
 
@@ -139,17 +144,17 @@ class PluginFolder:
             (folder / self.executable).chmod(0o755)
         listed = {name: hashlib.sha256(data).hexdigest() for name, data in wanted.items()}
         (folder / FILES).write_text(json.dumps(listed, indent=1) + "\n", "utf-8")
-        write_record(Record(python, __version__), folder / RECORD)
+        write_record(Record(python, __version__, self.prefix), folder / RECORD)
 
     def _is_current(self, wanted: Mapping[str, bytes], python: str) -> bool:
         folder = self.folder
         try:
-            record = json.loads((folder / RECORD).read_bytes())
+            record = read_record(folder / RECORD)
             same = all((folder / name).read_bytes() == data for name, data in wanted.items())
-        except (OSError, ValueError):
+        except (OSError, BridgeError):
             return False
         runs = not self.executable or os.access(folder / self.executable, os.X_OK)
-        return same and runs and record == {"python": python, "version": __version__}
+        return same and runs and record == Record(python, __version__, self.prefix)
 
 
 def contents(script: str, module: Path) -> dict[str, bytes]:

@@ -10,14 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from imgedit_bridges import commands, plugin_folder
-from imgedit_bridges.gimp import install as installing
-from imgedit_bridges.gimp.install import (
-    InstallError,
-    Profile,
-    find_profiles,
-    install,
-    uninstall,
-)
+from imgedit_bridges.gimp import profiles
+from imgedit_bridges.gimp.install import InstallError, install, uninstall
+from imgedit_bridges.gimp.profiles import Profile, find_profiles
 from imgedit_bridges.locations import read_record
 
 
@@ -73,6 +68,37 @@ def test_other_systems_by_rule(tmp_path, platform, place):
     assert [one.folder for one in find_profiles({}, tmp_path, platform)] == [tmp_path / place]
 
 
+def test_windows_may_keep_them_elsewhere(tmp_path):
+    (tmp_path / "roaming/GIMP/3.2").mkdir(parents=True)
+    (tmp_path / ".config/GIMP/3.0").mkdir(parents=True)  # is looked for on other systems only
+    found = find_profiles({"APPDATA": str(tmp_path / "roaming")}, tmp_path, "win32")
+    assert found == [Profile("system", tmp_path / "roaming/GIMP/3.2")]
+    assert found[0].prefix == ()
+    assert found[0].script == tmp_path / "roaming/GIMP/3.2/plug-ins/imgedit/imgedit.py"
+
+
+@pytest.mark.parametrize(
+    ("platform", "place"),
+    [
+        ("linux", ".config/GIMP/2.10"),
+        ("linux", ".var/app/org.gimp.GIMP/config/GIMP/2.10"),
+        ("win32", "AppData/Roaming/GIMP/2.10"),
+        ("darwin", "Library/Application Support/GIMP/2.10"),
+    ],
+)
+def test_a_gimp_2_is_found_to_be_old(tmp_path, platform, place):
+    (tmp_path / place).mkdir(parents=True)
+    assert find_profiles({}, tmp_path, platform) == []
+    assert profiles.find_old({}, tmp_path, platform) == [tmp_path / place]
+
+
+def test_both_folders_of_snap_are_found(tmp_path):
+    for part in ("current", "common"):
+        (tmp_path / "snap/gimp" / part / ".config/GIMP/3.0").mkdir(parents=True)
+    kinds = [one.kind for one in find_profiles({}, tmp_path, "linux")]
+    assert kinds == ["snap", "snap"]
+
+
 def test_one_folder_by_two_ways_is_one(tmp_path):
     (tmp_path / ".config/GIMP/3.0").mkdir(parents=True)
     chosen = {"GIMP3_DIRECTORY": str(tmp_path / ".config/GIMP/3.0")}
@@ -97,15 +123,22 @@ def test_the_plugin_is_whole_and_executable(profile):
     assert sorted(path.name for path in profile.folder.iterdir()) == ["plug-ins"]
 
 
-def test_the_plugin_has_all_that_it_imports(profile):
+def test_the_plugin_has_all_that_it_imports(profile, tmp_path):
     """In Python without this environment: what is missing there is missing in GIMP."""
     install(profile)
     modules = [name.removesuffix(".py").replace("/", ".") for name in tree(profile.plugin)
-               if name.startswith("imgedit_bridges/") and "canvas" not in name]  # fmt: skip
-    offline = [one for one in modules if one.split(".")[-1] not in ("actions", "placing")]
-    assert {"imgedit_bridges.client", "imgedit_bridges.gimp.running"} <= set(offline)
-    code = "import " + ", ".join(one.removesuffix(".__init__") for one in offline)
-    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, '.'); {code}"]
+               if name.startswith("imgedit_bridges/")]  # fmt: skip
+    assert {"imgedit_bridges.client", "imgedit_bridges.gimp.plugin_actions"} <= set(modules)
+    binding = tmp_path / "binding" / "gi"
+    binding.mkdir(parents=True)
+    (binding / "__init__.py").write_text("def require_version(*_): pass", "utf-8")
+    (binding / "repository.py").write_text(
+        "from unittest.mock import MagicMock\n"
+        "Gegl, Gimp, GLib, GObject = (MagicMock() for _ in range(4))", "utf-8",
+    )  # fmt: skip
+    paths = f"import sys; sys.path[:0] = ['.', {str(binding.parent)!r}]"
+    code = "import " + ", ".join(one.removesuffix(".__init__") for one in modules)
+    command = [sys.executable, "-I", "-S", "-c", f"{paths}; {code}"]
     subprocess.run(command, cwd=profile.plugin, check=True)
 
 
@@ -235,5 +268,13 @@ def test_without_gimp_a_sentence_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_flatpak_is_told_its_limits(profile, monkeypatch):
-    monkeypatch.setattr(installing, "find_profiles", lambda: [Profile("flatpak", profile.folder)])
-    assert "Flatpak may not be allowed" in call(commands.install).output
+    monkeypatch.setattr(profiles, "find_profiles", lambda: [Profile("flatpak", profile.folder)])
+    told = call(commands.install).output
+    assert "flatpak override --user --talk-name=org.freedesktop.Flatpak org.gimp.GIMP" in told
+    record = read_record(profile.plugin / "bridge.json")
+    assert record.command == ("flatpak-spawn", "--host", sys.executable)
+
+
+def test_snap_is_told_its_limits(profile, monkeypatch):
+    monkeypatch.setattr(profiles, "find_profiles", lambda: [Profile("snap", profile.folder)])
+    assert "Snap may not start programs of your system" in call(commands.install).output

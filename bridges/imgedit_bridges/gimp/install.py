@@ -1,14 +1,12 @@
-"""Where GIMP 3 looks for plug-ins, and how ours gets there and away again."""
+"""How the plug-in gets into GIMP 3 and away again."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
+from imgedit_bridges.gimp import catalogue, refresh
+from imgedit_bridges.gimp.profiles import Profile
 from imgedit_bridges.plugin_folder import (
     PACKAGE,
     InstallError,
@@ -18,27 +16,7 @@ from imgedit_bridges.plugin_folder import (
     written,
 )
 
-__all__ = ["Change", "InstallError", "Profile", "find_profiles", "install", "uninstall"]
-
-NAME = "imgedit"
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One configuration folder of GIMP.
-
-    Attributes:
-        kind: whose GIMP uses it.
-        folder: such as ~/.config/GIMP/3.0.
-    """
-
-    kind: Literal["chosen", "system", "flatpak", "snap"]
-    folder: Path
-
-    @property
-    def plugin(self) -> Path:
-        """The plug-in's folder."""
-        return self.folder / "plug-ins" / NAME
+__all__ = ["Change", "InstallError", "install", "uninstall"]
 
 
 @dataclass(frozen=True)
@@ -58,49 +36,6 @@ class Change:
     kept: tuple[str, ...] = ()
 
 
-def find_profiles(
-    environ: Mapping[str, str] = os.environ,
-    home: Path | None = None,
-    platform: str = sys.platform,
-) -> list[Profile]:
-    """Every configuration folder of a GIMP 3 that has been started once.
-
-    Args:
-        environ: where GIMP3_DIRECTORY, XDG_CONFIG_HOME and APPDATA are looked up.
-        home: the user's folder.
-        platform: as `sys.platform`.
-    """
-    home = home or Path.home()
-    found: dict[Path, Profile] = {}
-    for profile in _candidates(environ, home, platform):
-        if profile.folder.is_dir():
-            found.setdefault(profile.folder.resolve(), profile)
-    return list(found.values())
-
-
-def _candidates(environ: Mapping[str, str], home: Path, platform: str) -> Iterator[Profile]:
-    if chosen := environ.get("GIMP3_DIRECTORY"):
-        yield Profile("chosen", Path(chosen))
-    if platform == "win32":
-        bases = [Path(environ.get("APPDATA") or home / "AppData" / "Roaming") / "GIMP"]
-    elif platform == "darwin":
-        bases = [home / "Library" / "Application Support" / "GIMP"]
-    else:
-        bases = [Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "GIMP"]
-    for base in bases:
-        yield from (Profile("system", folder) for folder in sorted(base.glob("3.*")))
-    if platform in ("win32", "darwin"):
-        return
-    flatpak = home / ".var/app/org.gimp.GIMP/config/GIMP"
-    yield from (Profile("flatpak", folder) for folder in sorted(flatpak.glob("3.*")))
-    for part in ("current", "common"):
-        snap = home / "snap/gimp" / part / ".config/GIMP"
-        yield from (Profile("snap", folder) for folder in sorted(snap.glob("3.*")))
-
-
-# --- installing -------------------------------------------------------------------------------
-
-
 def install(profile: Profile, *, python: str = sys.executable, dry_run: bool = False) -> Change:
     """Put the plug-in into one profile; it appears whole or not at all.
 
@@ -112,13 +47,19 @@ def install(profile: Profile, *, python: str = sys.executable, dry_run: bool = F
     Raises:
         InstallError: another plug-in has the place, or the folder cannot be written.
     """
-    wanted = contents(f"{NAME}.py", PACKAGE / "gimp" / "plugin.py")
+    wanted = contents(profile.script.name, PACKAGE / "gimp" / "plugin.py")
+    actions = refresh.recorded()
     folder = _folder(profile)
     what = folder.state(wanted, python)
     if what == "unchanged":
-        return Change(profile, what)
+        if catalogue.newest_listing(profile.plugin).get("actions") == actions["actions"]:
+            return Change(profile, what)
+        what = "updated"
+    wanted[catalogue.ACTIONS] = refresh.as_bytes(actions)
     if not dry_run:
+        before = profile.script.stat().st_mtime if profile.script.exists() else 0.0
         folder.put(wanted, python)
+        refresh.look_changed(profile.script, before)
     return Change(profile, what, written(wanted))
 
 
@@ -139,4 +80,6 @@ def uninstall(profile: Profile, *, dry_run: bool = False) -> Change:
 
 def _folder(profile: Profile) -> PluginFolder:
     # Parts lie beside plug-ins, where GIMP does not look; it starts executable files only.
-    return PluginFolder(profile.plugin, profile.folder, executable=f"{NAME}.py")
+    return PluginFolder(
+        profile.plugin, profile.folder, profile.script.name, profile.prefix, (catalogue.NEXT,)
+    )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from imgedit_bridges import plan_files
-from imgedit_bridges.client import Client, Result
+from imgedit_bridges.client import BridgeError, Client, Result
 from imgedit_bridges.edits import progress
+from imgedit_bridges.gimp import catalogue
 from imgedit_bridges.locations import Record, read_record
 from imgedit_bridges.protocol import JobRequest
+from imgedit_bridges.starting import FLATPAK, clean_environment
 
 RECORD = Path(__file__).resolve().parents[2] / "bridge.json"
 """The installation record: it lies beside imgedit.py in the plug-in's folder."""
@@ -25,17 +31,32 @@ whether to go on."""
 
 
 def record() -> Record:
-    """Which Python starts the worker.
+    """How the worker is started.
 
     Raises:
         BridgeError: the plug-in was not installed by `imgedit-plugins install gimp`.
     """
-    return read_record(RECORD)
+    found = read_record(RECORD)
+    # Flatpak's GIMP may use the configuration folder of another one.
+    return replace(found, prefix=FLATPAK) if "FLATPAK_ID" in os.environ else found
 
 
 def new_client() -> Client:
     """A line to the worker, which is started when it is first needed."""
-    return Client("gimp", python=record().python)
+    found = record()
+    return Client("gimp", python=found.python, prefix=found.prefix)
+
+
+def look_for_plugins(folder: Path) -> None:
+    """Have the menu's actions written down again, for GIMP's next start, where plugins changed."""
+    if not catalogue.is_stale(folder):
+        return
+    with suppress(BridgeError, OSError):  # whatever is wrong, the user did not ask for this
+        line = [*record().command, "-P", "-m", "imgedit_bridges.gimp.refresh", str(folder)]
+        subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=clean_environment(os.environ), start_new_session=True,
+        )  # fmt: skip
 
 
 def run_job(client: Client, request: JobRequest, told: Told) -> tuple[str, Result]:
@@ -63,4 +84,5 @@ def run_job(client: Client, request: JobRequest, told: Told) -> tuple[str, Resul
 
 def read_plan(path: Path) -> dict[str, Any]:
     """The plan in a JSON file, or in a picture's metadata; see `plan_files`."""
-    return plan_files.read_plan(path, record().python, editor="gimp")
+    found = record()
+    return plan_files.read_plan(path, found.python, editor="gimp", prefix=found.prefix)
