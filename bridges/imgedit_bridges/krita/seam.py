@@ -6,12 +6,17 @@ thread of the engine's own and is told through the `Listener`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 RECOVER, APPLY_PLAN = "recover", "apply-plan"
 COPY_EDIT, SAVE_PLAN, EXPLAIN = "copy-edit", "save-plan", "explain"
+
+
+Previewed = Callable[[Any, Any, str], None]
+"""Told (before, after, reason): two QImage and '', or two None and why there are none."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,22 @@ class Engine(Protocol):
     def layers(self) -> Sequence[tuple[str, str]]:
         """(key, name) of the active document's layers that can be before or after an edit."""
 
+    def thumbnail(self, layer: str, width: int, height: int) -> Any:
+        """A layer as a QImage of at most that size; None where there is no such layer."""
+
+    def preview(
+        self, command: str, values: Mapping[str, Any], size: int, done: Previewed
+    ) -> None:
+        """Make a small picture of what `start` would make, without changing the document.
+
+        Args:
+            command: as for `start`.
+            values: as for `start`.
+            size: of its longer side in pixels, at most.
+            done: told the pictures before and after, both QImage; or None and why not. Only the
+                newest preview that was asked for is told.
+        """
+
     def start(self, command: str, values: Mapping[str, Any]) -> None:
         """Start a command.
 
@@ -156,3 +177,9 @@ class Engine(Protocol):
 
     def write_setting(self, name: str, value: str) -> None:
         """Keep a text for the next time, beyond this session."""
+
+
+def plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state as JSON gives it back, so that two can be compared."""
+    found: dict[str, Any] = json.loads(json.dumps(state))
+    return found

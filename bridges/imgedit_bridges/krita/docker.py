@@ -1,0 +1,33 @@
+"""The docker 'imgedit' in Krita's window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from krita import DockWidget
+
+from imgedit_bridges.krita import seam
+from imgedit_bridges.krita.pane import Pane
+
+NAME = "imgedit_docker"
+"""Its object name."""
+
+TITLE = "imgedit"
+
+
+def docker_class(engine: seam.Engine) -> type[Any]:
+    """The class that Krita makes one docker of for each of its windows."""
+
+    class ImgeditDocker(DockWidget):  # type: ignore[misc]
+        """The pane in a docker."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.setWindowTitle(TITLE)
+            self.pane = Pane(engine)
+            self.setWidget(self.pane)
+
+        def canvasChanged(self, canvas: Any) -> None:  # noqa: ARG002, N802  # Krita calls it
+            self.pane.look()
+
+    return ImgeditDocker
