@@ -17,9 +17,7 @@ def line(points: Sequence[Point], count: int) -> list[Point]:
     """`count` points of the smooth curve (monotone cubic, as it is applied), input 0..1."""
     slopes = _slopes(points)
     inputs = [x for x, _ in points]
-    return [
-        (x, _at(points, slopes, inputs, x)) for x in (i / (count - 1) for i in range(count))
-    ]
+    return [(x, _at(points, slopes, inputs, x)) for x in (i / (count - 1) for i in range(count))]
 
 
 def moved(points: Points, index: int, x: float, y: float) -> Points:

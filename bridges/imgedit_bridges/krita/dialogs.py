@@ -18,9 +18,7 @@ _PLANS = "Edit plans and pictures that carry one (*.json *.png *.jpg *.jpeg *.ti
 Values = dict[str, Any]
 
 
-def ask(
-    parent: QtWidgets.QWidget, engine: seam.Engine, command: seam.Command
-) -> Values | None:
+def ask(parent: QtWidgets.QWidget, engine: seam.Engine, command: seam.Command) -> Values | None:
     """What a command needs; None where the user thought better of it."""
     askers: dict[str, Callable[[QtWidgets.QWidget, seam.Engine], Values | None]] = {
         seam.RECOVER: _layers,

@@ -18,7 +18,7 @@ TITLE = "imgedit"
 def docker_class(engine: seam.Engine) -> type[Any]:
     """The class that Krita makes one docker of for each of its windows."""
 
-    class ImgeditDocker(DockWidget):  # type: ignore[misc]
+    class ImgeditDocker(DockWidget):
         """The pane in a docker."""
 
         def __init__(self) -> None:

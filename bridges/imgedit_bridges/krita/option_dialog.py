@@ -31,7 +31,9 @@ class OptionDialog(QtWidgets.QDialog):
         self._command = command
         self._engine = engine
         self.presets = Presets(engine, command.id)
-        self.fields = [option_field(spec, self._changed) for spec in command.options]
+        self.fields = [option_field(spec) for spec in command.options]
+        for field in self.fields:
+            field.changed = self._check
         self.instruction = QtWidgets.QPlainTextEdit()
         self.chooser = QtWidgets.QComboBox()
         self.save = _button("&Save…", "Keep these options under a name", self._save)
@@ -159,9 +161,6 @@ class OptionDialog(QtWidgets.QDialog):
             self._fill_chooser(_DEFAULTS)
 
     # --- preview, and whether it can begin ----------------------------------------------------
-
-    def _changed(self) -> None:
-        self._check()
 
     def _check(self) -> None:
         missing = [field.label for field in self.fields if field.missing]

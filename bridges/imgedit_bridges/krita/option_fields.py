@@ -23,10 +23,11 @@ class Field:
     Attributes:
         label: its name for people.
         widget: to be put into a dialog.
+        changed: told when the value is another one.
     """
 
     def __init__(
-        self, spec: Spec, widget: QtWidgets.QWidget,
+        self, spec: Spec, widget: QtWidgets.QWidget, told: Any,
         get: Callable[[], Any], put: Callable[[Any], None],
     ) -> None:  # fmt: skip
         self.name = str(spec["name"])
@@ -34,6 +35,8 @@ class Field:
         self.widget = widget
         self._spec = spec
         self._get, self._put = get, put
+        self.changed: Callable[[], None] = lambda: None
+        told.connect(lambda *_: self.changed())
         help_text = str(spec.get("help") or "")
         for part in (widget, *widget.findChildren(QtWidgets.QWidget)):
             part.setToolTip(help_text)
@@ -67,13 +70,11 @@ class Field:
         return kinds.get(str(self._spec.get("type")), "")
 
 
-def option_field(spec: Spec, changed: Callable[[], None]) -> Field:
-    """The field for an option; `changed` is told when the user does something."""
-    makers = {
-        "boolean": _boolean, "integer": _number, "number": _number, "choice": _choice,
-        "path": _path,
-    }  # fmt: skip
-    field = makers.get(str(spec.get("type")), _text)(spec, changed)
+def option_field(spec: Spec) -> Field:
+    """The field for an option, with its default."""
+    makers = {"boolean": _boolean, "integer": _number, "number": _number, "choice": _choice,
+              "path": _path}  # fmt: skip
+    field = makers.get(str(spec.get("type")), _text)(spec)
     field.show_value(field.default)
     return field
 
@@ -84,75 +85,67 @@ def label(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _boolean(spec: Spec, changed: Callable[[], None]) -> Field:
+def _boolean(spec: Spec) -> Field:
     box = QtWidgets.QCheckBox()
-    box.toggled.connect(lambda _: changed())
-    return Field(spec, box, box.isChecked, lambda value: box.setChecked(bool(value)))
+    return Field(spec, box, box.toggled, box.isChecked, lambda value: box.setChecked(bool(value)))
 
 
-def _number(spec: Spec, changed: Callable[[], None]) -> Field:
+def _number(spec: Spec) -> Field:
     low, high = spec.get("minimum"), spec.get("maximum")
     whole = spec.get("type") == "integer"
     if low is None or high is None or (whole and high - low > _MOST_INTEGER):
-        return _free_number(spec, changed, whole=whole)
+        return _free_number(spec, whole=whole)
     scale = scale_of({"minimum": low, "maximum": high, "integer": whole})
     assert scale is not None
+    unit = str(spec.get("unit") or "")
+    row = ScaleRow("", str(spec["name"]), scale, unit, float(low), lambda value: value)
 
-    def chosen(value: float) -> float:
-        changed()
-        return value
+    def get() -> float:
+        return round(row.number.value()) if whole else float(row.number.value())
 
-    row = ScaleRow("", str(spec["name"]), scale, str(spec.get("unit") or ""), float(low), chosen)
-    return Field(
-        spec, row,
-        lambda: round(row.number.value()) if whole else row.number.value(),
-        lambda value: row.show_value(float(value)),
-    )  # fmt: skip
+    return Field(spec, row, row.chosen, get, lambda value: row.show_value(float(value)))
 
 
-def _free_number(spec: Spec, changed: Callable[[], None], *, whole: bool) -> Field:
+def _free_number(spec: Spec, *, whole: bool) -> Field:
     box = QtWidgets.QDoubleSpinBox()
     box.setDecimals(0 if whole else 4)
     low, high = spec.get("minimum"), spec.get("maximum")
     box.setRange(-_UNBOUND if low is None else low, _UNBOUND if high is None else high)
     box.setSuffix(suffix(str(spec.get("unit") or "")))
-    box.valueChanged.connect(lambda _: changed())
-    return Field(
-        spec, box,
-        lambda: round(box.value()) if whole else box.value(),
-        lambda value: box.setValue(float(value)),
-    )  # fmt: skip
+
+    def get() -> float:
+        return round(box.value()) if whole else float(box.value())
+
+    return Field(spec, box, box.valueChanged, get, lambda value: box.setValue(float(value)))
 
 
-def _choice(spec: Spec, changed: Callable[[], None]) -> Field:
+def _choice(spec: Spec) -> Field:
     box = QtWidgets.QComboBox()
     box.addItems([str(choice) for choice in spec.get("choices") or ()])
-    box.currentIndexChanged.connect(lambda _: changed())
 
     def put(value: Any) -> None:
         place = 0 if value is None else box.findText(str(value))
         if place >= 0:
             box.setCurrentIndex(place)
 
-    return Field(spec, box, box.currentText, put)
+    return Field(spec, box, box.currentIndexChanged, box.currentText, put)
 
 
-def _text(spec: Spec, changed: Callable[[], None]) -> Field:
+def _text(spec: Spec) -> Field:
     line = QtWidgets.QLineEdit()
-    line.textChanged.connect(lambda _: changed())
-    return Field(spec, line, line.text, lambda value: line.setText(str(value)))
+    return Field(spec, line, line.textChanged, line.text, lambda value: line.setText(str(value)))
 
 
-def _path(spec: Spec, changed: Callable[[], None]) -> Field:
+def _path(spec: Spec) -> Field:
     whole = QtWidgets.QWidget()
     line = QtWidgets.QLineEdit()
-    line.textChanged.connect(lambda _: changed())
     browse = QtWidgets.QPushButton("Browse…")
+    browse.setAutoDefault(False)
+    title = label(str(spec["name"]))
 
     def look() -> None:
         # Either a file or a folder may be meant; a file is what nearly all of them are.
-        path, _ = QtWidgets.QFileDialog.getOpenFileName(whole, label(str(spec["name"])),
-                                                        line.text())  # fmt: skip
+        path, _ = QtWidgets.QFileDialog.getOpenFileName(whole, title, line.text())
         if path:
             line.setText(QtCore.QDir.toNativeSeparators(path))
 
@@ -163,4 +156,6 @@ def _path(spec: Spec, changed: Callable[[], None]) -> Field:
     row.addWidget(line, 1)
     row.addWidget(browse)
     whole.setFocusProxy(line)
-    return Field(spec, whole, line.text, lambda value: line.setText(str(value)))
+    field = Field(spec, whole, line.textChanged, line.text, lambda value: line.setText(str(value)))
+    browse.setAccessibleName(f"Browse for {title}")
+    return field

@@ -29,7 +29,12 @@ class ScaleRow(QtWidgets.QWidget):
         unit: behind the number.
         value: to begin with.
         changed: told what the user chose.
+
+    Signals:
+        chosen: the same, for who wants no values.
     """
+
+    chosen = QtCore.pyqtSignal()
 
     def __init__(
         self, title: str, name: str, scale: Scale, unit: str, value: float, changed: Changed,
@@ -92,6 +97,7 @@ class ScaleRow(QtWidgets.QWidget):
         place = round(self.scale.position(value) * self._positions)
         if not self.slider.isSliderDown():
             quietly(self.slider, lambda: self.slider.setValue(place))
+        self.chosen.emit()
 
 
 class ChoiceRow(QtWidgets.QWidget):

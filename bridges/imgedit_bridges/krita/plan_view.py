@@ -189,4 +189,3 @@ class PlanView(QtWidgets.QWidget):
         widgets = row.findChildren(QtWidgets.QWidget)
         at = widgets[min(focus[1], len(widgets) - 1)]
         (at if at.focusPolicy() & QtCore.Qt.FocusPolicy.TabFocus else row.switch).setFocus()
-

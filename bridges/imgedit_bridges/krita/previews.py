@@ -34,7 +34,8 @@ class Picture(QtWidgets.QWidget):
 
     def pixels(self) -> int:
         """The longer side of the room, in the pixels of the screen."""
-        return round(self._side * 2 * self.fontMetrics().height() * self.devicePixelRatioF())
+        height = float(self.fontMetrics().height())
+        return round(self._side * 2 * height * float(self.devicePixelRatioF()))
 
     def sizeHint(self) -> QtCore.QSize:  # noqa: N802, D102
         height = self.fontMetrics().height()

@@ -125,9 +125,7 @@ class Engine(Protocol):
     def thumbnail(self, layer: str, width: int, height: int) -> Any:
         """A layer as a QImage of at most that size; None where there is no such layer."""
 
-    def preview(
-        self, command: str, values: Mapping[str, Any], size: int, done: Previewed
-    ) -> None:
+    def preview(self, command: str, values: Mapping[str, Any], size: int, done: Previewed) -> None:
         """Make a small picture of what `start` would make, without changing the document.
 
         Args:

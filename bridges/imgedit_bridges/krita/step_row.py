@@ -160,7 +160,7 @@ class StepRow(QtWidgets.QWidget):
 
         return chosen
 
-    def _switched(self, on: bool) -> None:  # noqa: FBT001  # Qt's signal
+    def _switched(self, on: bool) -> None:  # Qt's signal
         self.step.on = on
         self._asked("changed", self.step)
 

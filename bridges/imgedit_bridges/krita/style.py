@@ -27,7 +27,7 @@ _STROKES: dict[str, Sequence[Sequence[_Point]]] = {
 
 def spacing(widget: QtWidgets.QWidget, share: float = 0.4) -> int:
     """A distance in proportion to the font's height."""
-    return max(2, round(widget.fontMetrics().height() * share))
+    return max(2, round(float(widget.fontMetrics().height()) * share))
 
 
 def muted(palette: QtGui.QPalette) -> QtGui.QColor:
@@ -35,15 +35,12 @@ def muted(palette: QtGui.QPalette) -> QtGui.QColor:
     ink = palette.color(QtGui.QPalette.ColorRole.WindowText)
     ground = palette.color(QtGui.QPalette.ColorRole.Window)
     mixed = [
-        round(0.7 * a + 0.3 * b)
-        for a, b in zip(ink.getRgb()[:3], ground.getRgb()[:3], strict=True)
+        round(0.7 * a + 0.3 * b) for a, b in zip(ink.getRgb()[:3], ground.getRgb()[:3], strict=True)
     ]
     return QtGui.QColor(*mixed)
 
 
-def draw_glyph(
-    painter: QtGui.QPainter, name: str, area: QtCore.QRectF, ink: QtGui.QColor
-) -> None:
+def draw_glyph(painter: QtGui.QPainter, name: str, area: QtCore.QRectF, ink: QtGui.QColor) -> None:
     """Draw one of the small signs into a square."""
     pen = QtGui.QPen(ink, max(1.2, area.width() / 9))
     pen.setCapStyle(QtCore.Qt.PenCapStyle.RoundCap)
