@@ -54,13 +54,13 @@ class AddStep(QtWidgets.QDialog):
         self.resize(metrics.averageCharWidth() * 46, metrics.height() * 26)
 
     def find(self, text: str) -> None:
-        """Show those in whose title, name or summary all words are; titles that begin so first."""
+        """Show those in whose title, name or summary words begin so; titles that begin so first."""
         words = text.casefold().split()
         best = None
         for row in range(self.list.count()):
             item = self.list.item(row)
             where = str(item.data(_NAME + 1))
-            hit = all(word in where for word in words)
+            hit = all(f" {word}" in where for word in words)
             item.setHidden(not hit)
             begins = hit and item.text().casefold().startswith(text.casefold().strip())
             if hit and (best is None or (begins and not best[0])):
@@ -91,7 +91,7 @@ class AddStep(QtWidgets.QDialog):
             summary = str(one.get("summary") or "")
             item = QtWidgets.QListWidgetItem(title)
             item.setData(_NAME, str(one["name"]))
-            item.setData(_NAME + 1, f"{title} {one['name']} {summary}".casefold())
+            item.setData(_NAME + 1, f" {title} {one['name']} {summary}".casefold())
             item.setData(_NAME + 2, summary)
             self.list.addItem(item)
 

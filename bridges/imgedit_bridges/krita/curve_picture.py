@@ -56,7 +56,9 @@ class CurvePicture(QtWidgets.QWidget):
         height = self.fontMetrics().height()
         return QtCore.QSize(height * 12, height * 7)
 
-    minimumSizeHint = sizeHint  # noqa: N815
+    def minimumSizeHint(self) -> QtCore.QSize:  # noqa: N802, D102
+        height = self.fontMetrics().height()
+        return QtCore.QSize(height * 6, height * 7)
 
     # --- painting ---------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class OptionDialog(QtWidgets.QDialog):
         names = QtWidgets.QDialogButtonBox.StandardButton
         self.buttons = QtWidgets.QDialogButtonBox(names.Ok | names.Cancel)
         self.ok = self.buttons.button(names.Ok)
+        self.ok.setText("&Apply")
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         self._lay_out()
@@ -84,6 +85,9 @@ class OptionDialog(QtWidgets.QDialog):
         if self._asks_instruction:
             self._add_instruction(form)
         for field in self.fields:
+            if isinstance(field.widget, QtWidgets.QCheckBox):
+                form.addRow("", field.widget)  # which says itself what it is
+                continue
             form.addRow(field.label, field.widget)
             form.labelForField(field.widget).setToolTip(field.widget.toolTip())
         column = QtWidgets.QVBoxLayout(self)

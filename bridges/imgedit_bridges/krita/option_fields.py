@@ -86,7 +86,7 @@ def label(name: str) -> str:
 
 
 def _boolean(spec: Spec) -> Field:
-    box = QtWidgets.QCheckBox()
+    box = QtWidgets.QCheckBox(label(str(spec["name"])))
     return Field(spec, box, box.toggled, box.isChecked, lambda value: box.setChecked(bool(value)))
 
 

@@ -83,11 +83,13 @@ class Pane(QtWidgets.QWidget):
         self.situation = now
         self.commands.show_commands(now.commands)
         self.beginning.show_situation(now)
-        for widget in (self.head, self.plan, self.history):
+        for widget in (self.head, self.plan):
             widget.setVisible(now.edit is not None)
         self.beginning.setVisible(now.edit is None)
         if now.edit is not None:
             self._show(now.edit, anew=now.vocabulary != knew.vocabulary)
+        else:
+            self.history.show_history(())
 
     def _show(self, edit: seam.Edit, *, anew: bool) -> None:
         self.head.show_edit(edit)
@@ -196,4 +198,3 @@ class Pane(QtWidgets.QWidget):
         column.addWidget(self.history)
         column.addWidget(self.status)
         column.addStretch(0)
-        self.setMinimumWidth(self.fontMetrics().averageCharWidth() * 36)

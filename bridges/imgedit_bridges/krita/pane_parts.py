@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -134,6 +135,7 @@ class History(QtWidgets.QWidget):
         self._kept: Sequence[seam.Kept] | None = None
         self.box = QtWidgets.QComboBox()
         self.box.setAccessibleName("Earlier plans of this edit")
+        self.box.setToolTip("Go back to a plan that this edit had")
         policy = QtWidgets.QComboBox.SizeAdjustPolicy
         self.box.setSizeAdjustPolicy(policy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setMinimumContentsLength(8)
@@ -153,15 +155,11 @@ class History(QtWidgets.QWidget):
             return
         self._kept = kept
         quietly(self.box, self._fill)
-        self.box.setEnabled(bool(kept))
-        self.box.setToolTip(
-            "Go back to a plan that this edit had" if kept
-            else "Nothing was changed yet: there are no earlier plans"
-        )  # fmt: skip
+        self.setVisible(bool(kept))
 
     def _fill(self) -> None:
         self.box.clear()
-        self.box.addItem("As it is now" if self._kept else "None yet")
+        self.box.addItem("As it is now")
         for one in self._kept or ():
             self.box.addItem(f"{_clock(one.when)}{one.title}")
             self.box.setItemData(self.box.count() - 1, one.title,
@@ -181,7 +179,7 @@ class Beginning(QtWidgets.QWidget):
         super().__init__()
         self.text = QtWidgets.QLabel()
         self.text.setWordWrap(True)
-        self.text.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+        self.text.setTextFormat(QtCore.Qt.TextFormat.RichText)
         self.remedy = QtWidgets.QLineEdit()
         self.remedy.setReadOnly(True)
         self.remedy.setAccessibleName("The command that helps")
@@ -196,7 +194,7 @@ class Beginning(QtWidgets.QWidget):
         self.add = QtWidgets.QPushButton("A&dd step…")
         self.add.clicked.connect(add_step)
         help_line = QtWidgets.QHBoxLayout()
-        help_line.addWidget(self.remedy, 1)
+        help_line.addStretch(1)
         help_line.addWidget(self.copy)
         add_line = QtWidgets.QHBoxLayout()
         add_line.addWidget(self.add)
@@ -205,6 +203,7 @@ class Beginning(QtWidgets.QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(spacing(self))
         column.addWidget(self.text)
+        column.addWidget(self.remedy)
         column.addLayout(help_line)
         column.addLayout(add_line)
 
@@ -319,19 +318,19 @@ class _Message(QtWidgets.QFrame):
 
 
 def beginning(now: seam.Situation) -> str:
-    """What is said while there is no edit."""
+    """What is said while there is no edit, as rich text."""
     if now.problem:
-        return now.problem
+        return html.escape(now.problem)
     if not now.document:
         return "Open a picture to begin."
     lines = [
-        "To find out how a picture was edited: have it on one layer and the edited one on "
-        "another, and choose Recover edit.",
-        "To use an edit that was saved: choose Apply plan.",
+        "To find out how a picture was edited, have it and the edited one on two layers, and "
+        "choose <b>Recover edit</b>.",
+        "To use an edit that was saved, choose <b>Apply plan</b>.",
     ]
     if now.vocabulary:
-        lines.append("To make one by hand: add a step.")
-    return "\n\n".join(lines)
+        lines.append("To make one by hand, add its first step.")
+    return "".join(f"<p>{line}</p>" for line in lines)
 
 
 def _clock(when: str) -> str:

@@ -11,7 +11,7 @@ from imgedit_bridges.krita.style import ElidedLabel, WheelGuard, quietly, spacin
 from imgedit_bridges.steps import Scale, scale_of
 
 _FINEST = 1000  # positions of a slider
-_LONGEST_UNIT = 5  # characters that stand behind a number; longer ones are told by the tooltip
+_LONGEST_UNIT = 3  # characters that stand behind a number; longer ones are told by the tooltip
 _BARE = ("code", "number", "0..1")
 
 Declared = Mapping[str, Any]
@@ -47,6 +47,7 @@ class ScaleRow(QtWidgets.QWidget):
         self.label = ElidedLabel(title)
         self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.slider.setRange(0, self._positions)
+        self.slider.setMinimumWidth(self.fontMetrics().averageCharWidth() * 6)
         self.slider.setSingleStep(max(1, round(self._positions / 100)))
         self.slider.setPageStep(max(1, round(self._positions / 10)))
         self.number = self._number(unit)
@@ -187,9 +188,8 @@ def _lay_out(
     line.setSpacing(spacing(row))
     metrics = row.fontMetrics()
     if label is not None:
-        label.setFixedWidth(metrics.averageCharWidth() * 14)
         line.addWidget(label)
     line.addWidget(wide, 1)
     if number is not None:
-        number.setFixedWidth(metrics.horizontalAdvance("−0000.0 mired") + spacing(row, 0.6))
+        number.setFixedWidth(metrics.horizontalAdvance("−000.00 ") + spacing(row, 1.4))
         line.addWidget(number)

@@ -124,6 +124,8 @@ class PlanView(QtWidgets.QWidget):
             column.addWidget(self.nothing)
         column.addStretch(1)
         self._scroll.setWidget(shown)
+        bar = self._scroll.verticalScrollBar().sizeHint().width()
+        self._scroll.setMinimumWidth(shown.minimumSizeHint().width() + bar)
         quietly(self.strength, lambda: self.strength.show_value(100 * steps.strength))
 
     def _rebuild(self) -> None:

@@ -46,8 +46,8 @@ class Picture(QtWidgets.QWidget):
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: ARG002, N802, D102
         painter = QtGui.QPainter(self)
         palette, role = self.palette(), QtGui.QPalette.ColorRole
-        painter.fillRect(self.rect(), palette.color(role.Base))
         if self._image is None:
+            painter.fillRect(self.rect(), palette.color(role.Base))
             painter.setPen(muted(palette))
             option = QtGui.QTextOption(QtCore.Qt.AlignmentFlag.AlignCenter)
             option.setWrapMode(QtGui.QTextOption.WrapMode.WordWrap)

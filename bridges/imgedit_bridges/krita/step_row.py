@@ -10,6 +10,7 @@ from imgedit_bridges.krita.qt import QAction, QtCore, QtGui, QtWidgets
 from imgedit_bridges.krita.style import ElidedLabel, GlyphButton, spacing
 from imgedit_bridges.steps import Step, StepList
 
+_LONGEST = 15  # characters of a parameter's name; of a longer one the tooltip tells the rest
 _MOST_SHOWN = 6  # parameters; of more, only those that are used are shown at first
 
 Asked = Callable[[str, Step], None]
@@ -88,6 +89,7 @@ class StepRow(QtWidgets.QWidget):
         self.baked = ElidedLabel("pixels" if baked else "", muted_ink=True)
         self.baked.setToolTip(baked)
         self.baked.setAccessibleName(f"{title} is made of pixels: {baked}" if baked else "")
+        self.baked.setMinimumWidth(self.baked.sizeHint().width())
         self.baked.setVisible(bool(baked))
         self.fold = GlyphButton("right", "")
         self.fold.clicked.connect(lambda: self.open_up(is_open=not self.is_open))
@@ -104,8 +106,8 @@ class StepRow(QtWidgets.QWidget):
         line.addWidget(self.switch)
         line.addSpacing(spacing(self))
         line.addWidget(self.value, 1)
+        line.addSpacing(spacing(self, 0.2))
         line.addWidget(self.baked)
-        line.addStretch(0)
         line.addSpacing(spacing(self, 0.2))
         for button in (self.up, self.down, self.remove):
             line.addWidget(button)
@@ -121,6 +123,7 @@ class StepRow(QtWidgets.QWidget):
         column.setContentsMargins(self.fold.sizeHint().width(), 0, 0, spacing(self, 0.2))
         column.setSpacing(spacing(self, 0.2))
         self._add_rows(column, everything=everything)
+        self._align()
         left = len(self._parameters) - len(self.rows)
         if left:
             self._all = QtWidgets.QPushButton(f"Show all {len(self._parameters)} settings")
@@ -146,8 +149,17 @@ class StepRow(QtWidgets.QWidget):
             self._all.deleteLater()
             self._all = None
         self._add_rows(column, everything=True)
+        self._align()
         first = next(iter(self.rows.values()))
         first.slider.setFocus() if hasattr(first, "slider") else None
+
+    def _align(self) -> None:
+        """Sliders below each other begin at the same place."""
+        labels = [row.label for row in self.rows.values() if row.label.text()]
+        most = self.fontMetrics().averageCharWidth() * _LONGEST
+        width = min(most, max((label.sizeHint().width() for label in labels), default=0))
+        for label in labels:
+            label.setFixedWidth(width)
 
     # --- what the user does -------------------------------------------------------------------
 
