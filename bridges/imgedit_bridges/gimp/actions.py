@@ -5,16 +5,21 @@ All work that can fail is done before the image is touched.
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from imgedit_bridges.client import BridgeError
+from imgedit_bridges.edits import (
+    Plan,
+    describe,
+    recovered,
+    residual_line,
+    title,
+    write_plan,
+)
 from imgedit_bridges.gimp import canvas, holdings, running
-from imgedit_bridges.gimp.placing import Plan, layout_of, prepare, put, undo_group
+from imgedit_bridges.gimp.placing import layout_of, prepare, put, undo_group
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.protocol import JobRequest
 
@@ -40,14 +45,11 @@ def recover(image: Any, layers: Sequence[Any], *, swap: bool, told: Told) -> Pla
         request = JobRequest("predict_operations", {"source": source, "edited": edited})
         job, result = running.run_job(client, request, told)
         client.forget(job)
-    plan = result.plan
-    if plan is None or plan.get("abstained"):
-        why = result.explanation or "No edit was found that explains the difference."
-        raise BridgeError(why if why.endswith(".") else f"{why}.")
+    plan = recovered(result)
     upper = after if _height_of(after) <= _height_of(before) else before
     prepared = prepare(client, before, plan, told)
     with undo_group(image) as undo:
-        put(client, prepared, undo, selection="", above=upper, name=_title(plan, "Recovered"))
+        put(client, prepared, undo, selection="", above=upper, name=title(plan, "Recovered"))
     return plan
 
 
@@ -96,7 +98,7 @@ def _apply_to(places: Sequence[tuple[Any, Sequence[Any]]], plan: Plan, told: Tol
     for image, selection, made in ready:
         with undo_group(image) as undo:
             for one in made:
-                put(client, one, undo, selection=selection, name=_title(plan, ""))
+                put(client, one, undo, selection=selection, name=title(plan, ""))
 
 
 def _refuse_moves(plan: Plan, selection: str) -> None:
@@ -129,15 +131,7 @@ def save_plan(layer: Any, path: Path) -> None:
     Raises:
         BridgeError: the layer carries none, or the file cannot be written.
     """
-    text = json.dumps(layer_plan(layer), indent=2) + "\n"
-    temporary = path.with_name(f".{path.name[:40]}-{secrets.token_hex(4)}.part")
-    try:
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, path)  # noqa: PTH105  # Path.replace says no other thing
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        why = (error.strerror or str(error)).rstrip(".")
-        raise BridgeError(f"{path} cannot be written: {why}.") from error
+    write_plan(layer_plan(layer), path)
 
 
 def explain(layer: Any) -> str:
@@ -151,10 +145,8 @@ def explain(layer: Any) -> str:
     lines = [str(plan.get("explanation") or "")]
     for number, step in enumerate(plan["operations"], 1):
         how = "live" if number > len(layout.rendered) else f"rendered{holdings.why(step)}"
-        lines.append(f"{number}. {holdings.describe(step)}: {how}")
-    residual = plan.get("residual") or {}
-    if isinstance(residual.get("explained"), int | float):
-        lines.append(f"It explains {100 * residual['explained']:.4g} % of the edit.")
+        lines.append(f"{number}. {describe(step)}: {how}")
+    lines.append(residual_line(plan))
     return "\n".join(line for line in lines if line) or "Nothing is changed."
 
 
@@ -179,10 +171,3 @@ def _height_of(layer: Any) -> tuple[int, ...]:
         places.append(image.get_item_position(item))
         item = item.get_parent()
     return tuple(reversed(places))
-
-
-def _title(plan: Plan, prefix: str) -> str:
-    told = str(plan.get("explanation") or "").rstrip(".")
-    told = told or ", ".join(str(step["name"]) for step in plan["operations"]) or "no change"
-    title = f"{prefix}: {told}" if prefix else told
-    return title if len(title) <= 80 else f"{title[:79]}…"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, ResultPicture
+from imgedit_bridges.edits import Plan, after, with_operations
 from imgedit_bridges.gimp import canvas, holdings, running
-from imgedit_bridges.gimp.holdings import DEFINITIONS, Layout
+from imgedit_bridges.gimp.holdings import Layout
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.protocol import JobRequest
-
-Plan = Mapping[str, Any]
-"""A plan as decoded JSON."""
 
 Undo = list[Callable[[], object]]
 """What takes back the steps that were done, the first one first."""
@@ -57,10 +55,10 @@ def prepare(
         BridgeError: the worker failed, or the two plans do not go together.
     """
     layout = layout_of(layer, plan)
-    whole = _after(kept, plan)
+    whole = after(kept, plan)
     if not layout.rendered:
         return Prepared(layer, layout, whole)
-    head = {**_bare(plan), "operations": list(layout.rendered)}
+    head = with_operations(plan, list(layout.rendered))
     job, picture = _rendered(client, layer, head, told)
     return Prepared(layer, layout, whole, job, picture)
 
@@ -80,22 +78,6 @@ def _rendered(client: Client, layer: Any, plan: Plan, told: Told) -> tuple[str, 
     if not result.pictures:
         raise BridgeError("The worker rendered nothing.")
     return job, result.pictures[0]
-
-
-def _bare(plan: Plan) -> dict[str, Any]:
-    return {name: plan[name] for name in ("schema", "definitions") if name in plan}
-
-
-def _after(kept: Plan | None, plan: Plan) -> Plan:
-    """The plan of a layer that carried one already: one after the other."""
-    if kept is None:
-        return plan
-    if kept.get("definitions", DEFINITIONS) != plan.get("definitions", DEFINITIONS):
-        raise BridgeError("The layer carries a plan that is defined by another profile.")
-    told = [str(p.get("explanation") or "").rstrip(".") for p in (kept, plan)]
-    explanation = f"{', then '.join(told)}." if all(told) else ""
-    operations = [*kept["operations"], *plan["operations"]]
-    return {**_bare(plan), "operations": operations, "explanation": explanation}
 
 
 # --- putting it into the image ----------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""Krita: what runs inside it, how it holds an edit, and how the extension gets there.
+"""The Krita extension: what runs inside Krita, and how it gets there.
 
-All but `install` runs in Krita's own Python: standard library, Krita and its Qt only, Python 3.10
-and newer. `install` belongs to the command line.
+Only `qt` imports a toolkit and only `canvas`, `placing`, `engine` and `extension` talk to Krita.
+Krita's own objects are touched on its main thread alone.
 """

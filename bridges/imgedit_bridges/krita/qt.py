@@ -1,18 +1,35 @@
-"""The one place that says which Qt: PyQt5 in Krita 5, PyQt6 in later ones.
+"""The toolkit that Krita brings: PyQt5 with Krita 5, PyQt6 with later ones.
 
-Enumerations are written with the name of their class (`QtCore.Qt.Key.Key_Up`), which both know.
-What moved from one module to another is named here.
+Nothing else imports a toolkit. What differs between the two has one name here.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 try:
     from PyQt5 import QtCore, QtGui, QtWidgets
+
+    QAction: Any = QtWidgets.QAction
 except ImportError:
     from PyQt6 import QtCore, QtGui, QtWidgets
 
-__all__ = ["QAction", "QShortcut", "QtCore", "QtGui", "QtWidgets"]
+    QAction = QtGui.QAction
 
-_ACTIONS = QtGui if hasattr(QtGui, "QAction") else QtWidgets
-QAction = _ACTIONS.QAction
-QShortcut = _ACTIONS.QShortcut
+QByteArray: Any = QtCore.QByteArray
+QObject: Any = QtCore.QObject
+QTimer: Any = QtCore.QTimer
+Qt: Any = QtCore.Qt
+signal: Any = QtCore.pyqtSignal
+
+__all__ = [
+    "QAction",
+    "QByteArray",
+    "QObject",
+    "QTimer",
+    "Qt",
+    "QtCore",
+    "QtGui",
+    "QtWidgets",
+    "signal",
+]
