@@ -68,7 +68,9 @@ class CurvePicture(QtWidgets.QWidget):
         palette, role = self.palette(), QtGui.QPalette.ColorRole
         area = self._area()
         painter.setBrush(palette.color(role.Base))
-        painter.setPen(palette.color(role.Highlight if self.hasFocus() else role.Mid))
+        edge = muted(palette)
+        edge.setAlpha(130)
+        painter.setPen(palette.color(role.Highlight) if self.hasFocus() else edge)
         painter.drawRect(area)
         self._draw_grid(painter, area)
         painter.setPen(QtGui.QPen(palette.color(role.Text), 1.5))

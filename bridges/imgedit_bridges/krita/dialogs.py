@@ -45,7 +45,8 @@ class RecoverDialog(QtWidgets.QDialog):
         super().__init__(parent)
         self.setWindowTitle("Recover edit")
         self._engine = engine
-        self._layers = engine.layers()
+        layers = engine.layers()
+        self._layers = layers.names
         self.before, self.after = QtWidgets.QComboBox(), QtWidgets.QComboBox()
         self._pictures = {self.before: Picture("The layer before the edit"),
                           self.after: Picture("The layer after the edit")}  # fmt: skip
@@ -61,8 +62,8 @@ class RecoverDialog(QtWidgets.QDialog):
             for key, name in self._layers:
                 box.addItem(name, key)
             box.currentIndexChanged.connect(self._chosen)
-        self.before.setCurrentIndex(len(self._layers) - 1)  # the lowest
-        self.after.setCurrentIndex(0)
+        self.before.setCurrentIndex(self.before.findData(layers.before))
+        self.after.setCurrentIndex(self.after.findData(layers.after))
         self._chosen()
 
     def values(self) -> Values:
@@ -156,13 +157,8 @@ class PlanDialog(QtWidgets.QDialog):
             return  # the dialog was closed in the meantime
 
 
-def explain(parent: QtWidgets.QWidget, engine: seam.Engine) -> None:
-    """Show the active edit in words.
-
-    Raises:
-        BridgeError: there is none.
-    """
-    text = engine.explain()
+def explain(parent: QtWidgets.QWidget, text: str) -> None:
+    """Show an edit in words, one fact a line."""
     dialog = QtWidgets.QDialog(parent)
     dialog.setWindowTitle("This edit")
     told = QtWidgets.QPlainTextEdit(text)

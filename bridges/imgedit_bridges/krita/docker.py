@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from krita import DockWidget
+from krita import DockWidget, DockWidgetFactory, DockWidgetFactoryBase, Krita
 
 from imgedit_bridges.krita import seam
 from imgedit_bridges.krita.pane import Pane
@@ -13,6 +13,12 @@ NAME = "imgedit_docker"
 """Its object name."""
 
 TITLE = "imgedit"
+
+
+def add_docker(engine: seam.Engine) -> None:
+    """Let Krita have the docker in every window that it opens from now on."""
+    side = DockWidgetFactoryBase.DockRight
+    Krita.instance().addDockWidgetFactory(DockWidgetFactory(NAME, side, docker_class(engine)))
 
 
 def docker_class(engine: seam.Engine) -> type[Any]:

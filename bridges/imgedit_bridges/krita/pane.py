@@ -32,6 +32,7 @@ class Pane(QtWidgets.QWidget):
         self.engine = engine
         self.situation = seam.Situation()
         self._shown: dict[str, object] = {}  # the state that the plan was last in agreement with
+        self._add_when_known = False
         self._is_ours = False  # whether a change of ours is on its way
         self.commands = CommandRow(self._command)
         self.head = EditHead(self._show_edit)
@@ -57,14 +58,21 @@ class Pane(QtWidgets.QWidget):
     def changed(self) -> None:
         """Something is different."""
         self.look()
+        if self._add_when_known and self.situation.vocabulary:
+            self._add_when_known = False
+            self._add_step()
 
     def progress(self, stage: str, share: float) -> None:
         """Work goes on."""
         self.status.show_work(stage, share)
 
+    def explained(self, text: str) -> None:
+        """The edit in words."""
+        dialogs.explain(self, text)
+
     def ended(self, message: str, hint: str, *, failed: bool) -> None:
         """Work is over."""
-        self._is_ours = False
+        self._is_ours = self._add_when_known = False
         self.status.end_work()
         if message:
             self.status.tell(message, hint, failed=failed)
@@ -88,6 +96,8 @@ class Pane(QtWidgets.QWidget):
         self.beginning.setVisible(now.edit is None)
         if now.edit is not None:
             self._show(now.edit, anew=now.vocabulary != knew.vocabulary)
+            if now.vocabulary is None:
+                self.engine.prepare()
         else:
             self.history.show_history(())
 
@@ -145,22 +155,23 @@ class Pane(QtWidgets.QWidget):
             self._try(lambda: self.engine.show(edit.key, on=on))
 
     def _add_step(self) -> None:
-        dialog = AddStep(self.situation.vocabulary or (), self)
+        if not self.situation.vocabulary:
+            self.engine.prepare()
+            self._add_when_known = True
+            return
+        dialog = AddStep(self.situation.vocabulary, self)
         if not dialog.exec() or not dialog.chosen():
             return
+        self.status.clear()
         if self.situation.edit is None:
-            if not self._try(self.engine.begin_edit):
-                return
-            self.look()
-        self.plan.append(dialog.chosen())
+            self._try(lambda: self.engine.begin(dialog.chosen()))
+        else:
+            self.plan.append(dialog.chosen())
 
     # --- commands -----------------------------------------------------------------------------
 
     def _command(self, command: seam.Command) -> None:
         self.status.clear()
-        if command.id == seam.EXPLAIN:
-            self._try(lambda: dialogs.explain(self, self.engine))
-            return
         values = dialogs.ask(self, self.engine, command)
         if values is not None:
             self._try(lambda: self.engine.start(command.id, values))
@@ -182,6 +193,10 @@ class Pane(QtWidgets.QWidget):
         super().showEvent(event)
         self.look()
         self._looking.start()
+
+    def enterEvent(self, event: QtCore.QEvent) -> None:  # noqa: N802, D102
+        super().enterEvent(event)
+        self.engine.prepare()  # what is looked at will soon be used
 
     def hideEvent(self, event: QtGui.QHideEvent) -> None:  # noqa: N802, D102
         super().hideEvent(event)

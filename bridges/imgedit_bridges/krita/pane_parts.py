@@ -215,7 +215,7 @@ class Beginning(QtWidgets.QWidget):
         if self.remedy.text() != now.remedy:
             self.remedy.setText(now.remedy)
             self.remedy.setCursorPosition(0)
-        can_add = bool(now.document and not now.problem and now.vocabulary)
+        can_add = bool(now.document and not now.problem)
         self.add.setVisible(can_add)
 
 
@@ -323,13 +323,12 @@ def beginning(now: seam.Situation) -> str:
         return html.escape(now.problem)
     if not now.document:
         return "Open a picture to begin."
-    lines = [
+    lines = (
         "To find out how a picture was edited, have it and the edited one on two layers, and "
         "choose <b>Recover edit</b>.",
         "To use an edit that was saved, choose <b>Apply plan</b>.",
-    ]
-    if now.vocabulary:
-        lines.append("To make one by hand, add its first step.")
+        "To make one by hand, add its first step.",
+    )
     return "".join(f"<p>{line}</p>" for line in lines)
 
 

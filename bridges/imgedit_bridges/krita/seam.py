@@ -97,6 +97,20 @@ class Situation:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class Layers:
+    """The layers that can be before or after an edit.
+
+    Attributes:
+        names: (key, name), the uppermost first.
+        before, after: keys of those that are most likely meant; empty where there are none.
+    """
+
+    names: Sequence[tuple[str, str]] = ()
+    before: str = ""
+    after: str = ""
+
+
 class Listener(Protocol):
     """Who is told how work goes on."""
 
@@ -105,6 +119,9 @@ class Listener(Protocol):
 
     def progress(self, stage: str, share: float) -> None:
         """Work goes on; `share` is 0..1, or below 0 where nobody knows."""
+
+    def explained(self, text: str) -> None:
+        """What 'explain' came to: one fact a line."""
 
     def ended(self, message: str, hint: str, *, failed: bool) -> None:
         """The work is done, cancelled or failed; `message` may be empty, or a warning."""
@@ -119,8 +136,11 @@ class Engine(Protocol):
     def look(self) -> Situation:
         """How things stand; cheap enough to be asked several times a second."""
 
-    def layers(self) -> Sequence[tuple[str, str]]:
-        """(key, name) of the active document's layers that can be before or after an edit."""
+    def prepare(self) -> None:
+        """Ask the worker what it can do, if that is not known; `changed` tells when it is."""
+
+    def layers(self) -> Layers:
+        """Those of the active document."""
 
     def thumbnail(self, layer: str, width: int, height: int) -> Any:
         """A layer as a QImage of at most that size; None where there is no such layer."""
@@ -157,18 +177,15 @@ class Engine(Protocol):
     def show(self, edit: str, *, on: bool) -> None:
         """Show or hide an edit's group."""
 
-    def begin_edit(self) -> None:
-        """A new edit without steps on the active layer, which becomes the active edit."""
+    def begin(self, operation: str) -> None:
+        """Begin a new edit with one operation on the active layer.
+
+        Raises:
+            BridgeError: it cannot be begun.
+        """
 
     def cancel(self) -> None:
         """End what is being worked on."""
-
-    def explain(self) -> str:
-        """The active edit in words, one fact a line.
-
-        Raises:
-            BridgeError: there is none.
-        """
 
     def setting(self, name: str) -> str:
         """What was last written for a name; empty where nothing was."""

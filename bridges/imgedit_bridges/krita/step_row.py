@@ -136,7 +136,8 @@ class StepRow(QtWidgets.QWidget):
         for place, parameter in enumerate(self._parameters):
             name = str(parameter["name"])
             value = self._steps.value(self.step, parameter)
-            used = len(self._parameters) <= _MOST_SHOWN or not _is_neutral(parameter, value)
+            few = len(self._parameters) <= _MOST_SHOWN and not parameter.get("points")
+            used = few or not _is_neutral(parameter, value)
             if not (everything or used) or name in self.rows:
                 continue
             row = parameter_row(title, parameter, value, self._setter(parameter), alone=alone)

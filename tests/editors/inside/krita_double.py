@@ -4,8 +4,8 @@ import copy
 import dataclasses
 import json
 import os
+from pathlib import Path
 
-from imgedit_bridges.errors import BridgeError
 from imgedit_bridges.krita import seam
 from imgedit_bridges.krita.qt import QtCore, QtGui
 
@@ -102,22 +102,27 @@ class Engine:
         return self.now
 
     def layers(self):
-        return [("after", "edited in a lab"), ("before", "photo.png")]
+        return seam.Layers(
+            [("after", "edited in a lab"), ("before", "photo.png")], "before", "after"
+        )
+
+    def prepare(self):
+        self.asked.append(("prepare",))
 
     def thumbnail(self, layer, width, height):
         return picture(layer == "after", width)
 
     def preview(self, command, values, size, done):
         self.asked.append(("preview", command, values))
-        QtCore.QTimer.singleShot(
-            0, lambda: done(picture(False, size), picture(True, size), "")
-        )
+        QtCore.QTimer.singleShot(0, lambda: done(picture(False, size), picture(True, size), ""))
 
     def start(self, command, values):
         self.asked.append(("start", command, dict(values)))
         if command == "recover":
             self.put(state_of(PLAN))
-            self.listener.changed()
+            self.listener.ended("", "", failed=False)
+        if command == "explain":
+            self.listener.explained(self.now.edit.title)
 
     def change(self, edit, state):
         self.asked.append(("change", edit, copy.deepcopy(state)))
@@ -136,17 +141,14 @@ class Engine:
     def show(self, edit, *, on):
         self.asked.append(("show", edit, on))
 
-    def begin_edit(self):
-        self.asked.append(("begin_edit",))
-        self.put(state_of({**PLAN, "operations": [], "explanation": "My edit"}))
+    def begin(self, operation):
+        self.asked.append(("begin", operation))
+        one = {"name": operation, "parameters": {}, "confidence": 1.0}
+        self.put(state_of({**PLAN, "operations": [one], "explanation": "My edit"}))
+        self.listener.ended("", "", failed=False)
 
     def cancel(self):
         self.asked.append(("cancel",))
-
-    def explain(self):
-        if self.now.edit is None:
-            raise BridgeError("The layer carries no plan.", hint="Recover an edit first.")
-        return self.now.edit.title
 
     def setting(self, name):
         return self.settings.get(name, "")
@@ -178,5 +180,4 @@ def picture(bright, size):
 
 def vocabulary():
     """What the worker tells, as the test's process has written it down."""
-    with open(os.environ["IMGEDIT_TEST_VOCABULARY"], encoding="utf-8") as file:
-        return json.load(file)
+    return json.loads(Path(os.environ["IMGEDIT_TEST_VOCABULARY"]).read_text("utf-8"))
