@@ -13,6 +13,7 @@ from imgedit_bridges.client import BridgeError
 from imgedit_bridges.krita import canvas, kept, looking, seam, trying
 from imgedit_bridges.krita.background import Task, Work
 from imgedit_bridges.krita.engine import Engine, sentence
+from imgedit_bridges.krita.states import first_plan
 
 _SETTINGS = "imgedit"
 _REMEDY = "imgedit-plugins install krita"
@@ -146,7 +147,7 @@ class DockerEngine:
         if operation not in known:
             raise BridgeError(f"There is no operation {operation!r}.")
         self._command = ""
-        self._engine.apply_plan(looking.beginning_plan(known[operation]))
+        self._engine.apply_plan(first_plan(known[operation]))
 
     def change(self, edit: str, state: Mapping[str, Any]) -> None:
         """Change an edit now, or as soon as the work before is done."""

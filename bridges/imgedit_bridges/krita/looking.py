@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgedit_bridges.edits import DEFINITIONS
 from imgedit_bridges.krita import canvas, holdings, kept, seam
+from imgedit_bridges.krita.states import state_of
 
 _NO_DOCUMENT = "No picture is open."
 _NO_EDIT = "The active layer has no edit: recover one or apply a plan first."
@@ -105,10 +105,15 @@ def edit(
     found: kept.Edit, key: str, document: Any, vocabulary: Sequence[Mapping[str, Any]]
 ) -> seam.Edit:
     """An edit as the docker shows it; `key` is what it is called there."""
-    state = state_of(found.kept)
+    held = found.kept
+    state = held.state if held.state is not None else state_of(held.plan, held.strength)
     now = seam.plain(state)
     history = [
-        seam.Kept(str(one.get("title") or "Edit"), str(one.get("when") or ""), _entry_state(one))
+        seam.Kept(
+            str(one.get("title") or "Edit"),
+            str(one.get("when") or ""),
+            state_of(one["plan"], one.get("strength", 1.0)),
+        )
         for one in kept.history(document)
     ]
     return seam.Edit(
@@ -116,23 +121,6 @@ def edit(
         [one for one in history if seam.plain(one.state) != now],
         baked(found.kept, state, document, vocabulary),
     )  # fmt: skip
-
-
-def state_of(one: kept.Kept) -> Mapping[str, Any]:
-    """What a pane's list of steps is restored from."""
-    if one.state is not None:
-        return one.state
-    return _entry_state({"plan": one.plan, "strength": one.strength})
-
-
-def _entry_state(entry: Mapping[str, Any]) -> dict[str, Any]:
-    plan = entry["plan"]
-    steps = [
-        {"name": step["name"], "parameters": step.get("parameters") or {},
-         "confidence": step.get("confidence", 1.0), "on": True}
-        for step in plan["operations"]
-    ]  # fmt: skip
-    return {"plan": plan, "steps": steps, "strength": entry.get("strength", 1.0)}
 
 
 def baked(
@@ -150,11 +138,3 @@ def baked(
             why = "more than the whole strength is not possible with filter layers"
         found[number] = f"Made of pixels: {why or 'a later step is, and needs what is below it'}."
     return found
-
-
-def beginning_plan(operation: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan of one operation, with parameters with which it visibly does something."""
-    one = {"name": operation["name"], "parameters": dict(operation.get("start") or {}),
-           "confidence": 1.0}  # fmt: skip
-    return {"schema": "imgedit-plan/1", "definitions": DEFINITIONS, "operations": [one],
-            "explanation": str(operation.get("title") or operation["name"])}  # fmt: skip

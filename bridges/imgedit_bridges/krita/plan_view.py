@@ -32,8 +32,6 @@ class PlanView(QtWidgets.QWidget):
         self._baked: Mapping[int, str] = {}
         self._opened: dict[int, bool] = {}  # by id(step): as the user left it
         self._scroll = self._make_scroll()
-        self.nothing = QtWidgets.QLabel("No steps yet: the picture is as it was.")
-        self.nothing.setWordWrap(True)
         self.add = QtWidgets.QPushButton("A&dd step…")
         self.add.setToolTip("Choose one more operation for the end of the list")
         self.add.clicked.connect(self.add_wanted)
@@ -45,10 +43,6 @@ class PlanView(QtWidgets.QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(spacing(self))
         column.addWidget(self._scroll, 1)
-        line = QtWidgets.QHBoxLayout()
-        line.addWidget(self.add)
-        line.addStretch(1)
-        column.addLayout(line)
         column.addWidget(self.strength)
 
     def show_steps(self, steps: StepList, baked: Mapping[int, str]) -> None:
@@ -119,9 +113,12 @@ class PlanView(QtWidgets.QWidget):
             row.show_place(first=index == 0, last=index == len(self.rows) - 1)
             column.addWidget(row)
         if not self.rows:
-            self.nothing = QtWidgets.QLabel("No steps yet: the picture is as it was.")
-            self.nothing.setWordWrap(True)
-            column.addWidget(self.nothing)
+            nothing = QtWidgets.QLabel("No steps yet: the picture is as it was.")
+            nothing.setWordWrap(True)
+            column.addWidget(nothing)
+        column.addSpacing(spacing(self, 0.2))
+        # It follows the last step, and is kept when the rows are made anew.
+        column.addWidget(self.add, 0, QtCore.Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
         self._scroll.setWidget(shown)
         bar = self._scroll.verticalScrollBar().sizeHint().width()
