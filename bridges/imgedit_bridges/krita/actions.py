@@ -135,11 +135,10 @@ def change(
             f"The layer that “{edit.group.name()}” was put on is gone.",
             hint="Apply the plan to another layer.",
         )
-    own = not edit.group.passThroughMode()
     title = edit.group.name() if plan == edit.kept.plan else edits.title(plan)
     wish = Wish(
         source_of(document, source_node), plan, strength, above=edit.group, title=title,
-        own=own, state=state,
+        own=edit.kept.own, state=state,
     )  # fmt: skip
     put((yield from prepare(session, wish)))
     edit.group.remove()

@@ -320,12 +320,14 @@ def other_documents(document: Any) -> list[Any]:
 
 
 def selected_nodes(document: Any) -> list[Any]:
-    """The selected layers of the document, the active one alone where there is no window."""
+    """The document's selected layers; the only one where none is, as without a window."""
     window = Krita.instance().activeWindow()
     view = window.activeView() if window else None
     if view is not None and view.document() == document:
         chosen: Sequence[Any] = view.selectedNodes()
         if chosen:
             return list(chosen)
-    active = document.activeNode()
-    return [active] if active is not None else []
+    if (active := document.activeNode()) is not None:
+        return [active]
+    layers = layers_of(document.rootNode())
+    return layers if len(layers) == 1 else []
