@@ -40,6 +40,7 @@ class Pane(QtWidgets.QWidget):
         self.history = History(self._go_back)
         self.beginning = Beginning(self._add_step)
         self.status = Status(self.engine.cancel)
+        self.plan.followers = (self.history.box, self.status.message.closer, self.status.cancel)
         self._lay_out()
         self.plan.changed.connect(self._changed)
         self.plan.add_wanted.connect(self._add_step)

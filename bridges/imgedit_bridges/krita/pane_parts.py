@@ -293,8 +293,8 @@ class _Message(QtWidgets.QFrame):
         self.text.setWordWrap(True)
         self.text.setTextFormat(QtCore.Qt.TextFormat.PlainText)
         self.text.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
-        close = GlyphButton("remove", "Close this message")
-        close.clicked.connect(self._close)
+        self.closer = GlyphButton("remove", "Close this message")
+        self.closer.clicked.connect(self._close)
         line = QtWidgets.QHBoxLayout(self)
         edge = spacing(self, 0.35)
         line.setContentsMargins(edge, edge, edge, edge)
@@ -302,7 +302,7 @@ class _Message(QtWidgets.QFrame):
         top = QtCore.Qt.AlignmentFlag.AlignTop
         line.addWidget(self.sign, 0, top)
         line.addWidget(self.text, 1)
-        line.addWidget(close, 0, top)
+        line.addWidget(self.closer, 0, top)
 
     def show_text(self, text: str, *, failed: bool) -> None:
         self.sign.glyph = "warning" if failed else "told"

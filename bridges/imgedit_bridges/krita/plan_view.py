@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 
 from imgedit_bridges.krita.parameter_row import ScaleRow
 from imgedit_bridges.krita.qt import QtCore, QtWidgets
@@ -17,6 +18,11 @@ _STRENGTH = Scale(0.0, 200.0, 1.0, 0)
 class PlanView(QtWidgets.QWidget):
     """The steps of one edit; changes `steps` itself.
 
+    Attributes:
+        steps: what is shown.
+        rows: one for each step.
+        followers: what the Tab key leads to after the strength.
+
     Signals:
         changed: the user changed the plan or its strength.
         add_wanted: the user wants one more step.
@@ -29,6 +35,7 @@ class PlanView(QtWidgets.QWidget):
         super().__init__()
         self.steps: StepList | None = None
         self.rows: list[StepRow] = []
+        self.followers: Sequence[QtWidgets.QWidget] = ()
         self._baked: Mapping[int, str] = {}
         self._opened: dict[int, bool] = {}  # by id(step): as the user left it
         self._scroll = self._make_scroll()
@@ -123,7 +130,15 @@ class PlanView(QtWidgets.QWidget):
         self._scroll.setWidget(shown)
         bar = self._scroll.verticalScrollBar().sizeHint().width()
         self._scroll.setMinimumWidth(shown.minimumSizeHint().width() + bar)
+        self._order_tabs()
         quietly(self.strength, lambda: self.strength.show_value(100 * steps.strength))
+
+    def _order_tabs(self) -> None:
+        """From step to step as they stand; new widgets would come last."""
+        order = [widget for row in self.rows for widget in row.tab_order()]
+        order += [self.add, self.strength.slider, self.strength.number, *self.followers]
+        for one, following in itertools.pairwise(order):
+            QtWidgets.QWidget.setTabOrder(one, following)
 
     def _rebuild(self) -> None:
         self._opened.update({id(row.step): row.is_open for row in self.rows})

@@ -38,7 +38,7 @@ class StepRow(QtWidgets.QWidget):
         self._parameters = steps.parameters(step)
         self._folds = len(self._parameters) > 1 or any(p.get("points") for p in self._parameters)
         self.rows: dict[str, Any] = {}
-        self._body = QtWidgets.QWidget()
+        self._body = QtWidgets.QWidget(self)
         self._all: QtWidgets.QPushButton | None = None
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, spacing(self, 0.2), 0, spacing(self, 0.2))
@@ -67,6 +67,13 @@ class StepRow(QtWidgets.QWidget):
         self.up.setEnabled(not first)
         self.down.setEnabled(not last)
 
+    def tab_order(self) -> list[QtWidgets.QWidget]:
+        """What the Tab key leads to, in its order."""
+        inside = self._body.findChildren(QtWidgets.QWidget)
+        reached = [one for one in inside if one.focusPolicy() & QtCore.Qt.FocusPolicy.TabFocus]
+        own = [one for one in reached if one.focusProxy() is None]
+        return [self.fold, self.switch, self.up, self.down, self.remove, *own]
+
     def show_values(self) -> None:
         """Show the step as it is now."""
         told = self._steps.summary(self.step).removeprefix(self._steps.title(self.step)).strip()
@@ -85,13 +92,13 @@ class StepRow(QtWidgets.QWidget):
         self.switch.setToolTip(f"Whether {title} takes part. Alt+Up and Alt+Down move it, Delete "
                                "removes it.")  # fmt: skip
         self.switch.toggled.connect(self._switched)
-        self.value = ElidedLabel(muted_ink=True, right=True)
-        self.baked = ElidedLabel("pixels" if baked else "", muted_ink=True)
+        self.value = ElidedLabel(muted_ink=True, right=True, parent=self)
+        self.baked = ElidedLabel("pixels" if baked else "", muted_ink=True, parent=self)
         self.baked.setToolTip(baked)
         self.baked.setAccessibleName(f"{title} is made of pixels: {baked}" if baked else "")
         self.baked.setMinimumWidth(self.baked.sizeHint().width())
         self.baked.setVisible(bool(baked))
-        self.fold = GlyphButton("right", "")
+        self.fold = GlyphButton("right", "", self)  # shown without a parent, it were a window
         self.fold.clicked.connect(lambda: self.open_up(is_open=not self.is_open))
         self.up = self._button("up", f"Move {title} up", "up")
         self.down = self._button("down", f"Move {title} down", "down")

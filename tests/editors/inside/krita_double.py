@@ -132,8 +132,8 @@ class Engine:
 
     def finish(self, message="", hint="", failed=False):
         state, self._waiting = self._waiting, None
-        if state is not None and not failed:
-            old = self.now.edit
+        old = self.now.edit
+        if state is not None and old is not None and not failed:
             kept = seam.Kept(old.title, "2026-11-27T12:31:00", old.state)
             self.put(json.loads(json.dumps(state)), history=(kept, *old.history))
         self.listener.ended(message, hint, failed=failed)
