@@ -166,6 +166,10 @@ class DockerEngine:
         self._waiting = None
         self._engine.cancel()
 
+    def say(self, message: str, *, failed: bool) -> None:
+        """Let the dockers say something."""
+        self._tell("told", message, "", failed=failed)
+
     # --- settings -----------------------------------------------------------------------------
 
     def setting(self, name: str) -> str:
@@ -179,8 +183,7 @@ class DockerEngine:
     # --- the engine tells ---------------------------------------------------------------------
 
     def _progressed(self, stage: str, share: float) -> None:
-        for one in self._listeners:
-            one.progress(stage, share)
+        self._tell("progress", stage, share)
 
     def _finished(self, value: Any) -> None:
         if self._changing is not None:
@@ -194,7 +197,7 @@ class DockerEngine:
         text = str(value) if self._command == seam.EXPLAIN else ""
         self._over(told, failed=False)
         if text:
-            self._listeners[0].explained(text)
+            self._tell("explained", text, first=True)
 
     def _failed(self, told: str) -> None:
         self._changing = self._waiting = None
@@ -205,22 +208,30 @@ class DockerEngine:
         if self._waiting is not None:
             self._change_next()
             return
-        for one in self._listeners:
-            one.ended(told, "", failed=failed)
+        self._tell("ended", told, "", failed=failed)
 
     def _answered(self, found: Any, error: BaseException | None) -> None:
         if error is not None:
             self._was_asked = False
-            for one in self._listeners:
-                one.ended(sentence(error), "", failed=True)
+            self.say(sentence(error), failed=True)
             return
         self._vocabulary, actions = found
         self._actions = [one for one in actions if one.get("hook") == "predict_operations"]
         self._tell_changed()
 
     def _tell_changed(self) -> None:
-        for one in self._listeners:
-            one.changed()
+        self._tell("changed")
+
+    def _tell(self, what: str, *values: Any, first: bool = False, **named: Any) -> None:
+        """Tell all dockers, or one of them."""
+        for one in list(self._listeners):
+            try:
+                getattr(one, what)(*values, **named)
+            except RuntimeError:  # its window is closed, and Qt has deleted the docker with it
+                self._listeners.remove(one)
+            else:
+                if first:
+                    return
 
     # --- edits by what they are called --------------------------------------------------------
 

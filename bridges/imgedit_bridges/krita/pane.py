@@ -67,6 +67,10 @@ class Pane(QtWidgets.QWidget):
         """Work goes on."""
         self.status.show_work(stage, share)
 
+    def told(self, message: str, hint: str, *, failed: bool) -> None:
+        """Something to say."""
+        self.status.tell(message, hint, failed=failed)
+
     def explained(self, text: str) -> None:
         """The edit in words."""
         dialogs.explain(self, text)
@@ -76,7 +80,7 @@ class Pane(QtWidgets.QWidget):
         self._is_ours = self._add_when_known = False
         self.status.end_work()
         if message:
-            self.status.tell(message, hint, failed=failed)
+            self.told(message, hint, failed=failed)
         self.look()
 
     # --- looking ------------------------------------------------------------------------------

@@ -123,6 +123,9 @@ class Listener(Protocol):
     def explained(self, text: str) -> None:
         """What 'explain' came to: one fact a line."""
 
+    def told(self, message: str, hint: str, *, failed: bool) -> None:
+        """Something to say to the user, whatever is being worked on."""
+
     def ended(self, message: str, hint: str, *, failed: bool) -> None:
         """The work is done, cancelled or failed; `message` may be empty, or a warning."""
 
