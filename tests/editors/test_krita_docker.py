@@ -1,90 +1,164 @@
-"""Krita's docker: its widgets alone and in the real Krita, with the mouse's place left alone."""
+"""The docker in the real Krita, with the installed extension and the real worker."""
 
-import json
 import os
-import shutil
-import textwrap
 
+import numpy as np
 import pytest
+from docker_names import write_vocabulary
 from editor_root import PROJECT
-from editor_run import Run
-from editor_screen import Screen
+from PIL import Image
 
-from imgedit_plugins.operations import default_vocabulary
-from imgedit_plugins.operations.described import described
+from imgedit_plugins.authoring.samples import photograph
+from imgedit_plugins.picture_files import open_picture, save_picture
+from imgedit_plugins.plan import parse_plan
+from imgedit_plugins.render import render_plan
 
 pytestmark = pytest.mark.editors
 
-SOURCES = "/src/bridges"
-INSIDE = "/src/tests/editors/inside"
-EXTENSION = """\
-import sys
-sys.path[:0] = ["/src/bridges", "/src/tests/editors/inside"]
-import krita_double
-from imgedit_bridges.krita.docker import add_docker
-
-engine = krita_double.Engine(krita_double.vocabulary(), edit=False)
-add_docker(engine)
-"""
+PICTURES = PROJECT / "docs" / "screenshots"
+PLAN = {
+    "schema": "imgedit-plan/1",
+    "definitions": "opencv-photo-filters/1",
+    "operations": [
+        {"name": "bright", "parameters": {"offset": 30.0}},
+        {"name": "contrast", "parameters": {"gain": 1.3}},
+    ],
+}
 NAMES = """\
-import sys
-sys.path[:0] = ["/src/bridges", "/src/tests/editors/inside"]
-import krita_double as double
+import json
+from imgedit_bridges.krita import kept
 from imgedit_bridges.krita.qt import QtCore, QtGui, QtWidgets
+
+app = Krita.instance()
+dock = next(one for one in app.dockers() if one.objectName() == "imgedit_docker")
+pane = dock.widget()
+document = app.activeDocument()
+
+def edits():
+    return [(one.group.name(), dict(one.kept.plan), one.kept.strength)
+            for one in kept.edits(document)]
+
+def values():
+    return {name: row.number.value() for one in pane.plan.rows for name, row in one.rows.items()
+            if hasattr(row, "number")}
+
+def tell():
+    at = QtWidgets.QApplication.focusWidget()
+    mark("now", edits=edits(), titles=[row.switch.text() for row in pane.plan.rows],
+         values=values(), strength=pane.plan.strength.number.value(),
+         working=pane.status.work.isVisible(),
+         told=pane.status.message.text.text() if pane.status.message.isVisible() else "",
+         focus=at.accessibleName() or getattr(at, "text", str)() if at else "",
+         groups=sum(one.type() == "grouplayer" for one in document.rootNode().childNodes()),
+         undone=not app.action("edit_undo").isEnabled())
 """
 
 
 @pytest.fixture
-def vocabulary(folder):
-    """A file with what the worker tells about operations."""
-    path = folder / "vocabulary.json"
-    path.write_text(json.dumps([described(one) for one in default_vocabulary()]), "utf-8")
-    return {"IMGEDIT_TEST_VOCABULARY": str(path)}
+def extended(krita, installed, root):
+    """Krita with the extension as a user has it."""
+    resources = f"{krita.home}/.local/share/krita"
+    root.call([f"{installed}/bin/imgedit-plugins", "install", "krita", "--profile", resources])
+    return krita
 
 
 @pytest.fixture
-def alone(root, folder, vocabulary):
-    """Runs a script with the widgets in a Qt program without Krita or a display."""
-
-    def run(script, seconds=60):
-        path = folder / "widgets.py"
-        path.write_text(f"{ALONE}{textwrap.dedent(script)}\nmark('done')\n", "utf-8")
-        environment = {
-            **vocabulary, "QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": "/tmp",
-            "PYTHONPATH": f"{SOURCES}:{INSIDE}",
-        }  # fmt: skip
-        log = folder / "widgets.log"
-        running = Run("widgets", root.start(["python3", str(path)], log=log,
-                                            environment=environment), log)  # fmt: skip
-        running.wait(seconds)
-        assert running.events("done"), running.output
-        return running
-
-    return run
+def pair(folder):
+    """A photograph, and the same one edited by `PLAN`."""
+    before, after = folder / "before.png", folder / "after.png"
+    save_picture(photograph(320, 240), before)
+    save_picture(render_plan(photograph(320, 240), parse_plan(PLAN)), after)
+    return before, after
 
 
-ALONE = """\
-import sys
-from editor_marks import mark
-import krita_double as double
-from imgedit_bridges.krita.pane import Pane
-from imgedit_bridges.krita.qt import QtCore, QtGui, QtWidgets
+class Docker:
+    """The docker in a window of Krita, seen through marks."""
 
-app = QtWidgets.QApplication([])
+    def __init__(self, window):
+        self.window = window
+        self.do("dock.setVisible(True); dock.raise_()")
 
-def settle(milliseconds=20):
-    QtTest.QTest.qWait(milliseconds)
+    def do(self, script):
+        self.window.run(f"{NAMES}{script}\n")
 
-from PyQt5 import QtTest
-press = QtTest.QTest.keyClick
-Key = QtCore.Qt.Key
+    def now(self):
+        self.do("tell()")
+        return self.window.running.events("now")[-1]
 
-def pane(edit=True):
-    engine = double.Engine(double.vocabulary(), edit)
-    shown = Pane(engine)
-    shown.resize(300, 500)
-    shown.show()
-    shown.activateWindow()
-    settle()
-    return engine, shown
-"""
+    def wait(self, wanted, what, seconds=90):
+        return self.window.running.wait_until(
+            lambda: (now := self.now()) and wanted(now) and now, what, seconds
+        )
+
+    def keys(self, *names):
+        self.window.screen.keys(*names)
+
+    def seen(self, path):
+        self.do(f"save(document, {str(path)!r})")
+        return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def opened(krita_window, before, after):
+    """Both as layers of one document."""
+    window = krita_window(before)
+    window.run(f"""
+document = Krita.instance().activeDocument()
+other = Krita.instance().openDocument({str(after)!r})
+upper = other.rootNode().childNodes()[0].clone()
+upper.setName("edited in a lab")
+document.rootNode().addChildNode(upper, None)
+settle(document)
+other.setModified(False)
+other.close()
+""")
+    return Docker(window)
+
+
+def test_recover_adjust_and_weaken_with_keys_alone(extended, krita_window, pair, folder):
+    before, after = pair
+    docker = opened(krita_window, before, after)
+    docker.window.activate()
+    docker.keys("alt+c")  # Recover edit…
+    docker.window.wait_for_window("Recover edit")
+    docker.window.screen.screenshot("recover")
+    docker.keys("Return")
+    now = docker.wait(lambda now: now["values"] and not now["working"], "recovered edit")
+    assert now["told"] == ""
+    docker.window.screen.screenshot("recovered-window")
+    found = {one["name"]: one["parameters"] for one in now["edits"][0][1]["operations"]}
+    assert set(found) == {"bright", "contrast"}, found
+    wanted = np.asarray(open_picture(after).pixels).astype(int)
+    assert np.abs(docker.seen(folder / "recovered.png") - wanted).max() <= 2
+
+    # From the first button to the first slider, one key up at a time.
+    docker.window.activate()
+    docker.do("pane.commands.buttons['recover'].setFocus()")
+    name = f"{now['titles'][0]}: "
+    for _ in range(20):
+        docker.keys("Tab")
+        if docker.now()["focus"].startswith(name):
+            break
+    old = next(iter(now["values"].values()))
+    docker.keys(*["Right"] * 5)
+    changed = docker.wait(
+        lambda now: next(iter(now["values"].values())) != old and not now["working"]
+        and now["edits"][0][1]["operations"][0]["parameters"]
+        != next(iter(found.values())),
+        "changed plan",
+    )  # fmt: skip
+    assert changed["groups"] == 1
+    assert changed["focus"].startswith(name)  # the keyboard is still there
+    told = changed["edits"][0][1]["operations"][0]["parameters"]
+    assert next(iter(told.values())) == next(iter(changed["values"].values()))
+
+    docker.keys("alt+g")  # Strength
+    assert docker.now()["focus"] == "Strength of the whole edit"
+    docker.keys("Home", *["Prior"] * 5)
+    half = docker.wait(
+        lambda now: now["edits"][0][2] == 1.0 - 0.5 and not now["working"], "half the strength"
+    )
+    assert half["strength"] == 50
+    plan = parse_plan(half["edits"][0][1])
+    expected = render_plan(open_picture(before), plan, strength=0.5).pixels
+    difference = np.abs(docker.seen(folder / "half.png") - np.asarray(expected).astype(int))
+    assert difference.mean() <= 0.6

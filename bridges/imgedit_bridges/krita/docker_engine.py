@@ -90,7 +90,7 @@ class DockerEngine:
         """A layer as a QImage."""
         document = Krita.instance().activeDocument()
         node = kept.find(document, layer) if document is not None else None
-        return node.thumbnail(width, height) if node is not None else None
+        return trying.small(node, width, height) if node is not None else None
 
     # --- doing --------------------------------------------------------------------------------
 

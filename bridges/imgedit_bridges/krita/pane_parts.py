@@ -8,7 +8,14 @@ from datetime import datetime
 
 from imgedit_bridges.krita import seam
 from imgedit_bridges.krita.qt import QAction, QtCore, QtGui, QtWidgets
-from imgedit_bridges.krita.style import ElidedLabel, Glyph, GlyphButton, quietly, spacing
+from imgedit_bridges.krita.style import (
+    ElidedLabel,
+    Glyph,
+    GlyphButton,
+    plain_scroll,
+    quietly,
+    spacing,
+)
 
 _MNEMONICS = {seam.RECOVER: "Re&cover edit…", seam.APPLY_PLAN: "&Apply plan…"}
 """Letters that no menu of Krita's has."""
@@ -172,7 +179,7 @@ class History(QtWidgets.QWidget):
             self._chosen(kept)
 
 
-class Beginning(QtWidgets.QWidget):
+class Beginning(QtWidgets.QScrollArea):
     """What there is to do while there is no edit; or what must be done before anything works."""
 
     def __init__(self, add_step: Callable[[], None]) -> None:
@@ -199,13 +206,17 @@ class Beginning(QtWidgets.QWidget):
         add_line = QtWidgets.QHBoxLayout()
         add_line.addWidget(self.add)
         add_line.addStretch(1)
-        column = QtWidgets.QVBoxLayout(self)
+        inside = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(spacing(self))
         column.addWidget(self.text)
         column.addWidget(self.remedy)
         column.addLayout(help_line)
         column.addLayout(add_line)
+        column.addStretch(1)
+        self.setWidget(inside)
+        plain_scroll(self)
 
     def show_situation(self, now: seam.Situation) -> None:
         """Say what can be done."""

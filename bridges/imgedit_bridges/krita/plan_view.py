@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from imgedit_bridges.krita.parameter_row import ScaleRow
 from imgedit_bridges.krita.qt import QtCore, QtWidgets
 from imgedit_bridges.krita.step_row import StepRow
-from imgedit_bridges.krita.style import quietly, spacing
+from imgedit_bridges.krita.style import plain_scroll, quietly, spacing
 from imgedit_bridges.steps import Scale, Step, StepList
 
 _FEW = 4  # parameters of a whole plan that are all shown at once
@@ -21,7 +21,8 @@ class PlanView(QtWidgets.QWidget):
     Attributes:
         steps: what is shown.
         rows: one for each step.
-        followers: what the Tab key leads to after the strength.
+        leaders, followers: from what the Tab key leads to the first step, and to what from the
+            strength.
 
     Signals:
         changed: the user changed the plan or its strength.
@@ -35,10 +36,12 @@ class PlanView(QtWidgets.QWidget):
         super().__init__()
         self.steps: StepList | None = None
         self.rows: list[StepRow] = []
+        self.leaders: Sequence[QtWidgets.QWidget] = ()
         self.followers: Sequence[QtWidgets.QWidget] = ()
         self._baked: Mapping[int, str] = {}
         self._opened: dict[int, bool] = {}  # by id(step): as the user left it
-        self._scroll = self._make_scroll()
+        self._scroll = QtWidgets.QScrollArea()
+        plain_scroll(self._scroll)
         self.add = QtWidgets.QPushButton("A&dd step…")
         self.add.setToolTip("Choose one more operation for the end of the list")
         self.add.clicked.connect(self.add_wanted)
@@ -84,15 +87,6 @@ class PlanView(QtWidgets.QWidget):
 
     # --- making -------------------------------------------------------------------------------
 
-    def _make_scroll(self) -> QtWidgets.QScrollArea:
-        scroll = QtWidgets.QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
-        scroll.viewport().setAutoFillBackground(False)
-        return scroll
-
     def _strength_label(self) -> None:
         """A label with a mnemonic, which leads to the slider."""
         label = QtWidgets.QLabel("Stren&gth")
@@ -135,7 +129,8 @@ class PlanView(QtWidgets.QWidget):
 
     def _order_tabs(self) -> None:
         """From step to step as they stand; new widgets would come last."""
-        order = [widget for row in self.rows for widget in row.tab_order()]
+        order = list(self.leaders)
+        order += [widget for row in self.rows for widget in row.tab_order()]
         order += [self.add, self.strength.slider, self.strength.number, *self.followers]
         for one, following in itertools.pairwise(order):
             QtWidgets.QWidget.setTabOrder(one, following)

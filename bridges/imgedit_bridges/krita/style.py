@@ -197,6 +197,17 @@ class WheelGuard(QtCore.QObject):
         return False
 
 
+def plain_scroll(scroll: QtWidgets.QScrollArea) -> None:
+    """Let an area scroll up and down, as part of what is around it."""
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
+    if inside := scroll.widget():
+        scroll.viewport().setAutoFillBackground(False)
+        inside.setAutoFillBackground(False)
+
+
 def quietly(widget: QtWidgets.QWidget, change: Callable[[], object]) -> None:
     """Change a widget without its signals."""
     was = widget.blockSignals(True)

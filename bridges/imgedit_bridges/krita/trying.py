@@ -14,6 +14,18 @@ from imgedit_bridges.protocol import JobRequest
 _CHANNELS = 4
 
 
+def small(node: Any, width: int, height: int) -> Any:
+    """A layer as a QImage of at most that size; None where it shows nothing."""
+    bounds = node.bounds()
+    if bounds.isEmpty():
+        return None
+    # Krita fills the size that it is told, whatever the layer's proportions are.
+    share = min(width / bounds.width(), height / bounds.height(), 1.0)
+    wide, high = (max(1, round(share * side)) for side in (bounds.width(), bounds.height()))
+    image = node.thumbnail(wide, high)
+    return None if image.isNull() else image
+
+
 def plan_on(session: Session, node: Any, path: Path, size: int) -> Steps:
     """The layer as it is and as the plan of a file makes it, both QImage.
 
@@ -26,8 +38,8 @@ def plan_on(session: Session, node: Any, path: Path, size: int) -> Steps:
     Raises:
         BridgeError: the file holds no plan, the layer is empty, or the worker failed.
     """
-    before = node.thumbnail(size, size)
-    if before.isNull():
+    before = small(node, size, size)
+    if before is None:
         raise BridgeError("The active layer shows nothing.", hint="Choose another layer.")
     before = before.convertToFormat(QtGui.QImage.Format.Format_RGBA8888)
     width, height = before.width(), before.height()
