@@ -85,7 +85,7 @@ class Docker:
         self.do("tell()")
         return self.window.running.events("now")[-1]
 
-    def wait(self, wanted, what, seconds=90):
+    def wait(self, wanted, what, seconds=40):
         return self.window.running.wait_until(
             lambda: (now := self.now()) and wanted(now) and now, what, seconds
         )
@@ -122,7 +122,7 @@ def test_recover_adjust_and_weaken_with_keys_alone(extended, krita_window, pair,
     docker.window.wait_for_window("Recover edit")
     docker.window.screen.screenshot("recover")
     docker.keys("Return")
-    now = docker.wait(lambda now: now["values"] and not now["working"], "recovered edit")
+    now = first = docker.wait(lambda now: now["values"] and not now["working"], "recovered edit")
     assert now["told"] == ""
     docker.window.screen.screenshot("recovered-window")
     found = {one["name"]: one["parameters"] for one in now["edits"][0][1]["operations"]}
@@ -153,7 +153,7 @@ def test_recover_adjust_and_weaken_with_keys_alone(extended, krita_window, pair,
 
     docker.keys("alt+g")  # Strength
     assert docker.now()["focus"] == "Strength of the whole edit"
-    docker.keys("Home", *["Prior"] * 5)
+    docker.keys("Home", *["Prior"] * 2, *["Right"] * 5)  # whole steps, and small ones
     half = docker.wait(
         lambda now: now["edits"][0][2] == 1.0 - 0.5 and not now["working"], "half the strength"
     )
@@ -162,3 +162,16 @@ def test_recover_adjust_and_weaken_with_keys_alone(extended, krita_window, pair,
     expected = render_plan(open_picture(before), plan, strength=0.5).pixels
     difference = np.abs(docker.seen(folder / "half.png") - np.asarray(expected).astype(int))
     assert difference.mean() <= 0.6
+
+    # What is one change for the user is one undo step for the user.
+    docker.keys("ctrl+z")
+    undone = docker.wait(lambda now: now["strength"] == 100, "undone strength", 20)
+    assert undone["groups"] == 1
+    assert undone["values"] == changed["values"]
+    docker.keys("ctrl+z")
+    undone = docker.wait(lambda now: now["values"] == first["values"], "undone change", 20)
+    assert undone["groups"] == 1
+    assert np.abs(docker.seen(folder / "undone.png") - wanted).max() <= 2
+    docker.keys("ctrl+shift+z")
+    again = docker.wait(lambda now: now["values"] == changed["values"], "redone change", 20)
+    assert again["groups"] == 1

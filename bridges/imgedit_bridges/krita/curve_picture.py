@@ -7,12 +7,13 @@ from typing import Any
 
 from imgedit_bridges.krita import curve_shape
 from imgedit_bridges.krita.qt import QtCore, QtGui, QtWidgets
-from imgedit_bridges.krita.style import muted
+from imgedit_bridges.krita.style import SLIDING, KeepKeys, muted
 
 _HELP = (
     "Drag a point to move it, click to add one, press Delete to remove it. With keys: Page Up and "
     "Page Down choose a point, arrows move it (Shift: finely), Insert adds one."
 )
+_KEY = QtCore.Qt.Key
 _STEP, _FINE = 0.02, 0.004
 
 
@@ -38,6 +39,7 @@ class CurvePicture(QtWidgets.QWidget):
         self.setAccessibleName(name)
         self.setAccessibleDescription(_HELP)
         self.setToolTip(_HELP)
+        KeepKeys(self, (*SLIDING, _KEY.Key_Insert, _KEY.Key_Delete, _KEY.Key_Backspace))
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         policy = QtWidgets.QSizePolicy.Policy
         self.setSizePolicy(policy.Expanding, policy.Fixed)
@@ -127,24 +129,24 @@ class CurvePicture(QtWidgets.QWidget):
         self._dragged = False
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802, D102
-        key, names = event.key(), QtCore.Qt.Key
+        key = event.key()
         shift = bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier)
         step = _FINE if shift else _STEP
         ways = {
-            names.Key_Left: (-step, 0.0), names.Key_Right: (step, 0.0),
-            names.Key_Up: (0.0, step), names.Key_Down: (0.0, -step),
+            _KEY.Key_Left: (-step, 0.0), _KEY.Key_Right: (step, 0.0),
+            _KEY.Key_Up: (0.0, step), _KEY.Key_Down: (0.0, -step),
         }  # fmt: skip
         if key in ways:
             x, y = self._points[self._chosen]
             dx, dy = ways[key]
             self._change(curve_shape.moved(self._points, self._chosen, x + dx, y + dy))
-        elif key in (names.Key_PageUp, names.Key_PageDown):
-            by = 1 if key == names.Key_PageUp else -1
+        elif key in (_KEY.Key_PageUp, _KEY.Key_PageDown):
+            by = 1 if key == _KEY.Key_PageUp else -1
             self._chosen = (self._chosen + by) % len(self._points)
             self.update()
-        elif key in (names.Key_Delete, names.Key_Backspace):
+        elif key in (_KEY.Key_Delete, _KEY.Key_Backspace):
             self._change(curve_shape.removed(self._points, self._chosen))
-        elif key == names.Key_Insert:
+        elif key == _KEY.Key_Insert:
             self._insert()
         else:
             super().keyPressEvent(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 from krita import Krita
 
 from imgedit_bridges.client import BridgeError
-from imgedit_bridges.krita import canvas, kept, looking, seam, trying
+from imgedit_bridges.krita import canvas, kept, looking, seam, trying, undoing
 from imgedit_bridges.krita.background import Task, Work
 from imgedit_bridges.krita.engine import Engine, sentence
 from imgedit_bridges.krita.states import first_plan
 
 _SETTINGS = "imgedit"
 _REMEDY = "imgedit-plugins install krita"
+_LATE = 2.0  # seconds
 _IDS = re.compile(r"[^\w./-]")
 
 
@@ -37,6 +39,8 @@ class DockerEngine:
         self._was_asked = False
         self._command = ""
         self._called: dict[str, str] = {}  # id of a group -> what its edit is called
+        self._seen = ""  # what the edit that was last looked at is called
+        self._newest = ("", 0.0)  # id of the group that a change made last, and when
         self._waiting: tuple[str, Mapping[str, Any]] | None = None
         self._changing: tuple[str, Any, set[str]] | None = None
         engine.progressed.connect(self._progressed)
@@ -53,12 +57,14 @@ class DockerEngine:
 
     def look(self) -> seam.Situation:
         """How things stand."""
+        undoing.watch(self._is_half_undone, self._undone)
         problem = self._problem()
         document = Krita.instance().activeDocument()
-        found = self._engine.current(document) if document is not None else None
+        found = self._current(document) if document is not None else None
         edit = None
         if document is not None and found is not None:
-            edit = looking.edit(found, self._key(found), document, self._vocabulary or [])
+            self._seen = self._key(found)
+            edit = looking.edit(found, self._seen, document, self._vocabulary or [])
         name = (document.name() or Path(document.fileName()).name or "Unnamed") if document else ""
         return seam.Situation(
             name, edit, looking.commands(document, found, self._actions, problem),
@@ -254,6 +260,36 @@ class DockerEngine:
         for one in kept.edits(document):
             if (name := kept.key(one.group)) not in before:
                 self._called[name] = edit
+                self._newest = (name, time.monotonic())
+
+    def _current(self, document: Any) -> kept.Edit | None:
+        """The active edit. Krita says a little late that a group has taken another one's place."""
+        found = self._engine.current(document)
+        name, when = self._newest
+        if found is not None and name and time.monotonic() - when < _LATE:
+            edits = kept.edits(document)
+            newest = next((one for one in edits if kept.key(one.group) == name), None)
+            if newest is not None and self._key(newest) == self._key(found):
+                return newest
+        return found
+
+    def _is_half_undone(self) -> bool:
+        document = Krita.instance().activeDocument()
+        found = kept.edits(document) if document is not None else []
+        called = [name for one in found if (name := self._called.get(kept.key(one.group)))]
+        names = [self._key(one) for one in found]
+        return any(names.count(name) > 1 for name in called)
+
+    def _undone(self) -> None:
+        """The edit that was seen is seen again, though Krita has made another layer active."""
+        self._newest = ("", 0.0)
+        document = Krita.instance().activeDocument()
+        if document is not None and self._engine.current(document) is None:
+            for one in kept.edits(document):
+                if self._key(one) == self._seen:
+                    document.setActiveNode(one.group)
+                    break
+        self._tell_changed()
 
     def _key(self, found: kept.Edit) -> str:
         name = kept.key(found.group)
@@ -270,7 +306,7 @@ class DockerEngine:
         return None
 
     def _active_group(self, document: Any) -> Any:
-        found = self._engine.current(document)
+        found = self._current(document)
         if found is None:
             raise BridgeError("The active layer has no edit.")
         return found.group

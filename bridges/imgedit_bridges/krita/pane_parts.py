@@ -9,9 +9,11 @@ from datetime import datetime
 from imgedit_bridges.krita import seam
 from imgedit_bridges.krita.qt import QAction, QtCore, QtGui, QtWidgets
 from imgedit_bridges.krita.style import (
+    SLIDING,
     ElidedLabel,
     Glyph,
     GlyphButton,
+    KeepKeys,
     plain_scroll,
     quietly,
     spacing,
@@ -147,6 +149,7 @@ class History(QtWidgets.QWidget):
         self.box.setSizeAdjustPolicy(policy.AdjustToMinimumContentsLengthWithIcon)
         self.box.setMinimumContentsLength(8)
         self.box.activated.connect(self._activated)
+        KeepKeys(self.box, SLIDING)
         label = QtWidgets.QLabel("Earlier &plans")
         label.setBuddy(self.box)
         line = QtWidgets.QHBoxLayout(self)

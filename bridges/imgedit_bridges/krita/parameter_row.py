@@ -7,7 +7,14 @@ from typing import Any
 
 from imgedit_bridges.krita.curve_picture import CurvePicture
 from imgedit_bridges.krita.qt import QtCore, QtWidgets
-from imgedit_bridges.krita.style import ElidedLabel, WheelGuard, quietly, spacing
+from imgedit_bridges.krita.style import (
+    SLIDING,
+    ElidedLabel,
+    KeepKeys,
+    WheelGuard,
+    quietly,
+    spacing,
+)
 from imgedit_bridges.steps import Scale, scale_of
 
 _FINEST = 1000  # positions of a slider
@@ -57,6 +64,7 @@ class ScaleRow(QtWidgets.QWidget):
             widget.setToolTip(help_text or name)
             widget.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
             widget.installEventFilter(guard)
+        KeepKeys(self.slider, SLIDING)
         self.show_value(value)
         self.slider.valueChanged.connect(self._moved)
         self.number.valueChanged.connect(self._typed)
@@ -117,6 +125,7 @@ class ChoiceRow(QtWidgets.QWidget):
         self.box.setToolTip(help_text or name)
         self.box.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.box.installEventFilter(WheelGuard(self))
+        KeepKeys(self.box, SLIDING)
         self.show_value(value)
         self.box.currentIndexChanged.connect(lambda _: changed(self.box.currentData()))
         _lay_out(self, self.label if title else None, self.box, None)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from imgedit_bridges.krita.parameter_row import Declared, parameter_row
-from imgedit_bridges.krita.qt import QAction, QtCore, QtGui, QtWidgets
+from imgedit_bridges.krita.qt import QtCore, QtWidgets
 from imgedit_bridges.krita.style import ElidedLabel, GlyphButton, spacing
 from imgedit_bridges.steps import Step, StepList
 
@@ -184,14 +184,30 @@ class StepRow(QtWidgets.QWidget):
         self.step.on = on
         self._asked("changed", self.step)
 
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802, D102
+        # As events and not as shortcuts, since Krita's own Delete would make that one ambiguous.
+        kinds = QtCore.QEvent.Type
+        if event.type() in (kinds.ShortcutOverride, kinds.KeyPress):
+            is_switch = watched is self.switch
+            if what := _wanted(event.key(), event.modifiers(), is_switch=is_switch):
+                event.accept()
+                if event.type() == kinds.KeyPress:
+                    self._asked(what, self.step)
+                return True
+        return bool(super().eventFilter(watched, event))
+
     def _listen_to_keys(self) -> None:
-        for key, what in (("Alt+Up", "up"), ("Alt+Down", "down"), ("Del", "remove")):
-            action = QAction(self)
-            action.setShortcut(QtGui.QKeySequence(key))
-            action.setShortcutContext(QtCore.Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            action.triggered.connect(lambda _=False, what=what: self._asked(what, self.step))
-            # Delete belongs to the numbers and the curves where they have the focus.
-            (self.switch if what == "remove" else self).addAction(action)
+        for widget in self.tab_order():
+            widget.installEventFilter(self)
+
+
+def _wanted(key: int, modifiers: object, *, is_switch: bool) -> str:
+    """What a key asks of a step; Delete belongs to numbers and curves where they are focused."""
+    names, held = QtCore.Qt.Key, QtCore.Qt.KeyboardModifier
+    if modifiers == held.AltModifier and key in (names.Key_Up, names.Key_Down):
+        return "up" if key == names.Key_Up else "down"
+    plain = modifiers == held.NoModifier
+    return "remove" if is_switch and plain and key == names.Key_Delete else ""
 
 
 def _is_neutral(parameter: Declared, value: Any) -> bool:

@@ -5,10 +5,12 @@ So they follow Krita's theme, light or dark, and every scaling, without a pictur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from imgedit_bridges.krita.qt import QtCore, QtGui, QtWidgets
 
+_KEY = QtCore.Qt.Key
 _Point = tuple[float, float]
 
 _STROKES: dict[str, Sequence[Sequence[_Point]]] = {
@@ -195,6 +197,31 @@ class WheelGuard(QtCore.QObject):
             event.ignore()
             return True
         return False
+
+
+class KeepKeys(QtCore.QObject):
+    """Keeps keys for a widget that has the focus: many are Krita's shortcuts as well.
+
+    Args:
+        widget: it.
+        keys: that are its own.
+    """
+
+    def __init__(self, widget: QtWidgets.QWidget, keys: Collection[Any]) -> None:
+        super().__init__(widget)
+        self._keys = keys
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: ARG002, N802, D102
+        if event.type() == QtCore.QEvent.Type.ShortcutOverride and event.key() in self._keys:
+            event.accept()
+            return True
+        return False
+
+
+ARROWS = (_KEY.Key_Left, _KEY.Key_Right, _KEY.Key_Up, _KEY.Key_Down)
+SLIDING = (*ARROWS, _KEY.Key_PageUp, _KEY.Key_PageDown, _KEY.Key_Home, _KEY.Key_End)
+"""Keys that move a slider, or what is chosen in a list."""
 
 
 def plain_scroll(scroll: QtWidgets.QScrollArea) -> None:
