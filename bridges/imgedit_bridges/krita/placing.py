@@ -91,8 +91,22 @@ def prepare(session: Session, wish: Wish) -> Steps:
         yield from canvas.write_selection(document, mask)
     group.setName(wish.title)
     group.setPassThroughMode(base is None)
-    group.setOpacity(round(255 * min(1.0, wish.strength)))
+    if wish.own and wish.strength < 1:
+        # What lies below the group is not what was edited: they are mixed in the group.
+        original = yield from _original(session, wish)
+        original.setOpacity(round(255 * (1 - wish.strength)))
+        group.addChildNode(original, None)  # on top
+    else:
+        group.setOpacity(round(255 * min(1.0, wish.strength)))
     return Prepared(wish, group)
+
+
+def _original(session: Session, wish: Wish) -> Steps:
+    """What is edited, as a layer."""
+    source = wish.source
+    if source.stack:
+        return (yield from _rendered(session, wish, []))
+    return source.document.createCloneLayer(source.node.name(), source.node)
 
 
 def _base(session: Session, wish: Wish, layout: Layout, *, selected: bool) -> Steps:
