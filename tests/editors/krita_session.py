@@ -41,8 +41,16 @@ def work(name, *arguments, **options):
         return None
     return value
 
-def seen(document, path, size="B"):
-    settle(document)
+def painted(document, seconds=60):
+    # Krita does that by itself; nobody refreshes it for the user.
+    until = time.monotonic() + 0.3
+    spin(lambda: time.monotonic() > until)
+    locked = []
+    spin(lambda: locked or (document.tryBarrierLock() and locked.append(True)) or locked, seconds)
+    document.unlock()
+
+def seen(document, path):
+    painted(document)
     area = (0, 0, document.width(), document.height())
     pixels(bytes(document.pixelData(*area)), path, area, document.colorDepth())
 

@@ -291,7 +291,7 @@ seen(document, {str(folder / "seen.bin")!r})
 
 
 def test_several_layers_get_the_edit_and_filters_fit_a_larger_canvas(extension, photo, folder):
-    path, pixels = photo
+    path, _ = photo
     run = extension.run(f"""
 document = load({str(path)!r})
 lower = background(document)
@@ -303,6 +303,7 @@ tell(document)
 document.resizeImage(0, 0, 480, 320)
 for node in (lower, upper):
     node.setPixelData(b"\\x20\\x40\\x60\\xff" * (480 * 320), 0, 0, 480, 320)
+settle(document)
 seen(document, {str(folder / "seen.bin")!r})
 """)
     groups = [one for one in run.events("layers")[0]["layers"] if one["type"] == "grouplayer"]
@@ -346,7 +347,7 @@ for number, document in enumerate(documents):
 def test_in_another_colour_space_everything_is_rendered(
     extension, photo, folder, model, depth, profile
 ):
-    path, pixels = photo
+    path, _ = photo
     plan = write_plan(folder / "plan.json", LIVE)
     run = extension.run(f"""
 document = load({str(path)!r})

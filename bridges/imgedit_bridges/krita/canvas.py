@@ -291,6 +291,19 @@ def converted(data: bytes, frame: Frame, held: Space, wanted: Space) -> bytes:
         strip.close()
 
 
+def repaint(group: Any) -> None:
+    """Have Krita compute a group that was filled before it came into the document.
+
+    It takes such a group for empty, and then shows nothing in the place of a pass-through one.
+    Changing the blending mode of its lowest layer is what it notices, neither blocks nor is an
+    undo step; the document's own refreshing blocks for seconds.
+    """
+    for lowest in layers_of(group)[:1]:
+        mode = lowest.blendingMode()
+        lowest.setBlendingMode("multiply" if mode == "normal" else "normal")
+        lowest.setBlendingMode(mode)
+
+
 # --- selection --------------------------------------------------------------------------------
 
 

@@ -166,7 +166,7 @@ def _named(step: Step) -> str:
 HELD: Mapping[str, str] = {
     "invert": "Krita inverts the stored values",
     "grayscale": "desaturated by BT.601",
-    "sepia": "desaturated, then a slope for each channel: the matrix has nearly that shape",
+    "sepia": "slopes, desaturated, slopes: the rows of the matrix are nearly multiples of one",
     "saturate": "saturation of HSV: ×(1 + s), ×(1 + s + 2s²) above; rendered above ×4, where "
     "Krita's ends",
     "hue": "hue of HSV",

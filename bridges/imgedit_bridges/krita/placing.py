@@ -112,7 +112,9 @@ def _original(session: Session, wish: Wish) -> Steps:
 def _base(session: Session, wish: Wish, layout: Layout, *, selected: bool) -> Steps:
     """What lies at the bottom of the group; None where the filters see what lies below it."""
     source = wish.source
-    alone = wish.own or selected or not _lowest(source)
+    # A pass-through group hands its opacity on to each of its layers.
+    weak = wish.strength < 1 and len(layout.live) > 1
+    alone = wish.own or selected or weak or not _lowest(source)
     if layout.rendered or (alone and source.stack):
         return (yield from _rendered(session, wish, list(layout.rendered)))
     return source.document.createCloneLayer(source.node.name(), source.node) if alone else None
@@ -259,6 +261,7 @@ def put(prepared: Prepared) -> Any:
     document = wish.source.document
     above = wish.above
     above.parentNode().addChildNode(group, above)
+    canvas.repaint(group)
     made = kept.Kept(
         plan=wish.plan, strength=wish.strength, title=wish.title,
         source=kept.key(wish.source.node), own=wish.own, state=wish.state,
