@@ -26,8 +26,12 @@ def title(plan: Plan, prefix: str = "") -> str:
     """What the edit is called in the editor, in at most 80 characters."""
     told = str(plan.get("explanation") or "").rstrip(".")
     told = told or ", ".join(str(step["name"]) for step in plan["operations"]) or "no change"
-    named = f"{prefix}: {told}" if prefix else told
-    return named if len(named) <= 80 else f"{named[:79]}…"
+    return shortened(f"{prefix}: {told}" if prefix else told)
+
+
+def shortened(name: str) -> str:
+    """A name of at most 80 characters."""
+    return name if len(name) <= 80 else f"{name[:79]}…"
 
 
 def describe(step: Step) -> str:

@@ -85,6 +85,8 @@ def _desaturated(properties, values):
 
 def _hsv(properties, values):
     assert properties["type"] == 0
+    assert isinstance(properties["s"], int)
+    assert isinstance(properties["h"], int)
     hsv = cv2.cvtColor(values.astype(np.float32), cv2.COLOR_RGB2HSV)
     amount = properties["s"] / 100
     factor = 1 + amount + (2 * amount * amount if amount > 0 else 0)
@@ -157,7 +159,7 @@ def test_curves_are_the_operation_in_every_code(data):
         (("saturate", {"factor": 0.3}), 1, 4),
         (("saturate", {"factor": 1.7}), 1, 6),
         (("saturate", {"factor": 4.0}), 1, 6),
-        (("hue", {"degrees": 33.3}), 0.2, 1),
+        (("hue", {"degrees": 33.3}), 0.7, 2),
         (("hue", {"degrees": -120}), 0.2, 1),
         (("gaussian", {"kernel": 7}), 1, 9),
         (("blur", {"kernel": 9}), 0.5, 1),
@@ -186,7 +188,7 @@ def test_saturation_is_in_kritas_range(factor):
         amount = one.properties["s"] / 100
         assert -1 <= amount <= 1
         back = 1 + amount + (2 * amount**2 if amount > 0 else 0)
-        assert math.isclose(back, factor, abs_tol=1e-9)
+        assert math.isclose(back, factor, abs_tol=0.025)
 
 
 @pytest.mark.parametrize(

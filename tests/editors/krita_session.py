@@ -76,6 +76,12 @@ def close(*documents):
         document.setModified(False)
         document.close()
 
+def leave():
+    # What Krita still has to do with a saved file ends it badly once its application is gone.
+    close()
+    until = time.monotonic() + 0.5
+    spin(lambda: time.monotonic() > until)
+
 def background(document):
     return document.rootNode().childNodes()[0]
 """

@@ -37,7 +37,7 @@ class Extension:
         self.names = f"EXTENSION = {folder!r}\n{NAMES}"
 
     def run(self, script, **options):
-        return self.krita.run(f"{self.names}{script}\nclose()\n", **options)
+        return self.krita.run(f"{self.names}{script}\nleave()\n", **options)
 
 
 def write_plan(path, steps):
@@ -237,13 +237,14 @@ mark("history", entries=engine.history(document))
 
 
 def test_sixteen_bits_alpha_and_a_group_are_kept(extension, folder):
-    path = folder / "deep.png"
     picture = photograph(120, 90, mode="RGBA", dtype="uint16")
-    save_picture(picture, path)
+    raw = folder / "deep.bin"  # not a PNG without a profile: Krita asks which one it has
+    raw.write_bytes(np.asarray(picture.pixels)[:, :, [2, 1, 0, 3]].tobytes())
     plan = write_plan(folder / "plan.json", [*LIVE, ("exposure", {"stops": 0.3}), ("invert", {})])
     run = extension.run(f"""
-document = load({str(path)!r})
-assert (document.colorDepth(), document.colorModel()) == ("U16", "RGBA")
+document = Krita.instance().createDocument(120, 90, "deep", "RGBA", "U16", canvas.SRGB, 72.0)
+background(document).setPixelData(pathlib.Path({str(raw)!r}).read_bytes(), 0, 0, 120, 90)
+settle(document)
 layer = background(document)
 group = document.createGroupLayer("group")
 document.rootNode().addChildNode(group, None)
@@ -367,7 +368,7 @@ seen(document, {str(folder / "seen.bin")!r})
     assert space["space"] == space["layer"] == [model, depth, profile]
     group, _ = run.events("layers")[0]["layers"]
     assert [one["type"] for one in group["inner"]] == ["paintlayer"]
-    assert_close(pixels_of(run, folder / "seen.bin"), rendered(path, plan), mean=0.6, largest=2)
+    assert_close(pixels_of(run, folder / "seen.bin"), rendered(path, plan), mean=0.3, largest=1)
 
 
 def test_an_edit_on_an_edit_and_its_change(extension, photo, folder):

@@ -275,7 +275,9 @@ class DockerEngine:
 
     def _is_half_undone(self) -> bool:
         document = Krita.instance().activeDocument()
-        found = kept.edits(document) if document is not None else []
+        if document is None or self._engine.is_busy:  # a change has both for a moment
+            return False
+        found = kept.edits(document)
         called = [name for one in found if (name := self._called.get(kept.key(one.group)))]
         names = [self._key(one) for one in found]
         return any(names.count(name) > 1 for name in called)

@@ -99,15 +99,16 @@ def _saturate(parameters: Parameters) -> tuple[Filter, ...] | None:
     if factor > LARGEST_FACTOR:
         return None
     amount = factor - 1 if factor <= 1 else (math.sqrt(8 * factor - 7) - 1) / 4
-    return (_hsv(f"Saturation ×{factor:.3g}", s=100 * amount),) if factor != 1 else ()
+    return (_hsv(f"Saturation ×{factor:.3g}", s=round(100 * amount)),) if factor != 1 else ()
 
 
 def _hue(parameters: Parameters) -> tuple[Filter, ...]:
     degrees = parameters["degrees"]
-    return (_hsv(f"Hue {degrees:+.3g}°", h=degrees),) if degrees else ()
+    return (_hsv(f"Hue {degrees:+.3g}°", h=round(degrees)),) if degrees else ()
 
 
-def _hsv(name: str, *, h: float = 0.0, s: float = 0.0) -> Filter:
+def _hsv(name: str, *, h: int = 0, s: int = 0) -> Filter:
+    # Whole numbers: Krita takes any other text for 0.
     amounts = {"h": h, "s": s, "v": 0, "type": 0}  # of HSV
     return Filter("hsvadjustment", name, {**amounts, "colorize": False, "compatibilityMode": False})
 

@@ -85,11 +85,25 @@ def prepare(session: Session, wish: Wish) -> Steps:
     sampled = yield Work(lambda told: _sampled(session, wish.plan, layout.steps, dtype, told))
     filters = layout.filters(sampled)
     base = yield from _base(session, wish, layout, selected=selected)
+    return (yield from grouped(wish, filters, [base] if base else [], selected=selected))
+
+
+def grouped(wish: Wish, filters: list[Filter], base: list[Any], *, selected: bool) -> Steps:
+    """Build an edit's group.
+
+    Args:
+        wish: what is wanted.
+        filters: the lowest first.
+        base: what lies below them; nothing makes it a pass-through group.
+        selected: whether the selection becomes its mask.
+    """
+    document = wish.source.document
     group = _group(document, filters, base, masked=selected)
     if selected:
         mask = next(one for one in group.childNodes() if one.type() == "transparencymask")
         yield from canvas.write_selection(document, mask)
     group.setName(wish.title)
+<<<<<<< HEAD
     group.setPassThroughMode(base is None)
     if wish.own and wish.strength < 1:
         # What lies below the group is not what was edited: they are mixed in the group.
@@ -98,6 +112,10 @@ def prepare(session: Session, wish: Wish) -> Steps:
         group.addChildNode(original, None)  # on top
     else:
         group.setOpacity(round(255 * min(1.0, wish.strength)))
+=======
+    group.setPassThroughMode(not base)
+    group.setOpacity(round(255 * min(1.0, wish.strength)))
+>>>>>>> krita
     return Prepared(wish, group)
 
 
@@ -218,14 +236,14 @@ def _only(pictures: tuple[ResultPicture, ...]) -> ResultPicture:
 # --- the group --------------------------------------------------------------------------------
 
 
-def _group(document: Any, filters: list[Filter], base: Any, *, masked: bool) -> Any:
+def _group(document: Any, filters: list[Filter], base: list[Any], *, masked: bool) -> Any:
     """A group of filter layers on top of a base, in no document yet."""
     with _opened(template.document(filters, masked=masked)) as made:
         *layers, group = (one.clone() for one in made.rootNode().childNodes())
         if not masked:
             group = document.createGroupLayer("")
         # Krita crashes when a group gets layers whose document is closed.
-        for one in ([base] if base is not None else []) + layers:
+        for one in base + layers:
             group.addChildNode(one, None)  # on top
         return group
 

@@ -1,7 +1,7 @@
-"""Undo and redo of a change of an edit, which is two steps of Krita's, as if it were one.
+"""Undo and redo of a change of an edit, which is several steps of Krita's, as if it were one.
 
-A change puts a new group and removes the old one. Krita's Python cannot join the two, so where an
-undo or redo has left both groups in the document, the other half is done as well.
+A change puts a new group and removes the old one. Krita's Python cannot join the two, so as long
+as an undo or redo leaves both groups in the document, one more is done.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from imgedit_bridges.krita.qt import QtCore
 
 _ACTIONS = ("edit_undo", "edit_redo")
 _WATCHED = "imgedit_watched"
-_SETTLED_MS = 30  # Krita carries the step out after the action
+_MOST = 12  # steps at once
+_LOOKS_MS = (30, 100, 300, 800)  # after the action; Krita carries the step out when it has time
 
 
 def watch(is_half: Callable[[], bool], done: Callable[[], None]) -> None:
     """Watch undo and redo of the active window; once for each window.
 
     Args:
-        is_half: whether the active document has both groups of a change.
+        is_half: whether the active document has both groups of a change now.
         done: told after each undo or redo.
     """
     for name in _ACTIONS:
@@ -37,19 +38,26 @@ class _Watch(QtCore.QObject):
         super().__init__(action)
         self._action = action
         self._is_half, self._done = is_half, done
-        self._is_second = False
+        self._number = 0  # of the undo that is looked after
+        self._left = 0  # how many more may follow it
+        self._is_own = False
         action.triggered.connect(self._happened)
 
     def _happened(self) -> None:
-        QtCore.QTimer.singleShot(_SETTLED_MS, self._look)
+        if not self._is_own:
+            self._left = _MOST
+        self._number += 1
+        number = self._number
+        for pause in _LOOKS_MS:
+            QtCore.QTimer.singleShot(pause, lambda: self._look(number))
 
-    def _look(self) -> None:
-        document = Krita.instance().activeDocument()
-        if document is not None:
-            document.waitForDone()
-        if not self._is_second and self._is_half() and self._action.isEnabled():
-            self._is_second = True
-            self._action.trigger()
+    def _look(self, number: int) -> None:
+        if number != self._number:
             return
-        self._is_second = False
+        if self._left and self._is_half() and self._action.isEnabled():
+            self._left -= 1
+            self._is_own = True
+            self._action.trigger()
+            self._is_own = False
+            return
         self._done()
