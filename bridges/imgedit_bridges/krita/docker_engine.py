@@ -144,7 +144,18 @@ class DockerEngine:
         elif command == seam.EXPLAIN:
             self._engine.explain([self._active_group(document)])
         else:
-            raise BridgeError(f"There is no command {command!r}.")
+            self._start_action(command, values)
+
+    def _start_action(self, command: str, values: Mapping[str, Any]) -> None:
+        for action in self._actions:
+            if f"{action['plugin']}/{action['id']}" == command:
+                self._engine.run_action(
+                    action,
+                    instruction=str(values.get("instruction") or ""),
+                    options=values.get("options"),
+                )
+                return
+        raise BridgeError(f"There is no command {command!r}.", hint="Open the menu again.")
 
     def begin(self, operation: str) -> None:
         """A new edit with one operation."""
@@ -221,8 +232,7 @@ class DockerEngine:
             self._was_asked = False
             self.say(sentence(error), failed=True)
             return
-        self._vocabulary, actions = found
-        self._actions = [one for one in actions if one.get("hook") == "predict_operations"]
+        self._vocabulary, self._actions = found
         self._tell_changed()
 
     def _tell_changed(self) -> None:

@@ -103,28 +103,16 @@ def grouped(wish: Wish, filters: list[Filter], base: list[Any], *, selected: boo
         mask = next(one for one in group.childNodes() if one.type() == "transparencymask")
         yield from canvas.write_selection(document, mask)
     group.setName(wish.title)
-<<<<<<< HEAD
-    group.setPassThroughMode(base is None)
-    if wish.own and wish.strength < 1:
+    group.setPassThroughMode(not base)
+    if wish.own and wish.strength < 1 and not wish.source.stack:
         # What lies below the group is not what was edited: they are mixed in the group.
-        original = yield from _original(session, wish)
+        node = wish.source.node
+        original = document.createCloneLayer(node.name(), node)
         original.setOpacity(round(255 * (1 - wish.strength)))
         group.addChildNode(original, None)  # on top
     else:
         group.setOpacity(round(255 * min(1.0, wish.strength)))
-=======
-    group.setPassThroughMode(not base)
-    group.setOpacity(round(255 * min(1.0, wish.strength)))
->>>>>>> krita
     return Prepared(wish, group)
-
-
-def _original(session: Session, wish: Wish) -> Steps:
-    """What is edited, as a layer."""
-    source = wish.source
-    if source.stack:
-        return (yield from _rendered(session, wish, []))
-    return source.document.createCloneLayer(source.node.name(), source.node)
 
 
 def _base(session: Session, wish: Wish, layout: Layout, *, selected: bool) -> Steps:
