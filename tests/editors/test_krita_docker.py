@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from docker_names import write_vocabulary
 from editor_root import PROJECT
 from PIL import Image
 
@@ -99,9 +98,9 @@ class Docker:
         return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 
-def opened(krita_window, before, after):
+def opened(krita_window, before, after, environment=None):
     """Both as layers of one document."""
-    window = krita_window(before)
+    window = krita_window(before, environment=environment)
     window.run(f"""
 document = Krita.instance().activeDocument()
 other = Krita.instance().openDocument({str(after)!r})
@@ -185,3 +184,82 @@ def press_until(docker, key, wanted, most=10):
             print(f"{key}: {number} times")
             return now
     raise AssertionError(f"{key} {most} times: {now}")
+
+
+# --- how it looks -----------------------------------------------------------------------------
+
+THEMES = {"light": "Krita bright", "dark": "Krita dark"}
+LOOK = """
+def contrast(role, ground, ink=None):
+    def light(colour):
+        parts = [(x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4)
+                 for x in colour.getRgbF()[:3]]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    palette = pane.palette()
+    lights = sorted([light(ink or palette.color(role)), light(palette.color(ground))])
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+def picture(widget, name):
+    QtWidgets.QApplication.processEvents()
+    widget.grab().save(f"{FOLDER}/{name}.png")
+
+from imgedit_bridges.krita import dialogs
+from imgedit_bridges.krita.add_step import AddStep
+from imgedit_bridges.krita.style import muted
+
+dock.setFloating(True)
+dock.resize(320, 560)
+QtWidgets.QApplication.processEvents()
+Role = QtGui.QPalette.ColorRole
+inside = pane.plan._scroll
+mark("look", width=pane.width(), content=inside.widget().width(),
+     room=inside.viewport().width(), bar=inside.verticalScrollBar().isVisible(),
+     text=contrast(Role.WindowText, Role.Window),
+     muted=contrast(None, Role.Window, muted(pane.palette())))
+picture(pane, "docker")
+recover = dialogs.RecoverDialog(pane.engine, pane)
+recover.show()
+picture(recover, "recover")
+recover.close()
+adding = AddStep(pane.situation.vocabulary, pane)
+adding.show()
+adding.search.setText("blur")
+picture(adding, "add-step")
+adding.close()
+dock.setFloating(False)
+"""
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("theme", THEMES)
+def test_screenshot(extended, krita_window, pair, folder, theme, scale):
+    """Puts the pictures into docs/screenshots with IMGEDIT_WRITE_DOCS=1."""
+    settings = extended.root.outside(f"{extended.home}/.config/kritarc")
+    with settings.open("a", encoding="utf-8") as file:
+        file.write(f"\n[theme]\nTheme={THEMES[theme]}\n")
+    before, after = pair
+    docker = opened(krita_window, before, after, {"QT_SCALE_FACTOR": str(scale)})
+    docker.do("names = pane.engine.layers(); pane.engine.start('recover', "
+              "{'before': names.before, 'after': names.after})")  # fmt: skip
+    docker.wait(lambda now: now["values"] and not now["working"], "recovered edit")
+    docker.do("pane.plan.append('curves'); pane.plan.append('vignette')")
+    docker.wait(
+        lambda now: len(now["edits"][0][1]["operations"]) == 4 and not now["working"], "four steps"
+    )
+    docker.do(f"FOLDER = {str(folder)!r}\n{LOOK}")
+    look = docker.window.running.events("look")[-1]
+    assert look["content"] <= look["room"]
+    assert look["text"] >= 4.5
+    assert look["muted"] >= 4.5
+    if scale == 1:
+        docker.window.screen.screenshot("window")
+    made = sorted(folder.glob("*.png"))
+    pictures = [one for one in made if one.stem in ("docker", "recover", "add-step", "window")]
+    assert len(pictures) == (4 if scale == 1 else 3)
+    with Image.open(folder / "docker.png") as picture:
+        assert picture.width == look["width"] * scale
+    if os.environ.get("IMGEDIT_WRITE_DOCS"):
+        PICTURES.mkdir(exist_ok=True)
+        for one in pictures:
+            target = PICTURES / f"krita-{one.stem}-{theme}-{100 * scale}.png"
+            Image.open(one).convert("RGB").quantize(256).save(target, optimize=True)

@@ -39,6 +39,7 @@ class DockerEngine:
         self._was_asked = False
         self._command = ""
         self._called: dict[str, str] = {}  # id of a group -> what its edit is called
+        self._watches: list[Any] = []
         self._seen = ""  # what the edit that was last looked at is called
         self._newest = ("", 0.0)  # id of the group that a change made last, and when
         self._waiting: tuple[str, Mapping[str, Any]] | None = None
@@ -57,7 +58,7 @@ class DockerEngine:
 
     def look(self) -> seam.Situation:
         """How things stand."""
-        undoing.watch(self._is_half_undone, self._undone)
+        self._watches += undoing.watch(self._is_half_undone, self._undone)
         problem = self._problem()
         document = Krita.instance().activeDocument()
         found = self._current(document) if document is not None else None
