@@ -208,7 +208,7 @@ from imgedit_bridges.krita.add_step import AddStep
 from imgedit_bridges.krita.style import muted
 
 dock.setFloating(True)
-dock.resize(320, 560)
+dock.resize(320, 640)
 QtWidgets.QApplication.processEvents()
 Role = QtGui.QPalette.ColorRole
 inside = pane.plan._scroll
@@ -216,6 +216,7 @@ mark("look", width=pane.width(), content=inside.widget().width(),
      room=inside.viewport().width(), bar=inside.verticalScrollBar().isVisible(),
      text=contrast(Role.WindowText, Role.Window),
      muted=contrast(None, Role.Window, muted(pane.palette())))
+inside.verticalScrollBar().setValue(0)
 picture(pane, "docker")
 recover = dialogs.RecoverDialog(pane.engine, pane)
 recover.show()

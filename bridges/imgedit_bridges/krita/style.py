@@ -33,11 +33,11 @@ def spacing(widget: QtWidgets.QWidget, share: float = 0.4) -> int:
 
 
 def muted(palette: QtGui.QPalette) -> QtGui.QColor:
-    """Text of less weight that can still be read: two thirds of the way to the background."""
+    """Text of less weight that can still be read: a little of the way to the background."""
     ink = palette.color(QtGui.QPalette.ColorRole.WindowText)
     ground = palette.color(QtGui.QPalette.ColorRole.Window)
     mixed = [
-        round(0.7 * a + 0.3 * b) for a, b in zip(ink.getRgb()[:3], ground.getRgb()[:3], strict=True)
+        round(0.9 * a + 0.1 * b) for a, b in zip(ink.getRgb()[:3], ground.getRgb()[:3], strict=True)
     ]
     return QtGui.QColor(*mixed)
 
