@@ -1,5 +1,6 @@
 """The docker in the real Krita, with the installed extension and the real worker."""
 
+import json
 import os
 import time
 
@@ -186,6 +187,42 @@ def press_until(docker, key, wanted, most=10):
     raise AssertionError(f"{key} {most} times: {now}")
 
 
+def test_a_plan_is_tried_on_a_small_copy(extended, krita_window, pair, folder):
+    before, _ = pair
+    (folder / "plan.json").write_text(json.dumps(PLAN), "utf-8")
+    (folder / "none.json").write_text("{}", "utf-8")
+    docker = Docker(krita_window(before))
+    docker.do(f"""
+def told(before, after, why):
+    size = lambda one: one and [one.width(), one.height()]
+    places = [(10, 10), (40, 60), (80, 60), (119, 89)]
+    colours = lambda one: one and [one.pixelColor(*at).getRgb()[:3] for at in places]
+    mark("tried", sizes=[size(before), size(after)], why=why,
+         before=colours(before), after=colours(after))
+
+import builtins
+builtins.told = told
+pane.engine.preview("apply-plan", {{"path": {str(folder / "plan.json")!r}}}, 120, told)
+""")
+    tried = docker.window.running.wait_for("tried", 90)
+    assert tried["why"] == ""
+    assert tried["sizes"] == [[120, 90], [120, 90]]
+    for was, now in zip(tried["before"], tried["after"], strict=True):
+        wanted = [min(255, (min(255, value + 30)) * 1.3) for value in was]
+        assert np.abs(np.subtract(now, wanted)).max() <= 2
+    docker.do(f"""
+import builtins
+pane.engine.preview("apply-plan", {{"path": {str(folder / "none.json")!r}}}, 120, builtins.told)
+""")
+    docker.window.running.wait_until(
+        lambda: len(docker.window.running.events("tried")) == 2, "second preview", 60
+    )
+    refused = docker.window.running.events("tried")[-1]
+    assert refused["after"] is None
+    assert refused["why"]
+    assert docker.now()["groups"] == 0  # the document is as it was
+
+
 # --- how it looks -----------------------------------------------------------------------------
 
 THEMES = {"light": "Krita bright", "dark": "Krita dark"}
@@ -243,6 +280,11 @@ def test_screenshot(extended, krita_window, pair, folder, theme, scale):
     docker.do("names = pane.engine.layers(); pane.engine.start('recover', "
               "{'before': names.before, 'after': names.after})")  # fmt: skip
     docker.wait(lambda now: now["values"] and not now["working"], "recovered edit")
+    if scale == 1:
+        docker.do("[one.setVisible(False) for one in app.dockers() "
+                  "if one.objectName() in ('PresetDocker', 'PresetHistory')]")  # fmt: skip
+        time.sleep(1)  # Krita paints the layers' thumbnails late
+        docker.window.screen.screenshot("window")
     docker.do("pane.plan.append('curves'); pane.plan.append('vignette')")
     docker.wait(
         lambda now: len(now["edits"][0][1]["operations"]) == 4 and not now["working"], "four steps"
@@ -252,8 +294,6 @@ def test_screenshot(extended, krita_window, pair, folder, theme, scale):
     assert look["content"] <= look["room"]
     assert look["text"] >= 4.5
     assert look["muted"] >= 4.5
-    if scale == 1:
-        docker.window.screen.screenshot("window")
     made = sorted(folder.glob("*.png"))
     pictures = [one for one in made if one.stem in ("docker", "recover", "add-step", "window")]
     assert len(pictures) == (4 if scale == 1 else 3)

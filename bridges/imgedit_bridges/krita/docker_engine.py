@@ -12,7 +12,7 @@ from krita import Krita
 
 from imgedit_bridges.client import BridgeError
 from imgedit_bridges.krita import canvas, kept, looking, seam, trying, undoing
-from imgedit_bridges.krita.background import Task, Work
+from imgedit_bridges.krita.background import Steps, Task, Work
 from imgedit_bridges.krita.engine import Engine, sentence
 from imgedit_bridges.krita.states import first_plan
 
@@ -104,15 +104,19 @@ class DockerEngine:
     def preview(
         self, command: str, values: Mapping[str, Any], size: int, done: seam.Previewed
     ) -> None:
-        """A small picture of what a plan makes of the active layer."""
+        """A small picture of what a plan or an action makes of the active layer."""
         if self._trying is not None:
             self._trying.cancel()
         document = Krita.instance().activeDocument()
         node = document.activeNode() if document is not None else None
-        if node is None or command != seam.APPLY_PLAN:
-            done(None, None, "There is no preview of this.")
+        if node is None:
+            done(None, None, "No layer is active.")
             return
-        steps = trying.plan_on(self._engine.session, node, Path(values["path"]), size)
+        try:
+            steps = self._steps_of_preview(command, values, node, size)
+        except BridgeError as error:
+            done(None, None, str(error))
+            return
         task = self._trying = Task(steps, self._engine)
 
         def ended(pictures: Any, error: BaseException | None) -> None:
@@ -122,6 +126,14 @@ class DockerEngine:
 
         task.ended.connect(ended)
         task.start()
+
+    def _steps_of_preview(
+        self, command: str, values: Mapping[str, Any], node: Any, size: int
+    ) -> Steps:
+        session = self._engine.session
+        if command == seam.APPLY_PLAN:
+            return trying.plan_on(session, node, Path(values["path"]), size)
+        return trying.action_on(session, node, self._action(command), values, size)
 
     def start(self, command: str, values: Mapping[str, Any]) -> None:
         """Start a command."""
@@ -148,14 +160,16 @@ class DockerEngine:
             self._start_action(command, values)
 
     def _start_action(self, command: str, values: Mapping[str, Any]) -> None:
+        self._engine.run_action(
+            self._action(command),
+            instruction=str(values.get("instruction") or ""),
+            options=values.get("options"),
+        )
+
+    def _action(self, command: str) -> Mapping[str, Any]:
         for action in self._actions:
             if f"{action['plugin']}/{action['id']}" == command:
-                self._engine.run_action(
-                    action,
-                    instruction=str(values.get("instruction") or ""),
-                    options=values.get("options"),
-                )
-                return
+                return action
         raise BridgeError(f"There is no command {command!r}.", hint="Open the menu again.")
 
     def begin(self, operation: str) -> None:

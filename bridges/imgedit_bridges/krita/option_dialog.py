@@ -105,6 +105,8 @@ class OptionDialog(QtWidgets.QDialog):
         line.addWidget(self.buttons, 1)
         column.addLayout(line)
         self.preview.hide()
+        # What is asked between two layers has no one picture to try it on.
+        self.look.setVisible("second_picture" not in self._command.inputs)
         self.setMinimumWidth(self.fontMetrics().averageCharWidth() * 60)
 
     def _add_instruction(self, form: QtWidgets.QFormLayout) -> None:
