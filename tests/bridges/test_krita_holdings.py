@@ -2,10 +2,11 @@
 
 import ast
 import io
+import itertools
 import math
+import sys
 import xml.etree.ElementTree as ET
 import zipfile
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from imgedit_bridges.krita import bands, forms, holdings, template
 from imgedit_bridges.krita.bands import Frame
 from imgedit_bridges.krita.forms import Filter
 from imgedit_bridges.krita.holdings import Place, Sampled, lay_out
+from imgedit_bridges.plugin_folder import PACKAGE, contents
 from imgedit_plugins.operations import default_vocabulary
 from imgedit_plugins.operations.described import described
 from imgedit_plugins.pictures import Picture
@@ -320,8 +322,8 @@ def test_transparency_is_seen(dtype, alpha):
 def test_bands_cover_a_frame(width, height, y):
     frame = Frame(3, y, width, height)
     pieces = list(frame.bands())
-    assert [one.y for one in pieces] == [y + sum(p.height for p in pieces[:n])
-                                         for n in range(len(pieces))]  # fmt: skip
+    tops = itertools.accumulate((one.height for one in pieces), initial=y)
+    assert [one.y for one in pieces] == list(tops)[:-1]
     assert sum(one.height for one in pieces) == height
     assert {(one.x, one.width) for one in pieces} == {(3, width)}
 
@@ -335,17 +337,18 @@ def test_frames():
 
 # --- the extension's modules ------------------------------------------------------------------
 
-FOLDER = Path(forms.__file__).parent
 
-
-def test_only_one_module_imports_a_toolkit():
-    for path in FOLDER.glob("*.py"):
-        tree = ast.parse(path.read_text("utf-8"), feature_version=(3, 10))
-        names = set()
-        for node in ast.walk(tree):
+def test_the_extension_needs_the_standard_library_krita_and_one_toolkit():
+    """Qt is imported in one place, where PyQt5 or PyQt6 is taken."""
+    for name, data in contents("__init__.py", PACKAGE / "krita" / "plugin.py").items():
+        for node in ast.walk(ast.parse(data, name, feature_version=(3, 10))):
+            modules = []
             if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
+                modules = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                names.add(str(node.module))
-        uses_qt = any(name.startswith("PyQt") for name in names)
-        assert uses_qt == (path.name == "qt.py"), path.name
+                modules = [str(node.module)]
+            for module in modules:
+                top = module.split(".")[0]
+                toolkit = {"PyQt5", "PyQt6"} if name.endswith("krita/qt.py") else set()
+                known = top in sys.stdlib_module_names or top in {"krita", "imgedit_bridges"}
+                assert known or top in toolkit, (name, module)

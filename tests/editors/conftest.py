@@ -12,6 +12,7 @@ import pytest
 from editor_root import PROJECT, open_root
 from gimp_program import Gimp
 from krita_program import Krita
+from krita_session import Extension
 
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.picture_files import save_picture
@@ -89,6 +90,14 @@ def gimp(root, folder):
 def krita(root, folder):
     """Krita with a profile for this test: `krita.run(script)`, `krita.install_extension(...)`."""
     yield from _programs(Krita, root, folder)
+
+
+@pytest.fixture
+def extension(krita, installed, root):
+    """Krita with the extension; `extension.run` knows the names of `krita_session`."""
+    resources = f"{krita.home}/.local/share/krita"
+    root.call([f"{installed}/bin/imgedit-plugins", "install", "krita", "--profile", resources])
+    return Extension(krita, f"{resources}/pykrita/imgedit")
 
 
 @pytest.fixture

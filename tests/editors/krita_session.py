@@ -93,3 +93,22 @@ def pixels_of(run, path):
     dtype = {"U8": np.uint8, "U16": np.uint16}[mark["depth"]]
     values = np.fromfile(path, dtype).reshape(mark["height"], mark["width"], 4)
     return values[:, :, [2, 1, 0, 3]]
+
+
+class Extension:
+    """The installed extension: scripts that know `NAMES`.
+
+    Attributes:
+        krita: that it is in.
+        folder: of the extension, in the root.
+        names: what a script begins with.
+    """
+
+    def __init__(self, krita, folder):
+        self.krita = krita
+        self.folder = folder
+        self.names = f"EXTENSION = {folder!r}\n{NAMES}"
+
+    def run(self, script, **options):
+        """Run a script without a window; its documents are closed at its end."""
+        return self.krita.run(f"{self.names}{script}\nleave()\n", **options)

@@ -8,7 +8,7 @@ import krita_errors
 import numpy as np
 import pytest
 from editor_root import PROJECT
-from krita_session import NAMES, pixels_of
+from krita_session import pixels_of
 
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.picture_files import open_picture, save_picture
@@ -20,24 +20,6 @@ pytestmark = pytest.mark.editors
 
 DOCUMENT = PROJECT / "docs" / "krita.md"
 LIVE = [("bright", {"offset": 40}), ("contrast", {"gain": 1.2})]
-
-
-@pytest.fixture
-def extension(krita, installed, root):
-    """Krita with the extension; `extension.run` knows the names of `krita_session`."""
-    resources = f"{krita.home}/.local/share/krita"
-    root.call([f"{installed}/bin/imgedit-plugins", "install", "krita", "--profile", resources])
-    return Extension(krita, f"{resources}/pykrita/imgedit")
-
-
-class Extension:
-    def __init__(self, krita, folder):
-        self.krita = krita
-        self.folder = folder
-        self.names = f"EXTENSION = {folder!r}\n{NAMES}"
-
-    def run(self, script, **options):
-        return self.krita.run(f"{self.names}{script}\nleave()\n", **options)
 
 
 def write_plan(path, steps):
@@ -262,10 +244,11 @@ layer_pixels(group, {str(folder / "top.bin")!r})
     assert [one["name"] for one in edit["inner"]] == names
     got = pixels_of(run, folder / "top.bin").astype(int)
     wanted = np.asarray(render_plan(picture, plan).pixels).astype(int)
-    np.testing.assert_array_equal(got[:, :, 3], wanted[:, :, 3])
-    difference = np.abs(got - wanted)[wanted[:, :, 3] > 0]
+    # Krita composes half-transparent layers in a group with up to 110 of 65535 codes off.
+    assert np.abs(got - wanted)[:, :, 3].max() <= 128
+    difference = np.abs(got - wanted)[wanted[:, :, 3] > 0][:, :3]
     assert difference.mean() <= 257 / 2
-    assert difference.max() <= 4 * 257  # tables of 256 places between black and white
+    assert difference.max() <= 2 * 257  # tables of 256 places between black and white
 
 
 def test_a_small_layer_above_others_is_edited_alone(extension, photo, folder):

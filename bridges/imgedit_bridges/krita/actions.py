@@ -70,7 +70,8 @@ def recover(
     plan = edits.recovered(result)
     title = edits.title(plan, "Recovered")
     wish = Wish(source, plan, 1.0, above=upper, title=title, own=True)
-    put((yield from prepare(session, wish)))
+    group = put((yield from prepare(session, wish)))
+    yield from canvas.repaint(document, group)
     return plan
 
 
@@ -142,8 +143,9 @@ def change(
         source_of(document, source_node), plan, strength, above=edit.group, title=title,
         own=edit.kept.own, state=state,
     )  # fmt: skip
-    put((yield from prepare(session, wish)))
+    group = put((yield from prepare(session, wish)))
     edit.group.remove()
+    yield from canvas.repaint(document, group)
     return plan
 
 
@@ -220,8 +222,10 @@ def _apply_to(
                 source_of(document, node), plan, strength, above=node, title=edits.title(plan)
             )
             ready.append((yield from prepare(session, wish)))
-    for one in ready:
-        put(one)
+    groups = [(one.wish.source.document, put(one)) for one in ready]
+    for document, _ in places:
+        last = [group for holder, group in groups if holder == document][-1]
+        yield from canvas.repaint(document, last)
     return plan
 
 

@@ -146,8 +146,8 @@ class Reader:
         yield from settled(self._source.document)
         if self._source.stack:
             self._copy = self._source.document.clone()
-            _isolate(self._copy, self._copy.nodeByUniqueID(self._source.node.uniqueId()))
-            yield from settled(self._copy)
+            if _isolate(self._copy, self._copy.nodeByUniqueID(self._source.node.uniqueId())):
+                yield from repaint(self._copy)
 
     @property
     def space(self) -> Space:
@@ -170,8 +170,8 @@ class Reader:
             self._copy.close()
 
 
-def _isolate(document: Any, node: Any) -> None:
-    """Leave visible only `node` and what lies below it in its group."""
+def _isolate(document: Any, node: Any) -> bool:
+    """Leave visible only `node` and what lies below it in its group; whether that changes it."""
     group = node.parentNode()
     siblings = layers_of(group)
     hidden = siblings[next(i for i, one in enumerate(siblings) if same(one, node)) + 1 :]
@@ -180,8 +180,10 @@ def _isolate(document: Any, node: Any) -> None:
         group.setBlendingMode("normal")
         hidden += [one for one in layers_of(group.parentNode()) if not same(one, group)]
         group = group.parentNode()
-    for one in hidden:
+    seen = [one for one in hidden if one.visible()]
+    for one in seen:
         one.setVisible(False)
+    return bool(seen) or not same(node.parentNode(), document.rootNode())
 
 
 def opaque(source: Source) -> Steps:
@@ -290,17 +292,21 @@ def converted(data: bytes, frame: Frame, held: Space, wanted: Space) -> bytes:
         strip.close()
 
 
-def repaint(group: Any) -> None:
-    """Have Krita compute a group that was filled before it came into the document.
+def repaint(document: Any, active: Any = None) -> Steps:
+    """Have Krita compute a document that got a group which was filled before.
 
-    It takes such a group for empty, and then shows nothing in the place of a pass-through one.
-    Changing the blending mode of its lowest layer is what it notices, neither blocks nor is an
-    undo step; the document's own refreshing blocks for seconds.
+    Krita takes such a group for empty: it shows nothing of it, and nothing at all in the place of
+    a pass-through one. Nothing that an extension can call makes it look again without blocking
+    meanwhile; changing the blending mode of a layer takes twice as long.
+
+    Args:
+        document: which.
+        active: the layer to be selected, which its window may have to hear of first.
     """
-    for lowest in layers_of(group)[:1]:
-        mode = lowest.blendingMode()
-        lowest.setBlendingMode("multiply" if mode == "normal" else "normal")
-        lowest.setBlendingMode(mode)
+    yield Pause(_WAIT)
+    if active is not None:
+        document.setActiveNode(active)
+    document.refreshProjection()
 
 
 # --- selection --------------------------------------------------------------------------------

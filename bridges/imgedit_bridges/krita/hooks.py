@@ -104,7 +104,8 @@ def _put_pictures(
         layers.append(layer)
     plan = result.plan or {"operations": [], "explanation": result.explanation}
     wish = Wish(source, plan, 1.0, above=source.node, title=title, own=True)
-    placing.put((yield from placing.grouped(wish, [], layers, selected=selected)))
+    group = placing.put((yield from placing.grouped(wish, [], layers, selected=selected)))
+    yield from canvas.repaint(document, group)
 
 
 def _place(result: Result, one: ResultPicture) -> int:

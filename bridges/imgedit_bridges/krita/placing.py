@@ -262,16 +262,17 @@ def _opened(data: bytes) -> Iterator[Any]:
 
 
 def put(prepared: Prepared) -> Any:
-    """Put one prepared edit into its document, in one undo step; returns its group."""
+    """Put one prepared edit into its document, in one undo step; returns its group.
+
+    `canvas.repaint` must follow, so that it is seen.
+    """
     wish, group = prepared.wish, prepared.group
     document = wish.source.document
     above = wish.above
     above.parentNode().addChildNode(group, above)
-    canvas.repaint(group)
     made = kept.Kept(
         plan=wish.plan, strength=wish.strength, title=wish.title,
         source=kept.key(wish.source.node), own=wish.own, state=wish.state,
     )  # fmt: skip
     kept.keep(document, group, made)
-    document.setActiveNode(group)
     return group
