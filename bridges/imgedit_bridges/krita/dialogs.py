@@ -13,7 +13,7 @@ from imgedit_bridges.krita.qt import QtWidgets
 from imgedit_bridges.krita.style import spacing
 
 _FOLDER = "folder"  # the setting that names the last one
-_PLANS = "Edit plans and pictures that carry one (*.json *.png *.jpg *.jpeg *.tif *.tiff *.webp)"
+_PLANS = "Plans and pictures (*.json *.png *.jpg *.jpeg *.tif *.tiff *.webp *.xmp)"
 
 Values = dict[str, Any]
 

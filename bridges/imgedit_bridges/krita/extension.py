@@ -14,13 +14,13 @@ from imgedit_bridges.krita.qt import QtWidgets
 
 _MENU = "imgedit"
 _ENTRIES = {
-    "recover": (seam.RECOVER, "Recover Edit from Two Layers…"),
+    "recover": (seam.RECOVER, "Recover Edit from Two Layers"),
     "apply_plan": (seam.APPLY_PLAN, "Apply Plan…"),
     "copy_edit": (seam.COPY_EDIT, "Copy This Edit to Other Open Pictures"),
     "save_plan": (seam.SAVE_PLAN, "Save Plan…"),
     "explain": (seam.EXPLAIN, "Explain This Layer's Edit"),
 }
-"""Menu entries, which do what the docker's buttons do."""
+"""Menu entries; all but the first do what the docker's buttons do."""
 
 
 class ImgeditExtension(Extension):  # type: ignore[misc]
@@ -44,6 +44,9 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
             action.triggered.connect(lambda _=False, command=command: self._do(command))
 
     def _do(self, name: str) -> None:
+        if name == seam.RECOVER:
+            self.engine.recover()  # between the selected layers; the docker asks which
+            return
         command = next(one for one in self.desk.look().commands if one.id == name)
         if command.refusal:
             self._say(command.refusal)
