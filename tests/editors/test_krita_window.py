@@ -9,6 +9,7 @@ from krita_session import pixels_of
 
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.picture_files import save_picture
+from imgedit_plugins.pictures import Picture
 from imgedit_plugins.plan import parse_plan
 from imgedit_plugins.render import render_plan
 
@@ -98,6 +99,10 @@ def test_from_the_menu_and_ctrl_z_takes_it_back_in_one_step(names, krita_window,
     )
     window.screen.keys("ctrl+shift+z")
     window.running.wait_until(lambda: len(layers(window, names)) == 3, "redone edit", 30)
+    window.run(f"{names}seen(Krita.instance().activeDocument(), {str(folder / '3.bin')!r})")
+    np.testing.assert_array_equal(
+        pixels_of(window.running, folder / "3.bin"), pixels_of(window.running, folder / "2.bin")
+    )
     window.run(f"""{names}
 document = Krita.instance().activeDocument()
 mark("again", plan=kept.edits(document)[0].kept.plan)
@@ -120,6 +125,27 @@ def test_a_rendered_edit_is_one_step_and_the_photograph_is_as_it_was(
     window.run(f"{names}seen(Krita.instance().activeDocument(), {str(folder / '1.bin')!r})")
     got = pixels_of(window.running, folder / "1.bin")
     np.testing.assert_array_equal(got[:, :, :3], pixels)
+
+
+def test_a_live_edit_is_seen_undone_and_redone(names, krita_window, photo, folder):
+    path, pixels = photo
+    window = krita_window(path)
+    window.run(f"{names}assert work('apply_plan', {{'operations': {LIVE!r}}})", seconds=120)
+    wanted = np.asarray(
+        render_plan(Picture(pixels), parse_plan({"operations": LIVE})).pixels
+    )  # fmt: skip
+    window.activate()
+    for number, (keys, count, picture) in enumerate(
+        [("", 2, wanted), ("ctrl+z", 1, pixels), ("ctrl+shift+z", 2, wanted)]
+    ):
+        if keys:
+            window.screen.keys(keys)
+        window.running.wait_until(lambda n=count: len(layers(window, names)) == n, keys, 30)
+        file = folder / f"{number}.bin"
+        window.run(f"{names}seen(Krita.instance().activeDocument(), {str(file)!r})")
+        window.screen.screenshot(f"live-{number}")
+        got = pixels_of(window.running, file)[:, :, :3].astype(int)
+        assert np.abs(got - picture).max() <= 1, keys
 
 
 WATCHED = """
