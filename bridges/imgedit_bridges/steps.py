@@ -211,13 +211,17 @@ class StepList:
         self.steps.append(made)
         return made
 
+    def place(self, step: Step) -> int:
+        """Where a step is; of two that are alike, this one."""
+        return next(index for index, one in enumerate(self.steps) if one is step)
+
     def remove(self, step: Step) -> None:
         """Take a step out of the list."""
-        self.steps.remove(step)
+        del self.steps[self.place(step)]
 
     def move(self, step: Step, by: int) -> None:
         """Move a step up (negative) or down, as far as there is room."""
-        place = self.steps.index(step)
+        place = self.place(step)
         wanted = min(max(place + by, 0), len(self.steps) - 1)
         self.steps.insert(wanted, self.steps.pop(place))
 

@@ -1,5 +1,6 @@
 """The extension gets into Krita's folders, and out of them again: folders of all kinds."""
 
+import ast
 import json
 import os
 import stat
@@ -164,8 +165,15 @@ def test_the_extension_is_whole_and_switched_on(profile):
 def test_the_extension_has_all_that_it_imports(profile):
     """In Python without this environment: what is missing there is missing in Krita."""
     install(profile)
-    with_krita = {"actions", "canvas", "engine", "extension", "kept", "placing"}
-    with_qt = {"background", "qt", "session"}
+    with_krita = {
+        "actions", "canvas", "docker", "docker_engine", "engine", "extension", "hooks", "kept",
+        "looking", "placing", "undoing",
+    }  # fmt: skip
+    with_qt = {
+        "add_step", "background", "curve_picture", "dialogs", "option_dialog", "option_fields",
+        "pane", "pane_parts", "parameter_row", "plan_view", "previews", "qt", "session",
+        "step_row", "style", "trying",
+    }  # fmt: skip
     modules = [
         name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
         for name in tree(profile.plugin)
@@ -176,6 +184,14 @@ def test_the_extension_has_all_that_it_imports(profile):
     command = [sys.executable, "-I", "-S", "-c",
                f"import sys; sys.path.insert(0, '.'); import {', '.join(free)}"]  # fmt: skip
     subprocess.run(command, cwd=profile.plugin, check=True)
+    for module in set(modules) - set(free):
+        path = profile.plugin / f"{module.replace('.', '/')}.py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("imgedit_bridges"):
+                inside = [f"{node.module}.{name.name}" for name in node.names]
+                assert node.module in modules, (module, node.module)
+                packages = ("imgedit_bridges", "imgedit_bridges.krita")
+                assert node.module not in packages or set(inside) <= set(modules), module
 
 
 def test_again_changes_nothing(profile):

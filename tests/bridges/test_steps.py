@@ -146,3 +146,14 @@ def test_an_operation_that_is_not_known_here_is_shown_by_its_name():
     assert steps.summary(steps.steps[0]) == "theirs"
     assert steps.parameters(steps.steps[0]) == []
     assert steps.plan() == plan
+
+
+def test_of_two_steps_that_are_alike_the_one_that_is_meant_goes():
+    steps = listed()
+    again = steps.add("sepia")  # equal to the second one
+    steps.move(again, -1)
+    assert [step.name for step in steps.steps] == ["bright", "sepia", "sepia", "blur"]
+    assert steps.steps[2] is again
+    steps.remove(again)
+    assert [step.name for step in steps.steps] == ["bright", "sepia", "blur"]
+    assert all(step is not again for step in steps.steps)

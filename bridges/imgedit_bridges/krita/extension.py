@@ -1,18 +1,26 @@
-"""The extension: menu entries, and the engine behind them."""
+"""The extension: menu entries, the docker, and the engine behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from krita import Extension, Krita
 
+from imgedit_bridges.client import BridgeError
+from imgedit_bridges.krita import dialogs, docker, seam
+from imgedit_bridges.krita.docker_engine import DockerEngine
 from imgedit_bridges.krita.engine import Engine
 from imgedit_bridges.krita.qt import QtWidgets
 
 _MENU = "imgedit"
-_PLANS = "Plans and pictures (*.json *.png *.jpg *.jpeg *.tif *.tiff *.webp *.xmp);;All files (*)"
+_ENTRIES = {
+    "recover": (seam.RECOVER, "Recover Edit from Two Layers"),
+    "apply_plan": (seam.APPLY_PLAN, "Apply Plan…"),
+    "copy_edit": (seam.COPY_EDIT, "Copy This Edit to Other Open Pictures"),
+    "save_plan": (seam.SAVE_PLAN, "Save Plan…"),
+    "explain": (seam.EXPLAIN, "Explain This Layer's Edit"),
+}
+"""Menu entries; all but the first do what the docker's buttons do."""
 
 
 class ImgeditExtension(Extension):  # type: ignore[misc]
@@ -21,52 +29,55 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
     def __init__(self, parent: Any) -> None:
         super().__init__(parent)
         self.engine = Engine(parent=self)
+        self.desk = DockerEngine(self.engine)
 
     def setup(self) -> None:
         """Called once, when Krita has loaded all extensions."""
-        self.engine.failed.connect(_warn)
+        self.engine.failed.connect(self._warn)
 
     def createActions(self, window: Any) -> None:  # noqa: N802  # Krita calls it so
         """Called for every new window."""
         menu = window.createAction("imgedit_menu", "imgedit", "tools/scripts")
         menu.setMenu(QtWidgets.QMenu(_MENU, window.qwindow()))
-        for name, label, run in self._entries():
+        for name, (command, label) in _ENTRIES.items():
             action = window.createAction(f"imgedit_{name}", label, f"tools/scripts/{_MENU}_menu")
-            action.triggered.connect(run)
+            action.triggered.connect(lambda _=False, command=command: self._do(command))
 
-    def _entries(self) -> list[tuple[str, str, Callable[[], None]]]:
-        return [
-            ("recover", "Recover Edit from Two Layers", lambda *_: self.engine.recover()),
-            ("apply_plan", "Apply Plan…", lambda *_: self._apply()),
-            ("copy_edit", "Copy This Edit to Other Open Pictures",
-             lambda *_: self.engine.copy_edit()),
-            ("save_plan", "Save Plan…", lambda *_: self._save()),
-            ("explain", "Explain This Layer's Edit", lambda *_: self.engine.explain()),
-        ]  # fmt: skip
+    def _do(self, name: str) -> None:
+        if name == seam.RECOVER:
+            self.engine.recover()  # between the selected layers; the docker asks which
+            return
+        command = next(one for one in self.desk.look().commands if one.id == name)
+        if command.refusal:
+            self._say(command.refusal)
+            return
+        values = dialogs.ask(_window(), self.desk, command)
+        if values is None:
+            return
+        try:
+            self.desk.start(name, values)
+        except BridgeError as error:
+            self._say(str(error))
 
-    def _apply(self) -> None:
-        path, _ = QtWidgets.QFileDialog.getOpenFileName(_window(), "Apply Plan", "", _PLANS)
-        if path:
-            self.engine.apply_file(Path(path))
+    def _say(self, sentence: str) -> None:
+        self.desk.say(sentence, failed=True)
+        self._warn(sentence)
 
-    def _save(self) -> None:
-        path, _ = QtWidgets.QFileDialog.getSaveFileName(
-            _window(), "Save Plan", "plan.json", "Plans (*.json)"
-        )
-        if path:
-            self.engine.save_plan(Path(path))
+    def _warn(self, sentence: str) -> None:
+        """Where no docker is seen that says it."""
+        dockers = (one for one in Krita.instance().dockers() if one.objectName() == docker.NAME)
+        if not any(one.isVisible() for one in dockers):
+            QtWidgets.QMessageBox.warning(_window(), "imgedit", sentence)
 
 
 def add_to_krita() -> None:
-    """Make the extension known to Krita."""
+    """Make the extension and its docker known to Krita."""
     app = Krita.instance()
-    app.addExtension(ImgeditExtension(app))
+    extension = ImgeditExtension(app)
+    app.addExtension(extension)
+    docker.add_docker(extension.desk)
 
 
 def _window() -> Any:
     window = Krita.instance().activeWindow()
     return window.qwindow() if window else None
-
-
-def _warn(sentence: str) -> None:
-    QtWidgets.QMessageBox.warning(_window(), "imgedit", sentence)

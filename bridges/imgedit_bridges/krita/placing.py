@@ -104,7 +104,14 @@ def grouped(wish: Wish, filters: list[Filter], base: list[Any], *, selected: boo
         yield from canvas.write_selection(document, mask)
     group.setName(wish.title)
     group.setPassThroughMode(not base)
-    group.setOpacity(round(255 * min(1.0, wish.strength)))
+    if wish.own and wish.strength < 1 and not wish.source.stack:
+        # What lies below the group is not what was edited: they are mixed in the group.
+        node = wish.source.node
+        original = document.createCloneLayer(node.name(), node)
+        original.setOpacity(round(255 * (1 - wish.strength)))
+        group.addChildNode(original, None)  # on top
+    else:
+        group.setOpacity(round(255 * min(1.0, wish.strength)))
     return Prepared(wish, group)
 
 
