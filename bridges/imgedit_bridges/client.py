@@ -189,8 +189,8 @@ class Client:
         if len(view) != ref.pixel_bytes:
             raise MessageError("picture", f"it has {len(view)} bytes, not {ref.pixel_bytes}")
         with self.new_pixels(ref.file_bytes) as file:
-            file.data[: ref.pixel_bytes] = view
-            file.data[ref.pixel_bytes :] = icc
+            file.write(0, view)
+            file.write(ref.pixel_bytes, icc)
             return PictureRef(file.id, width, height, channels, dtype, len(icc))
 
     def open_picture(self, ref: PictureRef) -> PixelFile:
