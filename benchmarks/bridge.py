@@ -103,9 +103,7 @@ def _install(root: Root) -> None:
     root.call([f"{_VENV}/bin/pip", "install", "--progress-bar=off", "/src"], seconds=600)
 
 
-def _measured(
-    name: str, root: Root, folder: Path, picture: Path, rounds: int
-) -> figures.Editor:
+def _measured(name: str, root: Root, folder: Path, picture: Path, rounds: int) -> figures.Editor:
     with contextlib.closing(EDITORS[name](root, folder)) as program:
         # Pixel files in memory, as in a user's XDG_RUNTIME_DIR.
         runtime = root.call(["mktemp", "-d", "/dev/shm/runtime-XXXXXX"]).strip()

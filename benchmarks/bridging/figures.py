@@ -12,7 +12,7 @@ from benchmarks.bridging.rounds import BANDS, BRIDGE, PNG, WHOLE
 GOAL = 1.2
 """The bridge's whole round trip in times of the faster do-nothing plug-in."""
 
-_PARTS = ("connect", "read", "queue", "job", "told", "write", "drop")
+_PARTS = ("read", "queue", "job", "write", "drop")
 
 
 @dataclass(frozen=True)

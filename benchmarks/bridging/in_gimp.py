@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +11,11 @@ import gi
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gegl, Gimp, Gio  # noqa: E402
-from imgedit_bridges.gimp import canvas, pixels_io, running  # noqa: E402
-from imgedit_bridges.protocol import JobRequest  # noqa: E402
 
 from benchmarks.bridging import rounds as r  # noqa: E402
 from benchmarks.bridging.watched import WatchedClient  # noqa: E402
+from imgedit_bridges.gimp import canvas, running, transfer  # noqa: E402
+from imgedit_bridges.protocol import JobRequest, PictureRef  # noqa: E402
 
 _FORMAT = "R'G'B' u8"
 _QUIET = Gimp.RunMode.NONINTERACTIVE
@@ -71,26 +70,19 @@ class Gimps:
         return made
 
     def _bridge(self, times: r.Times) -> Any:
-        with times.of("connect"):
-            # A new one each time: so it is with plug-ins.
-            client = WatchedClient("gimp", running.record().python)
-            client.connect()
-        upload = pixels_io.uploaded(client, [self._layer])
-        with times.of("read"):
-            (ref,) = upload.__enter__()
-        request = JobRequest("render", {"picture": ref}, plan=r.PLAN)
-        began = time.perf_counter()
-        job, result = running.run_job(client, request, lambda _stage, _share: True)
-        client.add_parts(times, began, time.perf_counter())
-        with times.of("drop"):
-            upload.__exit__(None, None, None)
+        # A new client each time: so it is with plug-ins.
+        client = WatchedClient("gimp", running.record().python, times)
+
+        def request(picture: PictureRef) -> JobRequest:
+            return JobRequest("render", {"picture": picture}, plan=r.PLAN)
+
+        job, result = transfer.run_on(client, [self._layer], request, lambda *_: True)
         (picture,) = result.pictures
-        with times.of("write"):
-            made = canvas.new_layer(self._image, picture.ref, "edit")
-            pixels_io.write(client, picture.ref, made)
-            self._image.insert_layer(made, None, 0)
-        with times.of("drop"):
-            client.forget(job)
+        made = canvas.new_layer(self._image, picture.ref, "edit")
+        transfer.write(client, picture.ref, made)
+        self._image.insert_layer(made, None, 0)
+        client.forget(job)
+        client.end()
         return made
 
     def _by_png(self, times: r.Times) -> Any:

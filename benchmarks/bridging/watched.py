@@ -1,4 +1,4 @@
-"""The bridges' client, with the time of each event noted; runs in the editors."""
+"""The bridges' client, with its calls timed; runs in the editors."""
 
 from __future__ import annotations
 
@@ -6,26 +6,54 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from imgedit_bridges.client import Client
-
 from benchmarks.bridging.rounds import Times
+from imgedit_bridges.client import Client
+from imgedit_bridges.protocol import JobRequest
 
 
 class WatchedClient(Client):
-    """A client that knows when the job's first event of each kind came."""
+    """A client that divides one round trip into parts by when it is called for what.
 
-    def __init__(self, name: str, python: str) -> None:
+    Parts: `read` until the job is submitted, `queue` until it starts, `job` until its end is told,
+    `drop` what removing pixel files and the job takes, `write` all the rest.
+    """
+
+    def __init__(self, name: str, python: str, times: Times) -> None:
         super().__init__(name, python=python)
-        self._came: dict[str, float] = {}
+        self._parts = times.parts
+        self._last = time.perf_counter()
+
+    def _ends(self, part: str) -> None:
+        now = time.perf_counter()
+        self._parts[part] = self._parts.get(part, 0.0) + now - self._last
+        self._last = now
+
+    def submit(self, request: JobRequest) -> str:
+        """As the client's."""
+        self._ends("read")
+        return super().submit(request)
 
     def events(self, job: str) -> Iterator[dict[str, Any]]:
         """As the client's."""
         for event in super().events(job):
-            self._came.setdefault(str(event.get("event")), time.perf_counter())
+            if event.get("event") == "started":
+                self._ends("queue")
+            elif event.get("event") == "done":
+                self._ends("job")
             yield event
 
-    def add_parts(self, times: Times, began: float, ended: float) -> None:
-        """Divide the time of one job: until it started, its own, until its end was known."""
-        times.parts["queue"] = self._came["started"] - began
-        times.parts["job"] = self._came["done"] - self._came["started"]
-        times.parts["told"] = ended - self._came["done"]
+    def drop_pixels(self, file_id: str) -> None:
+        """As the client's."""
+        self._ends("write")
+        super().drop_pixels(file_id)
+        self._ends("drop")
+
+    def forget(self, job: str) -> None:
+        """As the client's."""
+        self._ends("write")
+        super().forget(job)
+        self._ends("drop")
+
+    def end(self) -> None:
+        """Nothing more is measured."""
+        self._ends("write")

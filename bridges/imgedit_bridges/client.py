@@ -108,6 +108,11 @@ class Client:
 
     # --- the worker ---------------------------------------------------------------------------
 
+    @property
+    def worker(self) -> int | None:
+        """The process id of the worker that was used last; None before the first one."""
+        return None if self._state is None else self._state.pid
+
     def connect(self) -> dict[str, Any]:
         """Find the worker or start one; returns its greeting.
 

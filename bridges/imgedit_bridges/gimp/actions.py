@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from imgedit_bridges.client import BridgeError
-from imgedit_bridges.gimp import canvas, holdings, pixels_io, running
+from imgedit_bridges.gimp import canvas, holdings, running
 from imgedit_bridges.gimp.placing import Plan, layout_of, prepare, put, undo_group
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.protocol import JobRequest
@@ -36,7 +36,7 @@ def recover(image: Any, layers: Sequence[Any], *, swap: bool, told: Told) -> Pla
     """
     before, after = _two(layers, swap=swap)
     client = running.new_client()
-    with pixels_io.uploaded(client, [before, after]) as (source, edited):
+    with canvas.uploaded(client, [before, after]) as (source, edited):
         request = JobRequest("predict_operations", {"source": source, "edited": edited})
         job, result = running.run_job(client, request, told)
         client.forget(job)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, ResultPicture
-from imgedit_bridges.gimp import canvas, holdings, pixels_io, running
+from imgedit_bridges.gimp import canvas, holdings, running
 from imgedit_bridges.gimp.holdings import DEFINITIONS, Layout
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.protocol import JobRequest
@@ -74,7 +74,7 @@ def layout_of(layer: Any, plan: Plan) -> Layout:
 
 
 def _rendered(client: Client, layer: Any, plan: Plan, told: Told) -> tuple[str, ResultPicture]:
-    with pixels_io.uploaded(client, [layer]) as (source,):
+    with canvas.uploaded(client, [layer]) as (source,):
         request = JobRequest("render", {"picture": source}, plan=plan)
         job, result = running.run_job(client, request, told)
     if not result.pictures:
@@ -144,7 +144,7 @@ def put(
     if prepared.picture is not None:
         target = canvas.new_layer(image, prepared.picture.ref, name)
         _insert(above or layer, layer, target, name, undo)
-        pixels_io.write(client, prepared.picture.ref, target)
+        canvas.write(client, prepared.picture.ref, target)
         client.forget(prepared.job)
     elif above is not None or _needs_own_layer(layout, selection):
         target = layer.copy()

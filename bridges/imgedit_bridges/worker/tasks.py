@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from imgedit_bridges import pixels
-from imgedit_bridges.pixels import PixelFileError
+from imgedit_bridges.pixels import PixelFile, PixelFileError
 from imgedit_bridges.protocol import PictureRef, parse_picture
 from imgedit_bridges.worker.settings import WorkerError
 from imgedit_plugins.errors import OptionError
@@ -116,7 +116,8 @@ class Task:
         strength = message.get("strength", 1.0)
         made = render_plan(inputs["picture"], plan, mask=_mask(inputs), strength=strength, job=job)
         job.check()
-        return _told(job, pictures=[{**self._put(made), "offset": [0, 0], "seed": 0}])
+        put = self._put(made, message.get("spare"))
+        return _told(job, pictures=[{**put, "offset": [0, 0], "seed": 0}])
 
     # --- pixel files --------------------------------------------------------------------------
 
@@ -136,24 +137,29 @@ class Task:
         icc = bytes(file.data[ref.pixel_bytes :]) or None
         return Picture(values.reshape(ref.height, ref.width, ref.channels), icc_profile=icc)
 
-    def _put(self, picture: Picture) -> dict[str, Any]:
-        """Write a picture into a new pixel file; returns its reference."""
+    def _put(self, picture: Picture, spare: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Write a picture into a pixel file, `spare` where it fits; returns its reference."""
         icc = picture.icc_profile or b""
         height, width, channels = picture.pixels.shape
         dtype = picture.pixels.dtype.name
-        ref = PictureRef(secrets.token_hex(16), width, height, channels, dtype, len(icc))
-        self.announce({"event": "making", "pixels": ref.pixels})
+        ref = PictureRef("0" * 32, width, height, channels, dtype, len(icc))
+        with self._new_file(ref.file_bytes, spare) as file:
+            file.write(0, np.ascontiguousarray(picture.pixels).data)
+            file.write(ref.pixel_bytes, icc)
+            return replace(ref, pixels=file.id).to_json()
+
+    def _new_file(self, size: int, spare: Mapping[str, Any] | None) -> PixelFile:
+        if spare and spare["bytes"] == size:
+            file_id, (device, inode) = spare["pixels"], spare["identity"]
+            identity = (device, inode)
+        else:
+            file_id, identity = secrets.token_hex(16), None
+            self.announce({"event": "making", "pixels": file_id})
         try:
-            identity = pixels.create(self.folder, ref.pixels, ref.file_bytes)
-            file = pixels.open_file(
-                self.folder, ref.pixels, ref.file_bytes, writable=True, identity=identity
-            )
+            identity = identity or pixels.create(self.folder, file_id, size)
+            return pixels.open_file(self.folder, file_id, size, writable=True, identity=identity)
         except PixelFileError as error:
             raise WorkerError(error.message, hint=error.hint) from error
-        target = np.frombuffer(file.data, picture.pixels.dtype, picture.pixels.size)
-        target.reshape(picture.pixels.shape)[...] = picture.pixels
-        file.data[ref.pixel_bytes :] = icc
-        return ref.to_json()
 
 
 def _plan(message: Mapping[str, Any], manager: PluginManager) -> EditPlan | None:
