@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, ResultPicture
-from imgedit_bridges.gimp import canvas, holdings, running
+from imgedit_bridges.gimp import canvas, holdings, running, transfer
 from imgedit_bridges.gimp.holdings import DEFINITIONS, Layout
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.protocol import JobRequest
@@ -144,7 +144,7 @@ def put(
     if prepared.picture is not None:
         target = canvas.new_layer(image, prepared.picture.ref, name)
         _insert(above or layer, layer, target, name, undo)
-        canvas.write(client, prepared.picture.ref, target)
+        transfer.write(client, prepared.picture.ref, target)
         client.forget(prepared.job)
     elif above is not None or _needs_own_layer(layout, selection):
         target = layer.copy()
