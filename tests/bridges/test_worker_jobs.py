@@ -63,6 +63,41 @@ def test_rendering_is_the_one_of_this_process(client, dtype, mode):
     assert np.array_equal(pixels, expected)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_blue_may_come_first(client, dtype, mode):
+    picture = photograph(90, 300, mode=mode, dtype=dtype)
+    swap = [2, 1, 0, 3][: picture.pixels.shape[2]]
+    plan = EditPlan(operations=(step("temperature", shift=40),))
+    data = np.ascontiguousarray(picture.pixels[:, :, swap])
+    sent = client.put_picture(data.data, 90, 300, len(swap), dtype, order="bgr")
+    plan_json = plan.model_dump(mode="json", by_alias=True)
+    _, result = client.run(JobRequest("render", {"picture": sent}, plan=plan_json))
+    assert result.pictures[0].ref.order == "bgr"
+    pixels = got(client, result.pictures[0])
+    assert np.array_equal(pixels[:, :, swap], render_plan(picture, plan).pixels)
+    assert not np.array_equal(pixels, render_plan(picture, plan).pixels)
+
+
+def test_the_files_of_a_large_rendering_are_used_again(home):
+    client = home.started()
+    first, second = (photograph(3000, 1900, seed=seed) for seed in (1, 2))
+    inodes = []
+    for picture in (first, second, first):
+        pixels, result, job = render(client, picture, plan=PLAN_JSON)
+        assert np.array_equal(pixels, render_plan(picture, PLAN).pixels)
+        (name,) = (one.ref.pixels for one in result.pictures)
+        inodes.append({(home.places.pixels / one).stat().st_ino for one in home.pixel_files()})
+        assert name in home.pixel_files()
+        for one in [n for n in home.pixel_files() if n != name]:
+            client.drop_pixels(one)
+        client.forget(job)
+        with pytest.raises(BridgeError, match="cannot be opened"):
+            client.open_picture(result.pictures[0].ref)
+    assert inodes[0] == inodes[1] == inodes[2]
+    assert len(inodes[0]) == 2
+
+
 def test_rendering_with_mask_and_strength(client):
     picture = photograph(90, 70)
     mask = mask_for(picture)

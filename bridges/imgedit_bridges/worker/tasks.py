@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.plugins import PluginManager
 
+_BAND = 256  # rows
+Pixels = np.ndarray[Any, np.dtype[Any]]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -93,8 +96,9 @@ class Task:
             seed=message.get("seed", 0),
         )
         result: EditResult = manager.call("apply_edit", request, job, message.get("plugin"))
+        order = message["inputs"]["picture"].get("order", "rgb")
         pictures = [
-            {**self._put(one.picture), "offset": list(one.offset), "seed": one.seed}
+            {**self._put(one.picture, order), "offset": list(one.offset), "seed": one.seed}
             for one in result.candidates
         ]
         for warning in result.warnings:
@@ -116,7 +120,8 @@ class Task:
         strength = message.get("strength", 1.0)
         made = render_plan(inputs["picture"], plan, mask=_mask(inputs), strength=strength, job=job)
         job.check()
-        put = self._put(made, message.get("spare"))
+        order = message["inputs"]["picture"].get("order", "rgb")
+        put = self._put(made, order, message.get("spare"))
         return _told(job, pictures=[{**put, "offset": [0, 0], "seed": 0}])
 
     # --- pixel files --------------------------------------------------------------------------
@@ -134,17 +139,25 @@ class Task:
         # The mapping lives as long as an array looks into it.
         count = ref.width * ref.height * ref.channels
         values = np.frombuffer(file.data, ref.dtype, count)
+        values = values.reshape(ref.height, ref.width, ref.channels)
         icc = bytes(file.data[ref.pixel_bytes :]) or None
-        return Picture(values.reshape(ref.height, ref.width, ref.channels), icc_profile=icc)
+        return Picture(values if ref.order == "rgb" else _swapped(values), icc_profile=icc)
 
-    def _put(self, picture: Picture, spare: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _put(
+        self, picture: Picture, order: str, spare: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Write a picture into a pixel file, `spare` where it fits; returns its reference."""
         icc = picture.icc_profile or b""
         height, width, channels = picture.pixels.shape
+        order = order if channels >= 3 else "rgb"
         dtype = picture.pixels.dtype.name
-        ref = PictureRef("0" * 32, width, height, channels, dtype, len(icc))
+        ref = PictureRef("0" * 32, width, height, channels, dtype, len(icc), order)
+        row = ref.pixel_bytes // height
         with self._new_file(ref.file_bytes, spare) as file:
-            file.write(0, np.ascontiguousarray(picture.pixels).data)
+            for top in range(0, height, _BAND):
+                band = picture.pixels[top : top + _BAND]
+                band = band if order == "rgb" else _swapped(band)
+                file.write(top * row, np.ascontiguousarray(band).data)
             file.write(ref.pixel_bytes, icc)
             return replace(ref, pixels=file.id).to_json()
 
@@ -160,6 +173,14 @@ class Task:
             return pixels.open_file(self.folder, file_id, size, writable=True, identity=identity)
         except PixelFileError as error:
             raise WorkerError(error.message, hint=error.hint) from error
+
+
+def _swapped(pixels: Pixels) -> Pixels:
+    """The same with red and blue exchanged."""
+    import cv2
+
+    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return np.asarray(cv2.cvtColor(pixels, code))
 
 
 def _plan(message: Mapping[str, Any], manager: PluginManager) -> EditPlan | None:
