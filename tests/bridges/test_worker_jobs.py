@@ -226,6 +226,21 @@ def test_the_story_of_a_job(client):
     assert numbers == sorted(set(numbers))
 
 
+def test_loading_compiling_and_steps_are_told_as_they_happen(home):
+    client = home.started()
+    came = {}
+    request = does(client, "phases", plugin="tested", options={"seconds": 0.3})
+    home.install("later")  # so that the executor, which started with the picture, starts anew
+    began = time.monotonic()
+    for event in client.events(client.submit(request)):
+        came.setdefault(event.get("stage", event["event"]), time.monotonic() - began)
+    stages = [name for name in came if name not in ("queued", "beat")]
+    assert stages == ["started", "Loading plugins", "loading", "compiling", "stepping", "done"]
+    assert came["compiling"] - came["loading"] > 0.2, "it is not told at the end all at once"
+    assert came["stepping"] - came["compiling"] > 0.2
+    assert came["done"] - came["stepping"] > 0.2
+
+
 def test_a_plugin_that_reports_without_end_does_not_flood(client):
     seen = []
     client.run(does(client, "flood"), on_event=seen.append)
