@@ -15,10 +15,17 @@ from typing import Any
 
 from imgedit_bridges import pixels, starting, transport
 from imgedit_bridges.errors import BridgeError, MessageError
-from imgedit_bridges.locations import Places, WorkerState, find_places, lock_holder, read_record
+from imgedit_bridges.locations import (
+    Places,
+    Record,
+    WorkerState,
+    find_places,
+    lock_holder,
+    read_record,
+)
 from imgedit_bridges.pixels import PixelFile
 from imgedit_bridges.protocol import FINAL, JobRequest, PictureRef, is_id, parse_picture
-from imgedit_bridges.transport import RefusedError, WorkerGoneError
+from imgedit_bridges.transport import ANSWER_SECONDS, RefusedError, WorkerGoneError
 
 __all__ = [
     "BridgeError",
@@ -30,6 +37,7 @@ __all__ = [
 ]
 
 _RECONNECTS = 3
+_LOAD_SECONDS = 60.0
 
 
 class JobFailedError(BridgeError):
@@ -86,15 +94,22 @@ class Client:
         name: of the editor, such as 'gimp'.
         python: the interpreter that starts the worker; by default the one of the installation
             record.
+        prefix: words before it, which lead out of a sandbox; see `Record`.
         environ: where to look for the worker's folder, and what a new worker gets, but for what
             the editor's bundle put there.
     """
 
     def __init__(
-        self, name: str, *, python: str | None = None, environ: Mapping[str, str] = os.environ
+        self,
+        name: str,
+        *,
+        python: str | None = None,
+        prefix: tuple[str, ...] = (),
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._name = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
         self._python = python
+        self._prefix = prefix
         self._environ = environ
         self._places: Places | None = None
         self._state: WorkerState | None = None
@@ -122,9 +137,12 @@ class Client:
         if found := starting.find_worker(self.places):
             self._state, hello = found
             return hello
-        python = self._python or read_record().python
+        record = Record(self._python, "", self._prefix) if self._python else read_record()
+        self._prefix = record.prefix
         environ = starting.clean_environment(self._environ)
-        self._state, hello = starting.ensure_worker(self.places, python, environ=environ)
+        self._state, hello = starting.ensure_worker(
+            self.places, record.python, prefix=record.prefix, environ=environ
+        )
         return hello
 
     def actions(self) -> list[dict[str, Any]]:
@@ -132,20 +150,37 @@ class Client:
         found = self._ask("GET", "/v1/actions").get("actions")
         return found if isinstance(found, list) else []
 
-    def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def operations(self) -> list[dict[str, Any]]:
+        """What plans are made of, as `imgedit_plugins.operations.described` gives it.
+
+        Plugins are loaded for that, which may take some seconds.
+
+        Raises:
+            BridgeError: there is no worker, or it cannot load plugins.
+        """
+        found = self._ask("GET", "/v1/operations", seconds=_LOAD_SECONDS).get("operations")
+        return found if isinstance(found, list) else []
+
+    def _ask(
+        self, method: str, path: str, body: object = None, seconds: float = ANSWER_SECONDS
+    ) -> dict[str, Any]:
         """One request; a worker that is gone is started once more."""
         if self._state is None:
             self.connect()
         elif (state := self._state) is not None:
             try:
-                return transport.request(state, method, path, body, client=self._name)
+                return transport.request(
+                    state, method, path, body, client=self._name, seconds=seconds
+                )
             except WorkerGoneError:
                 self._replace()
             except RefusedError as error:
                 if error.status != 401:
                     raise
                 self.connect()  # another worker has taken its place
-        return transport.request(self._now(), method, path, body, client=self._name)
+        return transport.request(
+            self._now(), method, path, body, client=self._name, seconds=seconds
+        )
 
     def _replace(self) -> None:
         """Find or start another worker than the one that did not answer."""
@@ -308,7 +343,7 @@ class Client:
             return True
         except WorkerGoneError:
             if lock_holder(self.places) == state.pid:
-                starting.end_process(self.places, state.pid, hangs=True)
+                starting.end_process(self.places, state.pid, hangs=True, prefix=self._prefix)
             return True
         return False
 

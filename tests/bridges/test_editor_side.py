@@ -19,11 +19,14 @@ EDITOR_SIDE = {
     "protocol",
     "locations",
     "pixels",
+    "steps",
     "transport",
     "starting",
     "client",
+    "edits",
+    "plan_files",
 }
-COMMAND_LINE = {"commands"}
+COMMAND_LINE = {"commands", "plugin_folder"}
 OLDEST = (3, 10)
 
 ROUND_TRIP = """

@@ -17,6 +17,7 @@ from imgedit_bridges.errors import BridgeError
 from imgedit_bridges.protocol import JobRequest, PictureRef
 from imgedit_plugins.authoring.samples import mask_for, photograph
 from imgedit_plugins.jobs import Job
+from imgedit_plugins.operations import default_vocabulary
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.plan import EditPlan, parse_plan, step
 from imgedit_plugins.plugins import PluginManager
@@ -166,6 +167,34 @@ def test_actions_are_those_of_the_manifests(client):
     options = {o["name"]: o for o in actions["reverse_design", "recover-edit"]["options"]}
     assert options["effort"]["choices"] == ["quick", "normal", "thorough"]
     assert options["max-operations"]["maximum"] == 8
+
+
+def test_operations_are_those_of_plans(client):
+    operations = {one["name"]: one for one in client.operations()}
+    assert set(operations) >= {one.name for one in default_vocabulary()}
+    bright = operations["bright"]
+    assert (bright["title"], bright["per_channel"], bright["kind"]) == (
+        "Brightness", True, "pointwise"
+    )  # fmt: skip
+    assert bright["parameters"][0]["maximum"] == 255
+    assert not operations["blur"]["per_channel"]
+
+
+def test_operations_of_plugins_are_among_them(home):
+    client = home.started()
+    before = {one["name"]: one for one in client.operations()}
+    assert before["tested-negative"]["per_channel"]
+    home.install("later")
+    assert "later-negative" in {one["name"] for one in client.operations()} - set(before)
+
+
+def test_a_running_job_is_not_disturbed_by_a_look_at_the_operations(home):
+    client = home.started()
+    job = client.submit(does(client, "steps"))
+    until(client, job, "stepping")
+    home.install("later")
+    client.operations()
+    assert until(client, job, "done")
 
 
 # --- faults of jobs ---------------------------------------------------------------------------

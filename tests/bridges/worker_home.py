@@ -28,7 +28,8 @@ schema = "imgedit-plugin/1"
 name = "tested"
 title = "Tested plugin"
 summary = "Does what the tests of the worker ask for."
-hooks = ["apply_edit"]
+hooks = ["apply_edit", "register_operations"]
+operations = ["tested-negative"]
 
 [[accepts]]
 hook = "apply_edit"
@@ -64,6 +65,8 @@ import ctypes, os, sys, time
 import numpy as np
 from imgedit_plugins import hookimpl
 from imgedit_plugins.errors import PictureError
+from imgedit_plugins.operations import Operation
+from imgedit_plugins.operations.forms import Curves
 from imgedit_plugins.plan import EditPlan, step
 from imgedit_plugins.requests import Candidate, EditResult
 
@@ -158,6 +161,15 @@ def leaves(request, job):
 @hookimpl
 def apply_edit(request, job):
     return globals()[request.instruction](request, job)
+
+@hookimpl
+def register_operations(vocabulary):
+    name = __name__.removesuffix("_plugin.plugin") + "-negative"
+    vocabulary.add(
+        Operation(name, "Negative", "pointwise", None, "-", "-", form=lambda *_: NEGATIVE)
+    )
+
+NEGATIVE = Curves.same(lambda values: 1.0 - values)
 '''
 
 
@@ -191,7 +203,7 @@ class Home:
         package.mkdir()
         (package / "__init__.py").write_text("")
         (package / "plugin.py").write_text(CODE)
-        (package / "imgedit_plugin.toml").write_text(MANIFEST.replace('"tested"', f'"{name}"'))
+        (package / "imgedit_plugin.toml").write_text(MANIFEST.replace('"tested', f'"{name}'))
         info = site / f"{name}_plugin-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")

@@ -10,13 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imgedit_bridges.edits import DEFINITIONS, Step
 from imgedit_bridges.gimp.forms import BLUR, LIVE, Filter, Turn
-
-DEFINITIONS = "opencv-photo-filters/1"
-"""The profile whose constants the filters stand for."""
-
-Step = Mapping[str, Any]
-"""One operation of a plan as decoded JSON: name and parameters."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class Layout:
     surroundings: bool
 
 
-def lay_out(plan: Mapping[str, Any], *, opaque: bool = True) -> Layout:
+def lay_out(plan: Mapping[str, Any], *, opaque: bool = True, grey: bool = False) -> Layout:
     """How GIMP holds a plan.
 
     Operations keep their order. Only turns come before the filters that follow the rendered
@@ -47,12 +42,15 @@ def lay_out(plan: Mapping[str, Any], *, opaque: bool = True) -> Layout:
         plan: as decoded JSON, valid.
         opaque: whether no pixel of the layer is transparent. Legacy modes change transparent
             pixels less, and blurs mix what is hidden into what is seen: neither is live then.
+        grey: whether the layer has no colours; filters that would make some are not live then.
     """
     steps = plan.get("operations", [])
     known = plan.get("definitions", DEFINITIONS) == DEFINITIONS
     held = [_held(step) if known else None for step in steps]
     if not opaque:
         held = [None if _needs_opaque(one) else one for one in held]
+    if grey:
+        held = [h if one["name"] in GREY else None for h, one in zip(held, steps)]  # noqa: B905
     first = max((i + 1 for i, one in enumerate(held) if one is None), default=0)
     turns: list[Turn] = []
     filters: list[Filter] = []
@@ -78,15 +76,6 @@ def why(step: Step) -> str:
     return f", since {told}"
 
 
-def describe(step: Step) -> str:
-    """An operation and its parameters for people: 'bright (offset 50)'."""
-    told = ", ".join(
-        f"{name} {value:g}" if isinstance(value, int | float) else f"{name} …"
-        for name, value in step.get("parameters", {}).items()
-    )
-    return f"{step['name']} ({told})" if told else str(step["name"])
-
-
 def _held(step: Step) -> tuple[Filter, ...] | Turn | None:
     """The live form of one operation; None where there is none for these parameters."""
     make = LIVE.get(step.get("name", ""))
@@ -100,6 +89,11 @@ def _needs_opaque(held: tuple[Filter, ...] | Turn | None) -> bool:
 
 
 # --- the table --------------------------------------------------------------------------------
+
+GREY = frozenset(
+    {"bright", "contrast", "levels", "invert", "gaussian", "exposure", "rotate", "flip"}
+)
+"""Live operations that leave grey grey."""
 
 GEOMETRIC = frozenset({"rotate", "flip", "crop", "straighten", "resize", "perspective"})
 

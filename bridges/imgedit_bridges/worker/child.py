@@ -39,11 +39,11 @@ def main(
     _settle(output, memory)
     talk = _Talk(pipe)
     from imgedit_bridges.worker import tasks
+    from imgedit_plugins.operations.described import described
     from imgedit_plugins.plugins import PluginManager
 
     manager = PluginManager.discover()
-    manager.vocabulary()
-    talk.send({"event": "ready"})
+    talk.send({"event": "ready", "operations": [described(one) for one in manager.vocabulary()]})
     while True:
         message = talk.jobs.get()
         talk.send(_run(message, manager, tasks.Task(Path(folder), talk.send), talk))

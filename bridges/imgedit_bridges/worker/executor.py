@@ -66,7 +66,7 @@ class _Child:
         self._pipe: Connection[Any, Any] = ours
         self._output = OutputPipe(context)
         self._loop = loop
-        self.ready: asyncio.Future[None] = loop.create_future()
+        self.ready: asyncio.Future[list[Any]] = loop.create_future()
         self.ended: asyncio.Future[Death] = loop.create_future()
         self.tell: Tell | None = None
         # Not a daemon: those may have no children, and plugins may need some.
@@ -115,7 +115,7 @@ class _Child:
     def _received(self, message: dict[str, Any]) -> None:
         if message.get("event") == "ready":
             if not self.ready.done():
-                self.ready.set_result(None)
+                self.ready.set_result(message["operations"])
         elif self.tell is not None:
             self.tell(message)
 
@@ -151,6 +151,7 @@ class Executor:
         self._cancelled = asyncio.Event()
         self._killer: asyncio.TimerHandle | None = None
         self._sent = False
+        self._busy = False
         self._number = 0
 
     @property
@@ -161,6 +162,14 @@ class Executor:
     def start(self) -> None:
         """Start the child, so that the first job need not wait for it."""
         self._alive()
+
+    async def operations(self) -> list[Any] | None:
+        """The vocabulary as the child has it, see `described`; None where it cannot be started."""
+        # Not while a job runs: a child of other packages would take the place of its own.
+        running = self._child if self._busy and self._child else self._alive()
+        awaited: set[asyncio.Future[Any]] = {running.ready, running.ended}
+        await asyncio.wait(awaited, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        return running.ready.result() if running.ready.done() else None
 
     async def run(self, message: Mapping[str, Any], tell: Tell) -> dict[str, Any] | Death:
         """Carry out one job.
@@ -176,6 +185,7 @@ class Executor:
         self._sent = False
         self._number += 1
         running = self._alive()
+        self._busy = True
         try:
             if not running.ready.done():
                 tell({"event": "progress", "stage": "Loading plugins", "done": 0, "total": 0})
@@ -183,6 +193,7 @@ class Executor:
                 return early
             return await self._until_final(running, {**message, "job_number": self._number}, tell)
         finally:
+            self._busy = False
             running.tell = None
             if self._killer is not None:
                 self._killer.cancel()

@@ -69,6 +69,19 @@ class JobQueue:
         if self._running is None and not self._closed:
             self._executor.start()
 
+    async def operations(self) -> list[Any]:
+        """The vocabulary with what plugins registered.
+
+        Raises:
+            WorkerError: the process that runs plugins cannot be started.
+        """
+        found = None if self._closed else await self._executor.operations()
+        if found is None:
+            raise WorkerError(
+                "The process that runs plugins cannot be started.", hint=_LOGS, status=503
+            )
+        return found
+
     @property
     def busy(self) -> bool:
         """Whether a job waits or runs, or somebody listens to one."""

@@ -82,6 +82,10 @@ class Service:
         """What menus can offer, as installed right now."""
         return _json({"actions": await asyncio.to_thread(all_actions)})
 
+    async def operations(self, _: Request) -> Response:
+        """What plans can be made of, plugins' operations included."""
+        return _json({"operations": await self.queue.operations()})
+
     async def new_pixels(self, request: Request) -> Response:
         """Make a pixel file."""
         size = parse_pixels(decode(await request.body()))
@@ -143,6 +147,7 @@ def make_app(service: Service, token: str) -> ASGIApp:
     routes = [
         Route("/v1/hello", service.hello),
         Route("/v1/actions", service.actions),
+        Route("/v1/operations", service.operations),
         Route("/v1/pixels", service.new_pixels, methods=["POST"]),
         Route("/v1/pixels/{id}", service.drop_pixels, methods=["DELETE"]),
         Route("/v1/jobs", service.jobs),

@@ -10,13 +10,10 @@ from imgedit_plugins.cli.common import complete_operation, json_option, plugin_m
 from imgedit_plugins.cli.terminal import print_json, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from imgedit_plugins.operations import Operation, Parameter
 
 _MOST_OPTIONAL = 5  # in the table; an operation by colour bands has two dozen
 _WIDEST = 100
-_S_CURVE = ((0.0, 0.0), (0.25, 0.2), (0.75, 0.8), (1.0, 1.0))
 
 
 @click.command("operations")
@@ -90,56 +87,12 @@ def _described(parameter: Parameter) -> str:
 def example(operation: Operation) -> str:
     """What to write after `--op` to see the operation at work."""
     from imgedit_plugins.cli.op_syntax import format_operation
-    from imgedit_plugins.operations import load_profile
+    from imgedit_plugins.operations.described import example_parameters
 
-    levels = load_profile().levels(operation.name)
-    if levels:
-        given: dict[str, Any] = {operation.parameters[0].name: levels[len(levels) // 2]}
-    else:
-        given = {p.name: _some_value(p) for p in _shown_in_example(operation)}
-    return format_operation(operation, operation.check(given))
-
-
-def _shown_in_example(operation: Operation) -> Sequence[Parameter]:
-    """Those that are needed; else the first two, or the first curve."""
-    needed = [p for p in operation.parameters if not p.optional]
-    if needed or not operation.parameters:
-        return needed
-    return operation.parameters[: 1 if operation.parameters[0].points else 2]
-
-
-def _some_value(parameter: Parameter) -> Any:
-    """A moderate value: about a quarter of the way from neutral to the end of the range."""
-    if parameter.points:
-        low, high = parameter.minimum, parameter.maximum
-        return tuple((low + x * (high - low), low + y * (high - low)) for x, y in _S_CURVE)
-    if parameter.choices:
-        return parameter.choices[0]
-    neutral, end = parameter.neutral, parameter.maximum
-    if neutral is None or isinstance(neutral, tuple):
-        neutral = parameter.minimum
-    if neutral == end:
-        end = parameter.minimum
-    if parameter.minimum > 0:  # a factor, or a size: in proportion
-        value = neutral * (end / neutral) ** (0.5 if parameter.neutral is None else 0.25)
-    else:
-        value = neutral + (end - neutral) / 4
-    value = float(f"{value:.2g}")
-    if parameter.odd:
-        return 2 * round(value / 2) + 1
-    return round(value) if parameter.integer else value
+    return format_operation(operation, example_parameters(operation))
 
 
 def _as_json(operation: Operation) -> dict[str, Any]:
-    import dataclasses
+    from imgedit_plugins.operations.described import described
 
-    return {
-        "name": operation.name,
-        "title": operation.title,
-        "kind": operation.kind,
-        "summary": operation.summary,
-        "source": operation.source,
-        "compares": operation.compares,
-        "parameters": [dataclasses.asdict(p) for p in operation.parameters],
-        "example": example(operation),
-    }
+    return {**described(operation), "example": example(operation)}
