@@ -55,7 +55,7 @@ _ROUNDS, _QUICK_ROUNDS, _PNG_ROUNDS = 15, 2, 3
 _VENV = "/opt/imgedit"
 _SCRIPT = """\
 import sys
-sys.path[:0] = ["/src", {plugin!r}]
+sys.path[:0] = ["/src", "/src/bridges"]
 from benchmarks.bridging import in_{editor}
 contenders = in_{editor}.{contenders}({picture!r}, "/dev/shm", {python!r})
 contenders.run({rounds!r}, mark)
@@ -108,12 +108,8 @@ def _measured(name: str, root: Root, folder: Path, picture: Path, rounds: int) -
         # Pixel files in memory, as in a user's XDG_RUNTIME_DIR.
         runtime = root.call(["mktemp", "-d", "/dev/shm/runtime-XXXXXX"]).strip()
         program.environment["XDG_RUNTIME_DIR"] = runtime
-        profile = f"{program.home}/GIMP" if name == "gimp" else program.home
-        install = [f"{_VENV}/bin/imgedit-plugins", "install", name, "--profile", profile]
-        root.call(install, environment={"HOME": program.home})
-        plugin = f"{profile}/plug-ins/imgedit" if name == "gimp" else ""
         script = _SCRIPT.format(
-            plugin=plugin, editor=name, contenders=f"{name.title()}s", picture=str(picture),
+            editor=name, contenders=f"{name.title()}s", picture=str(picture),
             python=f"{_VENV}/bin/python",
             rounds={WHOLE: rounds, BANDS: rounds, BRIDGE: rounds, PNG: min(rounds, _PNG_ROUNDS)},
         )  # fmt: skip

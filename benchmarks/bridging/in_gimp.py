@@ -14,7 +14,7 @@ from gi.repository import Gegl, Gimp, Gio  # noqa: E402
 
 from benchmarks.bridging import rounds as r  # noqa: E402
 from benchmarks.bridging.watched import WatchedClient  # noqa: E402
-from imgedit_bridges.gimp import canvas, running, transfer  # noqa: E402
+from imgedit_bridges.gimp import canvas, transfer  # noqa: E402
 from imgedit_bridges.protocol import JobRequest, PictureRef  # noqa: E402
 
 _FORMAT = "R'G'B' u8"
@@ -35,6 +35,7 @@ class Gimps:
         (self._layer,) = self._image.get_layers()
         self._width, self._height = self._layer.get_width(), self._layer.get_height()
         self._png_in, self._png_out = f"{folder}/in.png", f"{folder}/out.png"
+        self._python = python
         self._png = r.PngWorker(python)
 
     def run(self, rounds: Mapping[str, int], mark: r.Mark) -> None:
@@ -71,7 +72,7 @@ class Gimps:
 
     def _bridge(self, times: r.Times) -> Any:
         # A new client each time: so it is with plug-ins.
-        client = WatchedClient("gimp", running.record().python, times)
+        client = WatchedClient("gimp", self._python, times)
 
         def request(picture: PictureRef) -> JobRequest:
             return JobRequest("render", {"picture": picture}, plan=r.PLAN)
