@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +37,11 @@ class Source:
 
     pixels: Pixels
     folder: Path
+
+    @cached_property
+    def place(self) -> Pixels:
+        """Memory like the picture's that is in use, for results."""
+        return self.pixels.copy()
 
     @property
     def bits(self) -> int:
@@ -107,22 +113,24 @@ def in_process(work: Callable[[], Any], pixels: Callable[[Any], Pixels]) -> Atte
     return Attempt(seconds, lambda: pixels(work()))
 
 
-def ours(steps: Sequence[Step], source: Source, rounding: Rounding) -> Attempt:
-    """`render_plan` on the picture."""
+def ours(
+    steps: Sequence[Step], source: Source, rounding: Rounding, *, into_place: bool = False
+) -> Attempt:
+    """`render_plan` on the picture, into fresh memory or into the source's `place`."""
     plan = EditPlan(operations=tuple(step(s.name, **s.parameters) for s in steps))
     picture = Picture(source.pixels)
+    out = source.place if into_place else None
     return in_process(
-        lambda: render_plan(picture, plan, rounding=rounding), lambda made: made.pixels
+        lambda: render_plan(picture, plan, rounding=rounding, out=out), lambda made: made.pixels
     )
 
 
 def copies(source: Source) -> dict[str, Attempt]:
     """The yardsticks: a copy into memory that is in use, and one into fresh memory."""
-    place = source.pixels.copy()
 
     def into_warm() -> Pixels:
-        np.copyto(place, source.pixels)
-        return place
+        np.copyto(source.place, source.pixels)
+        return source.place
 
     return {
         "np.copyto (warm)": in_process(into_warm, lambda made: made),

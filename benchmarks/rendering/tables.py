@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.rendering.files import COMMAND, IN_PROCESS, FileTime, fastest
 from benchmarks.rendering.goals import PEER, Verdict
-from benchmarks.rendering.measuring import OURS, YARDSTICKS, Cell, Measured
+from benchmarks.rendering.measuring import INTO, YARDSTICKS, Cell, Measured
 
 BEGIN = "<!-- benchmark: written by `python -m benchmarks.render --write-docs` -->"
 END = "<!-- end of benchmark -->"
@@ -59,7 +59,7 @@ def _line(measured: Measured, names: Sequence[str]) -> list[str]:
 def columns(found: Sequence[Measured], installed: Sequence[str]) -> list[str]:
     """Names of the contenders that the table shows, ours and the copies first."""
     seen = {name for measured in found for name in measured.cells}
-    own = [name for name in (*YARDSTICKS, OURS, "ours (end)") if name in seen]
+    own = [name for name in (*YARDSTICKS, *INTO, *INTO.values()) if name in seen]
     return own + [name for name in installed if name in seen]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import render, render_memory
-from benchmarks.rendering import commands, goals, sample, tables
+from benchmarks.rendering import commands, goals, measuring, sample, tables
 from benchmarks.rendering.contenders import (
     Attempt,
     NotExpressedError,
@@ -22,6 +23,7 @@ from benchmarks.rendering.contenders import (
 from benchmarks.rendering.imagemagick import ImageMagick
 from benchmarks.rendering.measuring import (
     FRESH_COPY,
+    INTO,
     OURS,
     WARM_COPY,
     Cell,
@@ -131,7 +133,8 @@ def test_a_peer_within_the_tolerance_is_timed(sources):
     found = measured(BRIGHT, sources[8], sources[8], [peer], Effort(3))
     assert found.fastest() == "wrong"
     assert found.cells["wrong"].cold == 0.001
-    assert set(found.cells) == {WARM_COPY, FRESH_COPY, OURS, "ours (end)", "wrong"}
+    own = {OURS, "ours (end)", "ours, out=", "ours (end), out="}
+    assert set(found.cells) == {WARM_COPY, FRESH_COPY, *own, "wrong"}
 
 
 def test_a_slow_command_is_timed_on_a_part_and_scaled(sources, tmp_path):
@@ -187,7 +190,8 @@ def test_reading_is_taken_off_the_time_of_a_command(sources):
 
 
 def filled(row, bits=8, **milliseconds):
-    names = {"ours": OURS, "end": "ours (end)", "warm": WARM_COPY, "fresh": FRESH_COPY}
+    names = {"ours": OURS, "end": "ours (end)", "warm": WARM_COPY, "fresh": FRESH_COPY,
+             "into": INTO[OURS]}  # fmt: skip
     cells = {
         names.get(name, name): Cell(cold=1.0, times={i: t / 1000 for i, t in enumerate(times)})
         for name, times in milliseconds.items()
@@ -201,6 +205,54 @@ def test_ratios_are_medians_of_the_ratios_within_a_round():
     assert found.ratio("cv", OURS) == 2.0
     assert found.ratio(OURS, "cv") == 0.5
     assert found.ratio("nobody", OURS) is None
+
+
+class Unsteady(Wrong):
+    """A peer whose times are what a list says."""
+
+    def __init__(self, *times):
+        super().__init__(error=0)
+        self.times = times
+
+    def attempt(self, steps, source):
+        attempt = super().attempt(steps, source)
+        turns = itertools.cycle(self.times)
+        return Attempt(lambda: next(turns), attempt.result)
+
+
+@pytest.mark.parametrize(
+    ("times", "asked", "rounds"),
+    [((1e-3,) * 4, 4, 4), ((1e-3, 3e-3), 4, 15), ((0.5, 1.5), 3, 5), ((1e-3, 3e-3), 2, 2)],
+    ids=["steady", "unsteady", "unsteady and slow", "a quick look"],
+)
+def test_rows_whose_times_are_spread_get_more_rounds(times, asked, rounds, sources, monkeypatch):
+    monkeypatch.setattr(measuring, "copies", lambda source: {})
+    monkeypatch.setattr(measuring, "ours", steady)
+    peer = Unsteady(*times)
+    found = measured(BRIGHT, sources[8], sources[8], [peer], Effort(asked))
+    assert len(found.cells["wrong"].times) == rounds
+    assert len(found.cells[OURS].times) == rounds, "everyone takes part in each round"
+
+
+def steady(steps, source, rounding, *, into_place=False):
+    return Attempt(lambda: 1e-3, ours(steps, source, rounding).result)
+
+
+def test_who_is_far_behind_gets_no_more_rounds(sources, monkeypatch):
+    monkeypatch.setattr(measuring, "copies", lambda source: {})
+    monkeypatch.setattr(measuring, "ours", steady)
+    far, near = Unsteady(0.1, 0.3), Unsteady(1e-3, 3e-3)
+    far.name = "far"
+    found = measured(BRIGHT, sources[8], sources[8], [far, near], Effort(4))
+    assert len(found.cells["far"].times) == 1
+    assert len(found.cells["wrong"].times) == 15
+
+
+def test_into_memory_in_use(sources):
+    source = sources[8]
+    attempt = ours(BRIGHT.steps, source, "auto", into_place=True)
+    assert attempt.result() is source.place
+    assert np.array_equal(source.place, ours(BRIGHT.steps, source, "auto").result())
 
 
 def test_the_clock_covers_the_work_alone():
@@ -225,8 +277,13 @@ FIVE_HSV = Row("HSV", BRIGHT.steps * 5)
         (BRIGHT, {"ours": [10]}, {"the fastest peer": "NOT RUN", WARM_COPY: "NOT RUN"}),
         (
             BRIGHT,
-            {"ours": [14], "warm": [9], "fresh": [10]},
+            {"ours": [14], "into": [14], "warm": [9], "fresh": [10]},
             {WARM_COPY: "FAIL", FRESH_COPY: "PASS"},
+        ),
+        (
+            BRIGHT,
+            {"ours": [16], "into": [13], "warm": [9], "fresh": [10]},
+            {WARM_COPY: "PASS", FRESH_COPY: "FAIL"},
         ),
     ],
 )

@@ -1,6 +1,9 @@
 """Strips: the same result however the picture is cut and on however many threads."""
 
 import itertools
+import platform
+import subprocess
+import sys
 import threading
 
 import cv2
@@ -108,6 +111,65 @@ def test_one_pixel(name):
 
 
 # --- threads ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [1, 2, 7, 1000])
+@pytest.mark.parametrize("cores", [1, 3])
+@pytest.mark.parametrize("count", [1, 5, 40, 101])
+def test_every_strip_is_done_once_however_many_a_thread_takes(run, cores, count, monkeypatch):
+    monkeypatch.setattr(strips.os, "cpu_count", lambda: cores)
+    seen, told = [], []
+
+    def one(top):
+        seen.append((top, threading.get_ident()))
+        return 3
+
+    strips.in_parallel(one, range(0, 3 * count, 3), told.append, run=run)
+    assert sorted(top for top, _ in seen) == list(range(0, 3 * count, 3))
+    assert sum(told) == 3 * count
+    assert len({thread for _, thread in seen}) <= cores
+
+
+def test_an_error_stops_a_run_of_strips(monkeypatch):
+    monkeypatch.setattr(strips.os, "cpu_count", lambda: 2)
+    seen = []
+
+    def one(top):
+        seen.append(top)
+        if top == 10:
+            raise BoomError
+        return 1
+
+    with pytest.raises(BoomError):
+        strips.in_parallel(one, range(1000), lambda rows: None, run=100)
+    assert len(seen) < 1000
+
+
+FAULTS = """
+import resource
+import numpy as np
+from imgedit_plugins.pictures import Picture
+from imgedit_plugins.plan import EditPlan, step
+from imgedit_plugins.render import render_plan
+
+picture = Picture(np.random.default_rng(0).integers(0, 256, (1000, 4000, 3), np.uint8))
+out = picture.pixels.copy()
+edit = EditPlan(operations=(step("sepia"), step("saturate", factor=1.2), step("sepia")))
+render_plan(picture, edit, rounding="end", out=out)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+render_plan(picture, edit, rounding="end", out=out)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what glibc does with free memory")
+def test_memory_of_strips_is_used_again():
+    """Else each array of each strip would be fetched page by page, about 10,000 of them here."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 2500
 
 
 def test_two_renderings_at_once_give_what_each_gives_alone():

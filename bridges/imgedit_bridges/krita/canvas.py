@@ -15,7 +15,14 @@ from krita import Krita
 
 from imgedit_bridges.client import BridgeError, Client
 from imgedit_bridges.krita.background import Pause, Steps, Work
-from imgedit_bridges.krita.bands import CONVERTED_PIXELS, PIXELS, SAMPLE_BYTES, Frame, is_opaque, to_krita
+from imgedit_bridges.krita.bands import (
+    CONVERTED_PIXELS,
+    PIXELS,
+    SAMPLE_BYTES,
+    Frame,
+    is_opaque,
+    to_krita,
+)
 from imgedit_bridges.protocol import PictureRef
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"

@@ -15,7 +15,7 @@ from imgedit_bridges.pixels import PixelFile, PixelFileError
 from imgedit_bridges.protocol import PictureRef, parse_picture
 from imgedit_bridges.worker.settings import WorkerError
 from imgedit_plugins.errors import OptionError
-from imgedit_plugins.pictures import Picture
+from imgedit_plugins.pictures import Picture, Pixels
 from imgedit_plugins.plan import EditPlan, parse_plan
 from imgedit_plugins.requests import ApplyRequest, EditResult, PredictRequest
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.plugins import PluginManager
 
-_BAND = 256  # rows
-Pixels = np.ndarray[Any, np.dtype[Any]]
+_BAND = 128  # rows: few enough that they stay in the caches
 
 
 @dataclass(frozen=True)
@@ -117,12 +116,18 @@ class Task:
         plan = _plan(message, manager)
         if plan is None:
             raise WorkerError("There is no plan to render.")
-        strength = message.get("strength", 1.0)
-        made = render_plan(inputs["picture"], plan, mask=_mask(inputs), strength=strength, job=job)
-        job.check()
+        picture, how = inputs["picture"], {"strength": message.get("strength", 1.0), "job": job}
         order = message["inputs"]["picture"].get("order", "rgb")
-        put = self._put(made, order, message.get("spare"))
-        return _told(job, pictures=[{**put, "offset": [0, 0], "seed": 0}])
+        spare = message.get("spare")
+        if picture.is_grey or any(o.operation.kind == "geometric" for o in plan.operations):
+            made = render_plan(picture, plan, mask=_mask(inputs), **how)
+            told = self._put(made, order, spare)
+        else:  # the result is of the picture's shape, and need not be copied
+            ref, out = self._file_for(picture, order, spare)
+            render_plan(picture, plan, mask=_mask(inputs), out=out, **how)
+            told = _sent(ref, out)
+        job.check()
+        return _told(job, pictures=[{**told, "offset": [0, 0], "seed": 0}])
 
     # --- pixel files --------------------------------------------------------------------------
 
@@ -146,20 +151,28 @@ class Task:
     def _put(
         self, picture: Picture, order: str, spare: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Write a picture into a pixel file, `spare` where it fits; returns its reference."""
+        """Write a picture into a pixel file; returns its reference."""
+        ref, target = self._file_for(picture, order, spare)
+        target[...] = picture.pixels
+        return _sent(ref, target)
+
+    def _file_for(
+        self, picture: Picture, order: str, spare: Mapping[str, Any] | None
+    ) -> tuple[PictureRef, Pixels]:
+        """A pixel file for such a picture, `spare` where it fits, its profile in it.
+
+        Returns:
+            Its reference, and its pixels, which `_sent` brings into the order that is wanted.
+        """
         icc = picture.icc_profile or b""
         height, width, channels = picture.pixels.shape
         order = order if channels >= 3 else "rgb"
         dtype = picture.pixels.dtype.name
         ref = PictureRef("0" * 32, width, height, channels, dtype, len(icc), order)
-        row = ref.pixel_bytes // height
         with self._new_file(ref.file_bytes, spare) as file:
-            for top in range(0, height, _BAND):
-                band = picture.pixels[top : top + _BAND]
-                band = band if order == "rgb" else _swapped(band)
-                file.write(top * row, np.ascontiguousarray(band).data)
             file.write(ref.pixel_bytes, icc)
-            return replace(ref, pixels=file.id).to_json()
+            target = np.frombuffer(file.data, picture.pixels.dtype, picture.pixels.size)
+        return replace(ref, pixels=file.id), target.reshape(picture.pixels.shape)
 
     def _new_file(self, size: int, spare: Mapping[str, Any] | None) -> PixelFile:
         if spare and spare["bytes"] == size:
@@ -175,12 +188,27 @@ class Task:
             raise WorkerError(error.message, hint=error.hint) from error
 
 
+def _sent(ref: PictureRef, pixels: Pixels) -> dict[str, Any]:
+    """Bring a result's pixels, red first, into the order that its reference tells."""
+    if ref.order == "bgr":
+        for top in range(0, ref.height, _BAND):
+            _swap(pixels[top : top + _BAND], pixels[top : top + _BAND])
+    return ref.to_json()
+
+
 def _swapped(pixels: Pixels) -> Pixels:
     """The same with red and blue exchanged."""
+    made = np.empty_like(pixels)
+    for top in range(0, len(pixels), _BAND):
+        _swap(pixels[top : top + _BAND], made[top : top + _BAND])
+    return made
+
+
+def _swap(pixels: Pixels, target: Pixels) -> None:
     import cv2
 
     code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    return np.asarray(cv2.cvtColor(pixels, code))
+    cv2.cvtColor(pixels, code, dst=target)
 
 
 def _plan(message: Mapping[str, Any], manager: PluginManager) -> EditPlan | None:

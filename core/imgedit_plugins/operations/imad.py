@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgedit_plugins.operations import hdr
+from imgedit_plugins.operations import hdr, weighted_sums
+from imgedit_plugins.operations.byte_tables import ByteTable
 from imgedit_plugins.operations.forms import (
     Colour,
     Curves,
@@ -42,8 +43,7 @@ _ToForm = Callable[[Parameters, Constants], Form]
 _RECIPE = "I-MAD-Dense; the published OpenCV photo-filter recipe"
 _BT601 = (0.299, 0.587, 0.114)
 _EXACT_GAUSSIAN = 9  # px
-_BLOCK_PIXELS = 1 << 16
-_SINGLE_PRECISION = 2e-4  # codes; above what three products and their sum lose (6e-5 at 352)
+_BLOCK_PIXELS = 1 << 17
 
 # --- colour -----------------------------------------------------------------------------------
 
@@ -60,44 +60,49 @@ def _grayscale(rgb: RGB8, _: Parameters, constants: Constants, out: RGB8 | None 
 
 
 def _sepia(rgb: RGB8, _: Parameters, constants: Constants, out: RGB8 | None = None) -> RGB8:
-    import cv2
-
-    # Single precision gives the code except close to where it changes: there two shifts differ.
     matrix = np.array(constants["matrix"], np.float64)
-    down = 0.5 if constants.get("rounding") == "truncate" else 0.0
-    toned, other = np.empty_like(rgb) if out is None else out, np.empty_like(rgb)
+    half = 0.0 if constants.get("rounding") == "truncate" else 0.5
+    weights = np.column_stack([matrix, np.full(3, half)]) * 256.0
+    toned = np.empty(rgb.shape, np.uint8) if out is None else out
     rows = max(1, _BLOCK_PIXELS // rgb.shape[1])
     for top in range(0, len(rgb), rows):  # a few at a time, so that the sums stay in the cache
         block = slice(top, top + rows)
-        sums = np.asarray(cv2.transform(rgb[block].astype(np.float32), matrix))
-        cv2.convertScaleAbs(sums, dst=toned[block], beta=_SINGLE_PRECISION - down)
-        cv2.convertScaleAbs(sums, dst=other[block], beta=-_SINGLE_PRECISION - down)
-    # Black cannot become less; OpenCV takes the absolute value there.
-    places = np.flatnonzero(toned > other) // 3
-    if len(places):
-        pixels = toned.reshape(-1, 3)
-        pixels[places] = _toned_in_double(rgb.reshape(-1, 3)[places], matrix, constants)
+        sums = weighted_sums.in_16_bits(rgb[block], weights)
+        _tone(rgb[block], sums, constants, toned[block])
     return toned
 
 
-def _toned_in_double(rgb: RGB8, matrix: NDArray[np.float64], constants: Constants) -> RGB8:
-    """Colours, (n, 3), through the matrix as the recipe does it: on blue, green, red.
+def _tone(rgb: RGB8, sums: NDArray[np.uint16], constants: Constants, toned: RGB8) -> None:
+    """A few rows: what 16 bits decide, and in double precision what they leave open.
 
-    Where the sum is a whole number, the order of the summands decides whether truncation takes
-    the next lower one; OpenCV has another order for the last few pixels of a row, which therefore
-    are filled up.
+    The upper byte of a sum times 256 is the code, except where the lower byte is 0: there the
+    sum lies within half a step of where the code changes.
     """
     import cv2
 
-    row = np.zeros((1, -(-len(rgb) // 32) * 32, 3))
-    row[0, : len(rgb)] = rgb[:, ::-1]
-    toned = np.asarray(cv2.transform(row, matrix[::-1, ::-1]), np.float64)
-    return _to_codes(toned, constants)[0, : len(rgb), ::-1]
+    codes = toned.reshape(1, -1)
+    rest = np.empty_like(codes)
+    cv2.split(sums.view(np.uint8).reshape(1, -1, 2), (rest, codes))
+    near = np.flatnonzero(rest == 0)
+    near = near[codes[0].take(near) != 0]  # black cannot become less
+    if len(near):
+        places = near // 3
+        colors = rgb.reshape(-1, 3).take(places, axis=0)
+        toned.reshape(-1, 3)[places] = _toned_in_double(colors, constants)
+
+
+def _toned_in_double(rgb: RGB8, constants: Constants) -> RGB8:
+    """Colours, (n, 3), through the matrix as the recipe does it: on blue, green, red.
+
+    Where the sum is a whole number, the order of the summands decides whether truncation takes
+    the next lower one.
+    """
+    matrix = np.array(constants["matrix"], np.float64)[::-1, ::-1]
+    toned = weighted_sums.of_values(rgb[None, :, ::-1], matrix)
+    return _to_codes(toned, constants)[0, :, ::-1]
 
 
 def _red_and_blue_curves(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8:
-    import cv2
-
     table = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
     truncate = constants.get("rounding") == "truncate"
     for channel, name in ((0, "red"), (2, "blue")):
@@ -106,7 +111,7 @@ def _red_and_blue_curves(rgb: RGB8, _: Parameters, constants: Constants) -> RGB8
             short = [int(code) for code in constants.get("short_at", ())]
             curve[short] = np.maximum(curve[short], 1) - 1
         table[:, channel] = curve
-    return np.asarray(cv2.LUT(rgb, table[None]))
+    return ByteTable(table)(rgb)
 
 
 def _saturate(
@@ -116,12 +121,11 @@ def _saturate(
 
     if parameters["factor"] == 1.0:
         return rgb.copy()  # the trip through 8-bit hue alone would shift colours by a code or two
-    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
+    hsv = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV), np.uint8)
     table = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
     scaled = np.arange(256, dtype=np.float32) * np.float32(parameters["factor"])
     table[:, 1] = _to_codes(scaled, constants)
-    cv2.LUT(hsv, table[None], dst=hsv)
-    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=out))
+    return np.asarray(cv2.cvtColor(ByteTable(table)(hsv), cv2.COLOR_HSV2RGB, dst=out))
 
 
 # --- tone -------------------------------------------------------------------------------------
@@ -288,10 +292,8 @@ def _to_codes(values: NDArray[np.floating[Any]], constants: Constants) -> NDArra
 
 
 def _through_table(rgb: RGB8, values: NDArray[np.floating[Any]]) -> RGB8:
-    import cv2
-
     table = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
-    return np.asarray(cv2.LUT(rgb, table))
+    return ByteTable(table[:, None].repeat(3, axis=1))(rgb)
 
 
 def _points(points: Sequence[Sequence[float]]) -> _Points:

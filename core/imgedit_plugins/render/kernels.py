@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_plugins.operations.byte_tables import ByteTable
 from imgedit_plugins.operations.forms import (
     Colour,
     Curves,
@@ -20,6 +21,7 @@ from imgedit_plugins.operations.forms import (
 )
 from imgedit_plugins.operations.vocabulary import Constants, Operation, Parameters
 from imgedit_plugins.pictures import Pixels
+from imgedit_plugins.render import matrices
 
 Kernel = Callable[[Pixels, Region, Pixels | None], Pixels]
 """(strip, where it lies, buffer or None) -> new strip.
@@ -28,6 +30,8 @@ The buffer, where one is offered, has the result's shape and type, and a kernel 
 The result is a new array or the buffer. A strip of whole numbers is left alone, since it may be a
 part of the picture; one of float32 belongs to the kernel and may be overwritten.
 """
+
+_BYTES = 256
 
 Table = NDArray[Any]
 """(256 or 65536, 3): new value for each code and channel; uint8, uint16 or float32."""
@@ -59,8 +63,11 @@ def curve_table(curves: Sequence[Curves], source: np.dtype[Any], target: np.dtyp
 
 def through_table(table: Table) -> Kernel:
     """Each code becomes what the table says; by arithmetic where that is the same and faster."""
-    from_whole = table.dtype != np.float32 and len(table) == maximum_of(table.dtype) + 1
-    fast = _as_arithmetic(table) if from_whole else None
+    if table.dtype == np.uint8 and len(table) == _BYTES:
+        replaced = ByteTable(table)
+        return lambda strip, _, buffer: replaced(strip, buffer)
+    from_16_to_16 = table.dtype == np.uint16 and len(table) > _BYTES
+    fast = _as_arithmetic(table) if from_16_to_16 else None
     return fast or _look_up(table)
 
 
@@ -87,32 +94,22 @@ def _as_arithmetic(table: Table) -> Kernel | None:
     if not (table == table[:, :1]).all():
         return None
     wanted = table[:, 0]
-    white = maximum_of(table.dtype)
 
     def inverted(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
         return np.asarray(cv2.bitwise_not(strip, dst=buffer))
 
     candidates: list[Kernel] = [inverted]
-    inside = np.flatnonzero((wanted > 0) & (wanted < white)).astype(int)
+    inside = np.flatnonzero((wanted > 0) & (wanted < maximum_of(table.dtype))).astype(int)
     if len(inside):
         candidates.append(_shifted(int(wanted[inside[0]]) - int(inside[0])))
-    if len(inside) > 1 and table.dtype == np.uint8:
-        gain, offset = np.polyfit(inside, wanted[inside], 1)
-        # The fit is off by rounding; what people choose has few digits.
-        candidates += [_scaled(round(gain, digits), offset) for digits in (2, 3, 4, 6)]
     return next((kernel for kernel in candidates if _gives(kernel, wanted)), None)
 
 
 def _gives(kernel: Kernel, wanted: NDArray[Any]) -> bool:
-    """Whether a kernel turns each code into the wanted one, wherever in a strip it stands."""
-    size = len(wanted)
-    codes = np.arange(size, dtype=wanted.dtype)[None, :, None].repeat(3, axis=2)
-    nowhere = Region(0, 1, 1, size)
-    if not np.array_equal(kernel(codes, nowhere, None)[0, :, 0], wanted):
-        return False
-    # The last few values of an array may be computed in another way than the others.
-    last = range(0, size, size // 256)
-    return all(kernel(codes[:, c : c + 1], nowhere, None)[0, 0, 0] == wanted[c] for c in last)
+    """Whether a kernel turns each code into the wanted one."""
+    codes = np.arange(len(wanted), dtype=wanted.dtype)[None, :, None].repeat(3, axis=2)
+    made = kernel(codes, Region(0, 1, 1, len(wanted)), None)
+    return np.array_equal(made[0, :, 0], wanted)
 
 
 def _shifted(offset: int) -> Kernel:
@@ -123,19 +120,6 @@ def _shifted(offset: int) -> Kernel:
 
     def kernel(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
         return np.asarray(arithmetic(strip, amount, dst=buffer))
-
-    return kernel
-
-
-def _scaled(gain: float, offset: float) -> Kernel:
-    """A gain, and an offset where it is more than the error of having fitted it."""
-    import cv2
-
-    # Below black OpenCV would take the absolute value; such tables are not matched.
-    shift = float(offset) if abs(offset) > 1.0 else 0.0
-
-    def kernel(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
-        return np.asarray(cv2.convertScaleAbs(strip, dst=buffer, alpha=float(gain), beta=shift))
 
     return kernel
 
@@ -163,7 +147,7 @@ def through_functions(curves: Sequence[Curves]) -> Kernel:
 def form_kernel(form: Matrix | Colour | Positioned | Neighbourhood) -> Kernel:
     """A form on float32 strips, clipped."""
     if isinstance(form, Matrix):
-        return _matrix(form)
+        return matrices.on_values(form)
     if isinstance(form, Positioned):
         place = form.function
         return lambda strip, region, _: clipped(place(strip, region))
@@ -171,72 +155,11 @@ def form_kernel(form: Matrix | Colour | Positioned | Neighbourhood) -> Kernel:
     return lambda strip, _, __: clipped(function(strip))
 
 
-def codes_kernel(form: Matrix | Neighbourhood, dtype: np.dtype[Any]) -> Kernel:
+def codes_kernel(form: Neighbourhood) -> Kernel:
     """A form from whole numbers to whole numbers, rounded once."""
-    if isinstance(form, Matrix):
-        return _matrix_on_codes(form, dtype)
     on_codes = form.codes
     assert on_codes is not None, "only asked for where a form has it"
     return lambda strip, _, __: on_codes(strip)
-
-
-def _matrix_on_codes(form: Matrix, dtype: np.dtype[Any]) -> Kernel:
-    import cv2
-
-    weights = _weights(form, maximum_of(dtype))
-    below = bool((weights < 0).any())
-
-    def kernel(strip: Pixels, _: Region, __: Pixels | None) -> Pixels:
-        if dtype == np.uint16:
-            codes = np.asarray(cv2.transform(_in_a_row(strip, dtype), weights))
-        else:  # OpenCV's own sums of 8-bit codes are off by up to 0.2
-            sums = np.asarray(cv2.transform(_in_a_row(strip, np.dtype(np.float32)), weights))
-            if below:
-                np.maximum(sums, 0, out=sums)
-            codes = np.asarray(cv2.convertScaleAbs(sums))
-        return _as_strip(codes, strip)
-
-    return kernel
-
-
-_ROW_MULTIPLE = 64
-
-
-def _in_a_row(strip: Pixels, dtype: np.dtype[Any]) -> Pixels:
-    """The pixels in one row, filled up to a multiple of what processors take at once.
-
-    OpenCV sums the last few pixels of an array in another order than the others; where these
-    were would depend on how the picture is cut.
-    """
-    count = strip.shape[0] * strip.shape[1]
-    row = np.empty((1, -(-count // _ROW_MULTIPLE) * _ROW_MULTIPLE, 3), dtype)
-    row[0, :count].reshape(strip.shape)[...] = strip
-    row[0, count:] = 0
-    return row
-
-
-def _as_strip(row: Pixels, strip: Pixels) -> Pixels:
-    return row[0, : strip.shape[0] * strip.shape[1]].reshape(strip.shape)
-
-
-def _weights(form: Matrix, white: float) -> NDArray[np.float32]:
-    offset = np.array(form.offset) * white
-    return np.column_stack([np.array(form.weights), offset]).astype(np.float32)
-
-
-def _matrix(form: Matrix) -> Kernel:
-    import cv2
-
-    weights = _weights(form, 1.0)
-
-    def kernel(strip: Pixels, _: Region, __: Pixels | None) -> Pixels:
-        # Rows that do not follow each other are computed one by one; otherwise the last pixels
-        # of a strip, which fill no vector register, would be rounded in another way.
-        rows, columns, channels = strip.shape
-        apart = np.empty((rows, columns + 1, channels), np.float32)[:, :columns]
-        return np.clip(cv2.transform(strip, weights, dst=apart), 0.0, 1.0, out=strip)
-
-    return kernel
 
 
 def clipped(values: NDArray[Any]) -> Values:

@@ -23,7 +23,7 @@ from imgedit_plugins.operations.forms import (
 )
 from imgedit_plugins.operations.forms import evaluate as evaluate_form
 from imgedit_plugins.pictures import RGB8, Pixels, to_8_bits
-from imgedit_plugins.render import kernels
+from imgedit_plugins.render import kernels, matrices
 from imgedit_plugins.render.kernels import Kernel, Table
 
 T = TypeVar("T")
@@ -99,14 +99,16 @@ class Builder:
     _curves: list[Curves] = field(default_factory=list)
     _table: Table | None = None
     _alone: Matrix | Neighbourhood | None = None
-    _values: bool = False
+    _before: list[Curves] = field(default_factory=list)  # of a matrix that waits
+    _cached: bool = False  # whether a kernel goes more than once over its strip
 
     def __post_init__(self) -> None:
         self._source = self.current
 
     def add_form(self, form: Form) -> None:
         """A step that rounds nothing."""
-        self._settle_alone()
+        if not (isinstance(form, Curves) and self._may_be_between()):
+            self._settle_alone()
         match form:
             case Curves():
                 self._curves.append(form)
@@ -119,13 +121,27 @@ class Builder:
                 raise TypeError("what a measured form becomes is only known later")
             case Matrix() | Neighbourhood() if self._may_stay_codes(form):
                 self._alone = form
+                self._before, self._curves = self._curves, []
             case _:
                 self._add_on_values(form)
 
     def _may_stay_codes(self, form: Matrix | Neighbourhood) -> bool:
-        waiting = self._curves or self._table is not None
-        ready = isinstance(form, Matrix) or form.codes is not None
-        return ready and not waiting and self.current != _FLOAT
+        if self._table is not None or self.current == _FLOAT:
+            return False
+        if isinstance(form, Matrix):
+            return not self._curves or self._in_8_bits()
+        return form.codes is not None and not self._curves
+
+    def _may_be_between(self) -> bool:
+        """Whether a matrix waits that may have curves around it and stay whole numbers.
+
+        A plan of 8 bits does not notice that 16 bits are rounded a few times on the way, where
+        no step multiplies what is lost.
+        """
+        return isinstance(self._alone, Matrix) and self._in_8_bits()
+
+    def _in_8_bits(self) -> bool:
+        return self.current == self.target == _CODES8
 
     def _add_on_values(self, form: Matrix | Colour | Positioned | Neighbourhood) -> None:
         self._settle(_FLOAT)
@@ -136,7 +152,9 @@ class Builder:
         """A step that waited to be the only one is not."""
         form, self._alone = self._alone, None
         if form is not None:
+            after, self._curves, self._before = self._curves, self._before, []
             self._add_on_values(form)
+            self._curves = after
 
     def add_move(self, form: Geometry, *, last: bool) -> None:
         """Pixels moved; where only unchanged moves are left, they need not be float32."""
@@ -173,6 +191,7 @@ class Builder:
         else:
             self._settle(_CODES8)
             self._kernels.append(kernels.recipe_kernel(operation, parameters, constants))
+            self._cached |= operation.kind == "pointwise"
             self._halo += operation.reach(parameters)
 
     def finish(self) -> tuple[Pass, ...]:
@@ -196,24 +215,21 @@ class Builder:
             dtype = _FLOAT if computed else self.current
         self._settle(dtype)
         if self._kernels:
-            once = len(self._kernels) == 1 and not self._values
+            once = len(self._kernels) == 1 and not self._cached
             kinds = (self._source, self.current, self._halo, once)
             self._passes.append(StripPass(tuple(self._kernels), *kinds))
         self._kernels, self._halo = [], 0
-        self._source, self._values = self.current, False
+        self._source, self._cached = self.current, False
 
     def _settle(self, dtype: np.dtype[Any]) -> None:
         """Compute what waits, and leave values of that type."""
         if self._alone is not None and dtype == self.current:
-            self._kernels.append(kernels.codes_kernel(self._alone, dtype))
-            self._halo += self._alone.reach if isinstance(self._alone, Neighbourhood) else 0
-            self._values |= isinstance(self._alone, Matrix)
-            self._alone = None
+            self._settle_codes(self._alone)
         self._settle_alone()
-        self._values |= _FLOAT in (self.current, dtype)
+        self._cached |= _FLOAT in (self.current, dtype)
         if self._table is not None:
             self._kernels.append(kernels.through_table(self._table))
-            self._table = None
+            self._cached, self._table = True, None
         waiting, self._curves = tuple(self._curves), []
         if waiting and self.current == _FLOAT and dtype == _FLOAT:
             self._kernels.append(self._curves_on_values(waiting))
@@ -224,10 +240,30 @@ class Builder:
                 self._kernels.append(kernels.to_codes(_CODES16))
                 self.current = _CODES16
             table = kernels.curve_table(waiting, self.current, dtype)
+            self._cached |= self.current == dtype == _CODES8
             self._kernels.append(kernels.through_table(table))
         elif self.current != dtype:
             self._convert(dtype)
         self.current = dtype
+
+    def _settle_codes(self, form: Matrix | Neighbourhood) -> None:
+        """A step that waited to be the only one is, but for curves around a matrix."""
+        before, after = tuple(self._before), tuple(self._curves)
+        self._alone, self._before, self._curves = None, [], []
+        self._halo += form.reach if isinstance(form, Neighbourhood) else 0
+        if isinstance(form, Neighbourhood):
+            self._kernels.append(kernels.codes_kernel(form))
+            return
+        self._cached |= self.current == _CODES8
+        source = _CODES16 if before else self.current
+        target = _CODES16 if after else self.current
+        if before:
+            table = kernels.curve_table(before, _CODES8, _CODES16)
+            self._kernels.append(kernels.through_table(table))
+        self._kernels.append(matrices.on_codes(form, source, target))
+        if after:
+            table = kernels.curve_table(after, _CODES16, _CODES8)
+            self._kernels.append(kernels.through_table(table))
 
     def _convert(self, dtype: np.dtype[Any]) -> None:
         if self.current != _FLOAT:

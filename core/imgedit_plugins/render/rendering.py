@@ -15,6 +15,7 @@ from imgedit_plugins.operations.forms import overview
 from imgedit_plugins.pictures import Picture, Pixels, mask_fault, to_8_bits
 from imgedit_plugins.plan import EditPlan, PlannedOperation
 from imgedit_plugins.render.blending import blend
+from imgedit_plugins.render.buffers import placed, refuse_buffer
 from imgedit_plugins.render.colour_managed import needs_srgb, render_in_srgb
 from imgedit_plugins.render.passes import (
     GeometryPass,
@@ -48,6 +49,7 @@ def render_plan(
     rounding: Rounding = "auto",
     profile: Profile | None = None,
     job: Job | None = None,
+    out: Pixels | None = None,
 ) -> Picture:
     """The picture with the plan applied, at the picture's own bit depth.
 
@@ -71,9 +73,14 @@ def render_plan(
         profile: constants to use instead of those of `plan.definitions`.
         job: told about progress, asked for cancellation; warned where an operation of a plugin
             works in 8 bits alone, and where the colour profile is of no use.
+        out: memory for the result: contiguous, of the picture's shape, of the result's type, and
+            apart from picture and mask. The result's `pixels` are this array, unless the
+            result has another shape (geometry; a grey picture that became coloured): then
+            they are a new one. What is left in `out` then, or after an error, is undefined.
 
     Raises:
-        PictureError: geometry together with a mask, or a mask of another size or type.
+        PictureError: geometry together with a mask, a mask of another size or type, or an `out`
+            that does not fit.
         OptionError: a strength outside 0..2, an unknown rounding.
         UnknownOperationError: the plan has an operation that no loaded plugin registers.
         JobCancelledError: the job was cancelled.
@@ -92,14 +99,18 @@ def render_plan(
         _refuse_geometry(plan)
     job.check()
     if not plan.operations:
-        return picture
+        if out is not None:
+            refuse_buffer(out, picture, mask)
+        return placed(picture, out)
     each_step = _rounds_each_step(picture, plan, rounding)
     if each_step and picture.pixels.dtype != np.uint8:
         job.warn(f"The picture has {picture.pixels.dtype} values; it was edited in 8 bits.")
         picture = picture.with_pixels(to_8_bits(picture.pixels))
+    if out is not None:
+        refuse_buffer(out, picture, mask)
     if needs_srgb(picture, plan, job):
         steps: Rounding = "each-step" if each_step else "end"
-        return render_in_srgb(
+        made = render_in_srgb(
             picture,
             plan,
             lambda part, edit, chosen, told: render_plan(
@@ -108,17 +119,20 @@ def render_plan(
             ),
             mask=mask, constants=profile, in_8_bits=each_step, job=job,
         )  # fmt: skip
+        return placed(made, out)
     _warn_of_8_bits(picture, plan, job)
     edit = _Edit(profile, job, each_step=each_step)
     if mask is None and strength == 1.0:
-        return picture.with_pixels(edit.run(picture.pixels, plan.operations))
+        pixels = edit.run(picture.pixels, plan.operations, out=out)
+        return placed(picture.with_pixels(pixels), out)
     moves = tuple(op for op in plan.operations if op.operation.kind == "geometric")
     before = edit.run(picture.pixels, moves, told=strength == 0.0)
     if strength == 0.0:
-        return picture.with_pixels(before)
-    edited = edit.run(picture.pixels, plan.operations)
+        return placed(picture.with_pixels(before), out)
+    edited = edit.run(picture.pixels, plan.operations, out=out)
     ours = not np.may_share_memory(edited, picture.pixels)
-    return picture.with_pixels(_blended(before, edited, mask, strength, job, ours=ours))
+    pixels = _blended(before, edited, mask, strength, job, ours=ours)
+    return placed(picture.with_pixels(pixels), out)
 
 
 def _refuse_geometry(plan: EditPlan) -> None:
@@ -179,7 +193,12 @@ class _Edit:
     each_step: bool
 
     def run(
-        self, pixels: Pixels, steps: tuple[PlannedOperation, ...], *, told: bool = True
+        self,
+        pixels: Pixels,
+        steps: tuple[PlannedOperation, ...],
+        *,
+        told: bool = True,
+        out: Pixels | None = None,
     ) -> Pixels:
         """The pixels after these steps, in the same type; alpha and grey kept where possible.
 
@@ -187,6 +206,7 @@ class _Edit:
             pixels: what to edit.
             steps: in their order.
             told: whether to report progress; cancellation is looked for in any case.
+            out: memory that may be used for the result.
         """
         declared = [(step.operation, step.parameters) for step in steps]
         passes = plan_passes(declared, self.profile, pixels.dtype, each_step=self.each_step)
@@ -198,14 +218,15 @@ class _Edit:
         progress = _Progress(self.job, count * pixels.shape[0])
         progress.last = -1 if told else _REPORTS
         progress.advance(0)
-        return _Run(progress, pixels).all(passes)
+        return _Run(progress, pixels, out).all(passes)
 
 
 class _Run:
     """The passes of one plan over one picture: colours and alpha on their way."""
 
-    def __init__(self, progress: _Progress, pixels: Pixels) -> None:
+    def __init__(self, progress: _Progress, pixels: Pixels, out: Pixels | None) -> None:
         self.progress = progress
+        self.out = out
         self.grey = pixels.shape[2] <= 2
         self.dtype = pixels.dtype
         self.color = pixels  # may hold alpha beside the colours, which nobody looks at
@@ -248,13 +269,21 @@ class _Run:
         extra = self.alpha is not None
         if self.grey:
             try:
-                return self._computed(work, (*shape, 1 + extra), self.alpha)
+                return self._computed(work, (*shape, 1 + extra), self.alpha, self.out)
             except ColouredError:
                 pass
-        return self._computed(work, (*shape, 3 + extra), self.alpha)
+        return self._computed(work, (*shape, 3 + extra), self.alpha, self.out)
 
-    def _computed(self, work: StripPass, shape: tuple[int, ...], alpha: Pixels | None) -> Pixels:
-        target = np.empty(shape, work.target)
+    def _computed(
+        self,
+        work: StripPass,
+        shape: tuple[int, ...],
+        alpha: Pixels | None,
+        out: Pixels | None = None,
+    ) -> Pixels:
+        target = out
+        if target is None or target.shape != shape or target.dtype != work.target:
+            target = np.empty(shape, work.target)
         before = self.progress.done
         try:
             run_strips(work, self.color, target, alpha, self.progress.advance)

@@ -1,0 +1,50 @@
+"""Tables of 256 codes for 8-bit pixels, a register of bytes at a time.
+
+StringZilla replaces bytes about as fast as they can be copied, several times as fast as `cv2.LUT`,
+and lets no other thread of Python run meanwhile. It knows one table for all bytes, so channels
+with tables of their own are taken apart and put together again, which pays where the pixels stay
+in a core's cache (some 100,000 of them).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgedit_plugins.pictures import RGB8
+
+_UNCHANGED = bytes(range(256))
+
+
+class ByteTable:
+    """New codes for the codes of three channels.
+
+    Args:
+        table: (256, 3), the new code for each code and channel.
+    """
+
+    def __init__(self, table: NDArray[np.uint8]) -> None:
+        self._channels = [table[:, channel].tobytes() for channel in range(3)]
+        self.same = len(set(self._channels)) == 1
+
+    def __call__(self, rgb: RGB8, out: RGB8 | None = None) -> RGB8:
+        """The pixels through the table, in a new array or in `out` (same shape, contiguous)."""
+        import cv2
+
+        if self.same:
+            made = np.empty(rgb.shape, np.uint8) if out is None else out
+            np.copyto(made, rgb)  # so that memory is touched while other threads may run
+            _replace(made, self._channels[0])
+            return made
+        planes = [np.asarray(plane, np.uint8) for plane in cv2.split(rgb)]
+        for plane, codes in zip(planes, self._channels, strict=True):
+            if codes != _UNCHANGED:
+                _replace(plane, codes)
+        return np.asarray(cv2.merge(planes, dst=out))
+
+
+def _replace(codes: NDArray[np.uint8], table: bytes) -> None:
+    import stringzilla
+
+    view = codes.data.cast("B")
+    stringzilla.translate(view, table, out=view)

@@ -1,0 +1,79 @@
+"""Weighted sums of the three channels, the same wherever a pixel stands in an array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgedit_plugins.pictures import Pixels
+
+_ROW_MULTIPLE = 64
+"""Pixels that fill any processor's registers. OpenCV sums the last few of an array, which do not,
+in another order, and where these are depends on how a picture is cut."""
+
+Weights = NDArray[Any]
+"""(3, 4): weights of R, G, B and an offset, for R', G', B'."""
+
+
+def in_16_bits(codes: Pixels, weights: Weights, out: Pixels | None = None) -> Pixels:
+    """Sums of codes, rounded and limited to 16 bits.
+
+    Args:
+        codes: (height, width, 3) uint8 or uint16, contiguous; left alone.
+        weights: in steps of the result for a step of the codes; the offset in steps of the result.
+        out: for the result of 16-bit codes; same shape and type, contiguous.
+
+    Returns:
+        uint16, of the same shape, contiguous. Single precision leaves out up to 0.02 of a step.
+    """
+    import cv2
+
+    single = weights.astype(np.float32)
+    if codes.dtype == np.uint8:
+        row = np.asarray(cv2.transform(_filled_up(codes, np.uint16), single), np.uint16)
+        return row[:, : codes.shape[0] * codes.shape[1]].reshape(codes.shape)
+    made = np.empty(codes.shape, np.uint16) if out is None else out
+    source, target = codes.reshape(1, -1, 3), made.reshape(1, -1, 3)
+    even = source.shape[1] // _ROW_MULTIPLE * _ROW_MULTIPLE
+    if even:
+        cv2.transform(source[:, :even], single, dst=target[:, :even])
+    if even < source.shape[1]:
+        rest = np.asarray(cv2.transform(_filled_up(source[:, even:], np.uint16), single))
+        target[:, even:] = rest[:, : source.shape[1] - even]
+    return made
+
+
+def of_values(values: NDArray[Any], weights: Weights) -> NDArray[np.float64]:
+    """Sums in double precision.
+
+    Args:
+        values: (height, width, 3) of any type; left alone.
+        weights: (3, 3) or (3, 4).
+
+    Returns:
+        (height, width, 3).
+    """
+    import cv2
+
+    sums = np.asarray(cv2.transform(_filled_up(values, np.float64), weights), np.float64)
+    return sums[0, : values.shape[0] * values.shape[1]].reshape(values.shape)
+
+
+def grey_of(codes: Pixels) -> NDArray[np.float32]:
+    """The luma of ITU-R BT.601 in the codes' own unit, (1, height * width), not rounded."""
+    import cv2
+
+    row = _filled_up(codes, np.float32)
+    luma = np.asarray(cv2.cvtColor(row, cv2.COLOR_RGB2GRAY), np.float32)
+    return luma[:, : codes.shape[0] * codes.shape[1]]
+
+
+def _filled_up(pixels: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """The pixels in one row of that type, filled up to a multiple of what registers take."""
+    count = pixels.shape[0] * pixels.shape[1]
+    row = np.empty((1, -(-count // _ROW_MULTIPLE) * _ROW_MULTIPLE, 3), dtype)
+    row[0, :count].reshape(pixels.shape)[...] = pixels
+    row[0, count:] = 0
+    return row
