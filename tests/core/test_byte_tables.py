@@ -5,7 +5,7 @@ import pytest
 from made_operations import picture_of
 from strip_sizes import cut
 
-from imgedit_plugins.operations.byte_tables import ByteTable
+from imgedit_plugins.operations.byte_tables import ByteTable, WideTable
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.plan import EditPlan, step
 from imgedit_plugins.render import render_plan
@@ -43,6 +43,19 @@ def test_every_code_in_every_channel_at_every_length(kind):
         through(part, out)
         assert np.array_equal(out, looked_up(part, made))
         assert np.array_equal(part, before)
+
+
+def test_codes_of_two_bytes():
+    made = np.random.default_rng(1).integers(0, 1 << 16, 256).astype(np.uint16)
+    through = WideTable(made)
+    codes = np.random.default_rng(3).integers(0, 256, (1, max(LENGTHS), 3), np.uint8)
+    codes[0, :256] = np.arange(256)[:, None]
+    codes.flags.writeable = False
+    for length in LENGTHS:
+        part = np.ascontiguousarray(codes[:, :length])
+        result = through(part)
+        assert result.dtype == np.uint16
+        assert np.array_equal(result, made[part])
 
 
 @pytest.mark.parametrize("kind", [SAME, APART])

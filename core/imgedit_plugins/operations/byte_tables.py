@@ -34,17 +34,38 @@ class ByteTable:
         if self.same:
             made = np.empty(rgb.shape, np.uint8) if out is None else out
             np.copyto(made, rgb)  # so that memory is touched while other threads may run
-            _replace(made, self._channels[0])
+            _replace(made, self._channels[0], made)
             return made
         planes = [np.asarray(plane, np.uint8) for plane in cv2.split(rgb)]
         for plane, codes in zip(planes, self._channels, strict=True):
             if codes != _UNCHANGED:
-                _replace(plane, codes)
+                _replace(plane, codes, plane)
         return np.asarray(cv2.merge(planes, dst=out))
 
 
-def _replace(codes: NDArray[np.uint8], table: bytes) -> None:
+class WideTable:
+    """New codes of 16 bits for codes of 8, one table for all channels.
+
+    The upper and the lower byte each have a table; twice as fast as `cv2.LUT` and more.
+
+    Args:
+        table: (256,), uint16.
+    """
+
+    def __init__(self, table: NDArray[np.uint16]) -> None:
+        self._bytes = [part.tobytes() for part in table[:, None].view(np.uint8).T]
+
+    def __call__(self, rgb: RGB8) -> NDArray[np.uint16]:
+        """The codes of contiguous pixels, in a new array."""
+        import cv2
+
+        planes = [np.empty((1, rgb.size), np.uint8) for _ in self._bytes]
+        for plane, codes in zip(planes, self._bytes, strict=True):
+            _replace(rgb, codes, plane)
+        return np.asarray(cv2.merge(planes)).view(np.uint16).reshape(rgb.shape)
+
+
+def _replace(codes: NDArray[np.uint8], table: bytes, target: NDArray[np.uint8]) -> None:
     import stringzilla
 
-    view = codes.data.cast("B")
-    stringzilla.translate(view, table, out=view)
+    stringzilla.translate(codes.data.cast("B"), table, out=target.data.cast("B"))

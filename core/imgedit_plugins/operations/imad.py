@@ -225,9 +225,8 @@ def _saturate_form(parameters: Parameters, _: Constants) -> Colour:
         import cv2
 
         hsv = np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2HSV))
-        saturation = hsv[:, :, 1]
-        np.multiply(saturation, factor, out=saturation)
-        np.minimum(saturation, 1.0, out=saturation)
+        saturation = hsv[:, :, 1] * factor  # side by side, as the rest of a pixel is in the way
+        hsv[:, :, 1] = np.minimum(saturation, 1.0, out=saturation)
         return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=values), np.float32)
 
     return Colour(saturate)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgedit_plugins.operations.byte_tables import ByteTable
+from imgedit_plugins.operations.byte_tables import ByteTable, WideTable
 from imgedit_plugins.operations.forms import (
     Colour,
     Curves,
@@ -66,6 +66,10 @@ def through_table(table: Table) -> Kernel:
     if table.dtype == np.uint8 and len(table) == _BYTES:
         replaced = ByteTable(table)
         return lambda strip, _, buffer: replaced(strip, buffer)
+    same = bool((table == table[:, :1]).all())
+    if table.dtype == np.uint16 and len(table) == _BYTES and same:
+        widened = WideTable(np.ascontiguousarray(table[:, 0]))
+        return lambda strip, _, __: widened(strip)
     from_16_to_16 = table.dtype == np.uint16 and len(table) > _BYTES
     fast = _as_arithmetic(table) if from_16_to_16 else None
     return fast or _look_up(table)

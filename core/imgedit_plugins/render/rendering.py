@@ -23,8 +23,8 @@ from imgedit_plugins.render.passes import (
     Pass,
     StripPass,
     WholePass,
-    plan_passes,
 )
+from imgedit_plugins.render.planning import plan_passes
 from imgedit_plugins.render.strips import (
     ColouredError,
     in_parallel,
