@@ -23,6 +23,7 @@ from imgedit_bridges.krita.bands import (
     is_opaque,
     to_krita,
 )
+from imgedit_bridges.krita.qt import QByteArray
 from imgedit_bridges.protocol import PictureRef
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
@@ -268,7 +269,9 @@ def new_layer(client: Client, document: Any, ref: PictureRef, frame: Frame, name
             data = to_krita(values, ref.channels, sample, ref.order)
             if not as_is:
                 data = converted(data, band, from_space, space)
-            layer.setPixelData(data, band.x, band.y, band.width, band.height)
+            # Not a copy of its own, as of bytes.
+            wrapped = QByteArray.fromRawData(data)
+            layer.setPixelData(wrapped, band.x, band.y, band.width, band.height)
             yield
     return layer
 

@@ -191,24 +191,23 @@ class Task:
 def _sent(ref: PictureRef, pixels: Pixels) -> dict[str, Any]:
     """Bring a result's pixels, red first, into the order that its reference tells."""
     if ref.order == "bgr":
-        for top in range(0, ref.height, _BAND):
-            _swap(pixels[top : top + _BAND], pixels[top : top + _BAND])
+        from imgedit_plugins.render.strips import in_parallel
+
+        def swap(top: int) -> int:
+            band = pixels[top : top + _BAND]
+            band[...] = _swapped(band)
+            return len(band)
+
+        in_parallel(swap, range(0, ref.height, _BAND), lambda _: None)
     return ref.to_json()
 
 
 def _swapped(pixels: Pixels) -> Pixels:
     """The same with red and blue exchanged."""
-    made = np.empty_like(pixels)
-    for top in range(0, len(pixels), _BAND):
-        _swap(pixels[top : top + _BAND], made[top : top + _BAND])
-    return made
-
-
-def _swap(pixels: Pixels, target: Pixels) -> None:
     import cv2
 
     code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    cv2.cvtColor(pixels, code, dst=target)
+    return np.asarray(cv2.cvtColor(pixels, code), pixels.dtype)
 
 
 def _plan(message: Mapping[str, Any], manager: PluginManager) -> EditPlan | None:

@@ -202,8 +202,18 @@ def _put(color: Pixels, place: Pixels) -> None:
 def _put_alpha(with_alpha: Pixels, place: Pixels) -> None:
     import cv2
 
+    if with_alpha.shape[2] == place.shape[2] == 4 and _is_opaque(with_alpha):
+        return  # as `_put` has left it, and most pictures are
     last = [with_alpha.shape[2] - 1, place.shape[2] - 1]
     cv2.mixChannels([np.ascontiguousarray(with_alpha)], [place], last)
+
+
+def _is_opaque(pixels: Pixels) -> bool:
+    """Whether 8-bit pixels with alpha, of four channels, are all opaque; False for others."""
+    if pixels.dtype != np.uint8 or not pixels.flags.c_contiguous:
+        return False
+    alpha_of_all = np.bitwise_and.reduce(pixels.view(np.uint32), axis=None)
+    return int(np.atleast_1d(alpha_of_all).view(np.uint8)[3]) == 255
 
 
 _users = 0
