@@ -36,6 +36,7 @@ from typing import Any
 from benchmarks.arguments import positive
 from benchmarks.bridging import figures
 from benchmarks.bridging.rounds import BANDS, BRIDGE, PNG, WHOLE
+from benchmarks.bridging.sources import sources_sha256
 from benchmarks.machine import machine
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.picture_files import save_picture
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": " ".join(["python -m benchmarks.bridge", *options.given]),
         "machine": machine(),
+        "sources_sha256": sources_sha256(),
         "judged": not options.quick,
         "editors": [],
     }

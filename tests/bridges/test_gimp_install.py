@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from imgedit_bridges import commands, plugin_folder
-from imgedit_bridges.gimp import install as installing
 from imgedit_bridges.gimp import profiles
 from imgedit_bridges.gimp.install import InstallError, install, uninstall
 from imgedit_bridges.gimp.profiles import Profile, find_profiles
