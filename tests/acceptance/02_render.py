@@ -39,7 +39,8 @@ TESTS = [
     *("test_operations", "test_every_operation", "test_tone_operations", "test_colour_operations"),
     *("test_detail_operations", "test_frame_operations", "test_hdr", "test_render"),
     *("test_render_blending", "test_render_grey", "test_render_jobs", "test_render_memory"),
-    *("test_render_rounding", "test_render_strips", "test_colour_profiles", "test_baking"),
+    *("test_render_rounding", "test_render_strips", "test_render_out", "test_byte_tables"),
+    *("test_weighted_sums", "test_colour_profiles", "test_baking"),
     *("test_picture_files", "test_modern_picture_files", "test_plan_in_xmp", "test_batch"),
     *("test_content_credentials", "test_cli_apply", "test_operation_pictures", "test_docs"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,23 +64,39 @@ def curve_table(curves: Sequence[Curves], source: np.dtype[Any], target: np.dtyp
 
 def through_table(table: Table) -> Kernel:
     """Each code becomes what the table says; by arithmetic where that is the same and faster."""
-    if table.dtype == np.uint8 and len(table) == _BYTES:
-        replaced = ByteTable(table)
-        return lambda strip, _, buffer: replaced(strip, buffer)
+    from_bytes = len(table) == _BYTES
     same = bool((table == table[:, :1]).all())
-    if table.dtype == np.uint16 and len(table) == _BYTES and same:
+    if same and from_bytes == (table.dtype == np.uint8) and table.dtype != np.float32:
+        fast = _as_arithmetic(table[:, 0])
+        if fast:
+            return fast
+    if from_bytes and table.dtype == np.uint8:
+        return ReplacedBytes(ByteTable(table))
+    if from_bytes and same and table.dtype == np.uint16:
         widened = WideTable(np.ascontiguousarray(table[:, 0]))
         return lambda strip, _, __: widened(strip)
-    from_16_to_16 = table.dtype == np.uint16 and len(table) > _BYTES
-    fast = _as_arithmetic(table) if from_16_to_16 else None
-    return fast or _look_up(table)
+    return _look_up(table if not same else table[:, :1])
+
+
+@dataclass(frozen=True)
+class ReplacedBytes:
+    """Kernel: 8-bit codes through a table, in several steps for which a strip should stay cached.
+
+    Attributes:
+        table: the new codes.
+    """
+
+    table: ByteTable
+
+    def __call__(self, strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
+        """The strip through the table."""
+        return self.table(strip, buffer)
 
 
 def _look_up(table: Table) -> Kernel:
     import cv2
 
-    same = bool((table == table[:, :1]).all())
-    flat = np.ascontiguousarray(table[:, :1] if same else table)[None]
+    flat = np.ascontiguousarray(table)[None]
 
     def kernel(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
         return np.asarray(cv2.LUT(strip, flat, dst=buffer))
@@ -87,23 +104,21 @@ def _look_up(table: Table) -> Kernel:
     return kernel
 
 
-def _as_arithmetic(table: Table) -> Kernel | None:
+def _as_arithmetic(wanted: NDArray[Any]) -> Kernel | None:
     """A kernel of saturating arithmetic that gives exactly this table, if there is one.
 
+    Unlike replaced bytes it is one step from memory to memory, and lets other threads run.
+
     Args:
-        table: from codes to codes of the same type.
+        wanted: new code for each code, of the same type.
     """
     import cv2
-
-    if not (table == table[:, :1]).all():
-        return None
-    wanted = table[:, 0]
 
     def inverted(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
         return np.asarray(cv2.bitwise_not(strip, dst=buffer))
 
     candidates: list[Kernel] = [inverted]
-    inside = np.flatnonzero((wanted > 0) & (wanted < maximum_of(table.dtype))).astype(int)
+    inside = np.flatnonzero((wanted > 0) & (wanted < maximum_of(wanted.dtype))).astype(int)
     if len(inside):
         candidates.append(_shifted(int(wanted[inside[0]]) - int(inside[0])))
     return next((kernel for kernel in candidates if _gives(kernel, wanted)), None)

@@ -225,8 +225,8 @@ class Builder:
         self._settle_alone()
         self._cached |= _FLOAT in (self.current, dtype)
         if self._table is not None:
-            self._kernels.append(kernels.through_table(self._table))
-            self._cached, self._table = True, None
+            self._look_up(self._table)
+            self._table = None
         waiting, self._curves = tuple(self._curves), []
         if waiting and self.current == _FLOAT and dtype == _FLOAT:
             self._kernels.append(self._curves_on_values(waiting))
@@ -236,9 +236,7 @@ class Builder:
             if self.current == _FLOAT:
                 self._kernels.append(kernels.to_codes(_CODES16))
                 self.current = _CODES16
-            table = kernels.curve_table(waiting, self.current, dtype)
-            self._cached |= self.current == dtype == _CODES8
-            self._kernels.append(kernels.through_table(table))
+            self._look_up(kernels.curve_table(waiting, self.current, dtype))
         elif self.current != dtype:
             self._convert(dtype)
         self.current = dtype
@@ -255,12 +253,15 @@ class Builder:
         source = _CODES16 if before else self.current
         target = _CODES16 if after else self.current
         if before:
-            table = kernels.curve_table(before, _CODES8, _CODES16)
-            self._kernels.append(kernels.through_table(table))
+            self._look_up(kernels.curve_table(before, _CODES8, _CODES16))
         self._kernels.append(matrices.on_codes(form, source, target))
         if after:
-            table = kernels.curve_table(after, _CODES16, _CODES8)
-            self._kernels.append(kernels.through_table(table))
+            self._look_up(kernels.curve_table(after, _CODES16, _CODES8))
+
+    def _look_up(self, table: Table) -> None:
+        kernel = kernels.through_table(table)
+        self._cached |= isinstance(kernel, kernels.ReplacedBytes)
+        self._kernels.append(kernel)
 
     def _convert(self, dtype: np.dtype[Any]) -> None:
         if self.current != _FLOAT:
