@@ -2,12 +2,13 @@
 
     python3 scripts/editors.py build [--suite SUITE] [--root FOLDER]
     python3 scripts/editors.py run [--share FOLDER]... [--bind PATH]... [--] COMMAND...
-    python3 scripts/editors.py up | down | status
+    python3 scripts/editors.py up | down | status | check
 
 build makes the root once and finds it again afterwards, in IMGEDIT_EDITORS or the user's cache.
 run executes a command in it: the project is at /src, read-only, folders named by --share keep
 what is written to them, and everything else is thrown away when the command ends. up keeps one
-session open for the runs that follow, until down.
+session open for the runs that follow, until down. check says in a sentence why a root can be
+neither built nor entered here, and exits with 1.
 
 Mounts are made in a mount namespace of the command, so that they end with it however it ends:
 nothing is ever mounted on this machine, and a root can be removed at any time.
@@ -141,6 +142,21 @@ def check_machine() -> None:
     if os.geteuid() != 0:
         raise SetupError(
             "The root with the editors needs root: run `sudo python3 scripts/editors.py build`."
+        )
+
+
+def check_namespaces() -> None:
+    """Raise SetupError, one sentence, where sessions cannot be opened.
+
+    It opens one of its own, in which a folder in memory is mounted and forgotten.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        line = [*NAMESPACES, "mount", "-t", "tmpfs", "editors", folder]
+        code, said = _said(line)
+    if code != 0:
+        raise SetupError(
+            f"The root with the editors needs mount namespaces, which are refused here "
+            f"({complaint(said)}): in a container, start it with --privileged."
         )
 
 
@@ -328,7 +344,7 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name in ("build", "up", "down", "run", "status"):
+    for name in ("build", "up", "down", "run", "status", "check"):
         action = actions.add_parser(name)
         action.add_argument("--suite", choices=SUITES, default="trixie")
         action.add_argument("--root", type=Path, metavar="FOLDER", help="default: in the cache")
@@ -371,6 +387,9 @@ def main(arguments: Sequence[str]) -> int:
         print(build(where).folder)
     elif wanted.action == "up":
         print(f"Up, process {up(where, wanted.share, wanted.bind)}.")
+    elif wanted.action == "check":
+        check_machine()
+        check_namespaces()
     elif wanted.action == "down":
         print("Down." if down(where) else "Nothing was up.")
     else:

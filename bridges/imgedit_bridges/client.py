@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -217,21 +217,22 @@ class Client:
         channels: int,
         dtype: str = "uint8",
         icc: bytes = b"",
+        order: str = "rgb",
     ) -> PictureRef:
         """Copy a picture into a new pixel file; see `PictureRef` for how its bytes are laid out.
 
         Raises:
             BridgeError: the data have another size, there is no room, or no worker.
         """
-        ref = PictureRef("0" * 32, width, height, channels, dtype, len(icc))
+        ref = PictureRef("0" * 32, width, height, channels, dtype, len(icc), order)
         parse_picture(ref.to_json(), "picture")
         view = memoryview(data).cast("B")
         if len(view) != ref.pixel_bytes:
             raise MessageError("picture", f"it has {len(view)} bytes, not {ref.pixel_bytes}")
         with self.new_pixels(ref.file_bytes) as file:
-            file.data[: ref.pixel_bytes] = view
-            file.data[ref.pixel_bytes :] = icc
-            return PictureRef(file.id, width, height, channels, dtype, len(icc))
+            file.write(0, view)
+            file.write(ref.pixel_bytes, icc)
+            return replace(ref, pixels=file.id)
 
     def open_picture(self, ref: PictureRef) -> PixelFile:
         """Map a result's picture for reading.

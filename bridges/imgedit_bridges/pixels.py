@@ -32,13 +32,39 @@ class PixelFile:
     Attributes:
         id: its name.
         size: in bytes.
-        data: the bytes, shared with the other side; written with ``file.data[a:b] = ...``.
+        data: the bytes, shared with the other side.
     """
 
-    def __init__(self, file_id: str, data: mmap.mmap) -> None:
+    def __init__(self, file_id: str, data: mmap.mmap, descriptor: int = -1) -> None:
         self.id = file_id
         self.size = len(data)
         self.data = data
+        self._descriptor = descriptor
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Put bytes into a file that was opened for writing.
+
+        Faster than into `data`, whose pages would be cleared one by one before they are filled.
+
+        Raises:
+            PixelFileError: the disk does not take them.
+            ValueError: they do not fit.
+        """
+        view = memoryview(data).cast("B")
+        if not 0 <= offset <= self.size - len(view):
+            raise ValueError(f"{len(view)} bytes at {offset} do not fit into {self.size}")
+        if not hasattr(os, "pwrite"):  # Windows
+            self.data[offset : offset + len(view)] = view
+            return
+        while view:
+            try:
+                written = os.pwrite(self._descriptor, view, offset)
+            except OSError as error:
+                raise PixelFileError(
+                    f"A pixel file cannot be written: {error.strerror or error}.",
+                    hint="Free some space, or set IMGEDIT_WORKER_PIXELS to another folder.",
+                ) from error
+            offset, view = offset + written, view[written:]
 
     def __enter__(self) -> PixelFile:
         return self
@@ -53,6 +79,9 @@ class PixelFile:
 
     def close(self) -> None:
         """End the mapping; one that somebody still looks into ends when nobody does."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
         with contextlib.suppress(BufferError):
             self.data.close()
 
@@ -117,16 +146,19 @@ def open_file(
     descriptor = open_checked(folder, file_id, size, writable=writable, identity=identity)
     access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
     try:
-        return PixelFile(file_id, mmap.mmap(descriptor, size, access=access))
+        data = mmap.mmap(descriptor, size, access=access)
     except (OSError, ValueError) as error:
+        os.close(descriptor)
         if getattr(error, "errno", None) == errno.ENOMEM:
             raise PixelFileError(
                 f"There is not enough memory for {size / 1e6:.0f} MB of pixels.",
                 hint="Try a smaller picture, or a higher memory limit.",
             ) from error
         raise PixelFileError(f"The pixel file {file_id} cannot be mapped: {error}.") from error
-    finally:
+    if not writable:
         os.close(descriptor)
+        return PixelFile(file_id, data)
+    return PixelFile(file_id, data, descriptor)
 
 
 def open_checked(

@@ -37,6 +37,7 @@ BEAT_SECONDS = 1.0
 """A stream of events says at least so often that the worker lives."""
 
 SAMPLE_BYTES = {"uint8": 1, "uint16": 2, "float32": 4}
+ORDERS = ("rgb", "bgr")
 FINAL = frozenset({"done", "failed", "cancelled"})
 """Events after which nothing comes."""
 
@@ -87,6 +88,8 @@ class PictureRef:
         channels: 1 to 4.
         dtype: 'uint8' 0..255, 'uint16' 0..65535 or 'float32' 0..1.
         icc_bytes: length of the colour profile; 0 means sRGB.
+        order: 'bgr' where blue comes first, as in Krita; of a result, that of the picture asked
+            with.
     """
 
     pixels: str
@@ -95,6 +98,7 @@ class PictureRef:
     channels: int
     dtype: str
     icc_bytes: int = 0
+    order: str = "rgb"
 
     @property
     def pixel_bytes(self) -> int:
@@ -213,7 +217,7 @@ def parse_picture(data: object, place: str = "") -> PictureRef:
         MessageError: as in `parse_job`.
     """
     required = ("pixels", "width", "height", "channels", "dtype")
-    fields = _fields(place, data, required=required, optional=("icc_bytes",))
+    fields = _fields(place, data, required=required, optional=("icc_bytes", "order"))
     if not is_id(fields["pixels"]):
         raise MessageError(f"{place}.pixels", f"an id is needed, not {_short(fields['pixels'])}")
     dtype = fields["dtype"]
@@ -227,10 +231,19 @@ def parse_picture(data: object, place: str = "") -> PictureRef:
         channels=_whole(f"{place}.channels", fields["channels"], 1, 4),
         dtype=dtype,
         icc_bytes=_whole(f"{place}.icc_bytes", fields.get("icc_bytes", 0), 0, MAX_FILE),
+        order=_order(f"{place}.order", fields.get("order", "rgb"), fields["channels"]),
     )
     if ref.file_bytes > MAX_FILE:
         raise MessageError(place, f"the picture has {ref.file_bytes} bytes, more than {MAX_FILE}")
     return ref
+
+
+def _order(place: str, value: object, channels: object) -> str:
+    if not isinstance(value, str) or value not in ORDERS:
+        raise MessageError(place, f"one of {', '.join(ORDERS)} is needed, not {_short(value)}")
+    if value != "rgb" and channels not in (3, 4):
+        raise MessageError(place, "a picture in grey has no other order")
+    return value
 
 
 def _plugin(value: object) -> str:

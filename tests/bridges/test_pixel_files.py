@@ -141,6 +141,73 @@ def test_a_file_that_is_removed_while_a_job_needs_it_goes_afterwards(store, fold
     assert list(folder.iterdir()) == []
 
 
+def test_a_large_file_that_is_removed_is_used_again_under_another_name(store, folder, monkeypatch):
+    monkeypatch.setattr(pixel_store, "_WORTH_KEEPING", 90)
+    name = store.create(90)
+    found = (folder / name).stat().st_ino
+    assert store.remove(name)
+    assert not (folder / name).exists()
+    with pytest.raises(WorkerError, match="There is no pixel file"):
+        store.check(ref(name))
+    other = store.create(93)
+    again = store.create(90)
+    assert again != name
+    assert (folder / again).stat().st_ino == found != (folder / other).stat().st_ino
+    store.check(ref(again))
+
+
+def test_spare_files_are_few_and_short_lived(store, folder, now, monkeypatch):
+    monkeypatch.setattr(pixel_store, "_WORTH_KEEPING", 90)
+    for name in [store.create(90) for _ in range(5)]:
+        store.remove(name)
+    assert len(list(folder.iterdir())) == 2
+    now[0] = 59.0
+    store.expire()
+    assert len(list(folder.iterdir())) == 2
+    now[0] = 61.0
+    store.expire()
+    assert list(folder.iterdir()) == []
+    store.remove(store.create(90))
+    store.clear()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_spare_makes_room_and_one_that_was_tampered_with_is_left(store, folder, monkeypatch):
+    monkeypatch.setattr(pixel_store, "_WORTH_KEEPING", 90)
+    store.remove(store.create(90))
+    (spare,) = folder.iterdir()
+    spare.unlink()
+    spare.symlink_to("/etc/passwd")
+    name = store.create(90)
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert not (folder / name).is_symlink()
+    store.remove(name)
+    free = pixel_store.shutil.disk_usage(folder).free
+    with pytest.raises(WorkerError, match="There is no room for"):
+        store.create(free)
+    assert list(folder.iterdir()) == [], "it gave up its spare first"
+
+
+def test_a_file_that_a_plugin_has_seen_is_not_used_again(store, folder, monkeypatch):
+    monkeypatch.setattr(pixel_store, "_WORTH_KEEPING", 90)
+    name = store.create(90)
+    store.hold([name], lasting=True)
+    store.release([name])
+    store.remove(name)
+    assert list(folder.iterdir()) == []
+
+
+def test_writing_without_the_mapping(folder):
+    pixels.create(folder, NAME, 10)
+    with pixels.open_file(folder, NAME, 10, writable=True) as file:
+        file.write(3, memoryview(b"abcd").cast("H"))
+        assert file.data[:] == b"\0\0\0abcd\0\0\0"
+        file.write(10, b"")
+        for offset in (-1, 7):
+            with pytest.raises(ValueError, match="do not fit"):
+                file.write(offset, b"abcd")
+
+
 def test_there_is_a_limit_of_files(store, monkeypatch):
     monkeypatch.setattr(pixel_store, "MAX_FILES", 3)
     for _ in range(3):

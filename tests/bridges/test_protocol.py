@@ -28,12 +28,13 @@ RENDER = {"hook": "render", "inputs": {"picture": PICTURE}, "plan": {}}
 PREDICT = {"hook": "predict_operations", "inputs": {"source": PICTURE}}
 APPLY = {"hook": "apply_edit", "inputs": {"picture": PICTURE, "mask": MASK}}
 
+CHANNELS = st.one_of(
+    st.tuples(st.integers(1, 4), st.just("rgb")), st.tuples(st.integers(3, 4), st.just("bgr"))
+)
 REFS = st.builds(
-    PictureRef,
+    lambda file, channels, dtype, icc: PictureRef(file, 6, 5, channels[0], dtype, icc, channels[1]),
     st.text("0123456789abcdef", min_size=32, max_size=32),
-    st.just(6),
-    st.just(5),
-    st.integers(1, 4),
+    CHANNELS,
     st.sampled_from(["uint8", "uint16", "float32"]),
     st.integers(0, 10_000),
 )
@@ -118,6 +119,11 @@ def test_jobs_survive_the_journey(first, second, seed, words):
         ({**RENDER, "inputs": {"picture": {**PICTURE, "height": 2**40}}}, "inputs.picture.height"),
         ({**RENDER, "inputs": {"picture": {**PICTURE, "channels": 5}}}, "inputs.picture.channels"),
         ({**RENDER, "inputs": {"picture": {**PICTURE, "dtype": "object"}}}, "inputs.picture.dtype"),
+        ({**RENDER, "inputs": {"picture": {**PICTURE, "order": "rbg"}}}, "inputs.picture.order"),
+        (
+            {**RENDER, "inputs": {"picture": {**PICTURE, "channels": 1, "order": "bgr"}}},
+            "inputs.picture.order",
+        ),
         ({**APPLY, "inputs": {"picture": PICTURE, "mask": PICTURE}}, "inputs.mask"),
         ({**APPLY, "inputs": {"picture": PICTURE, "mask": {**MASK, "width": 7}}}, "inputs.mask"),
         ({**APPLY, "strength": 1}, ""),

@@ -45,6 +45,15 @@ def test_a_job_that_ignores_it_is_ended_with_its_process(client, what, stage):
     assert whoami(client) != before
 
 
+@pytest.mark.parametrize("phase", ["loading", "compiling", "stepping"])
+def test_a_job_in_each_phase_of_a_model(client, phase):
+    options = {"seconds": 30.0 if phase == "loading" else 1.5}
+    job = client.submit(does(client, "phases", options=options))
+    until(client, job, phase)
+    assert cancelled_after(client, job) < 1.0
+    assert whoami(client)
+
+
 def test_a_job_whose_process_is_still_starting(home):
     client = home.started()
     job = client.submit(does(client, "patient"))

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from worker_home import alive, does, got, group, kill, put, raw, small, until, wait_for, whoami
 
-from imgedit_bridges import starting, transport
+from imgedit_bridges import pixels, starting, transport
 from imgedit_bridges.client import JobFailedError
 from imgedit_bridges.errors import BridgeError
 from imgedit_bridges.locations import Record, WorkerLock, lock_holder, read_state, write_record
@@ -437,33 +438,50 @@ def test_no_room_for_pixels_is_told(home):
     assert whoami(client)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_disk_that_fills_up_under_a_job_is_one_failed_job(make_home):
-    home = make_home(pixels="/nowhere")
-    disk = home.folder / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300m,mode=0700", "tmpfs", str(disk)]
-    subprocess.run(mount, check=True)
-    try:
-        home.environ["IMGEDIT_WORKER_PIXELS"] = str(disk)
-        client = home.started()
-        ref = put(client, np.zeros((2000, 3000, 3), np.uint8))
-        filler = disk / "filler"
-        with pytest.raises(OSError, match="No space"):
-            filler.write_bytes(bytes(400 << 20))
-        request = JobRequest("render", {"picture": ref}, plan={"operations": []})
-        with pytest.raises(JobFailedError, match="There is no room for 18 MB") as caught:
-            client.run(request)
-        assert one_sentence(caught.value)
-        with pytest.raises(BridgeError, match="There is no room"):
-            put(client, small())
-        filler.unlink()
-        _, result = client.run(request)
-        assert not got(client, result.pictures[0]).any()
-        assert len(list(disk.iterdir())) == 2
-    finally:
-        kill(home.state.pid)
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+@pytest.fixture
+def small_disk():
+    """A disk of 300 MB: a tmpfs of another process's mount namespace, gone with that process."""
+    line = ["unshare", "--mount", "--propagation=private", "sh", "-ec",
+            "mount -t tmpfs -o size=300m,mode=0700 tmpfs /mnt; echo ready; read end"]  # fmt: skip
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        if holder.stdout.readline() != b"ready\n":
+            pytest.skip("no mount namespaces here, which need root")
+        yield Path(f"/proc/{holder.pid}/root/mnt")
+        holder.communicate(b"end\n")
+
+
+def test_a_disk_that_fills_up_under_a_job_is_one_failed_job(make_home, small_disk):
+    home = make_home(pixels=small_disk)
+    client = home.started()
+    ref = put(client, np.zeros((2000, 3000, 3), np.uint8))
+    filler = small_disk / "filler"
+    with pytest.raises(OSError, match="No space"):
+        filler.write_bytes(bytes(400 << 20))
+    request = JobRequest("render", {"picture": ref}, plan={"operations": []})
+    with pytest.raises(JobFailedError, match="There is no room for 18 MB") as caught:
+        client.run(request)
+    assert one_sentence(caught.value)
+    with pytest.raises(BridgeError, match="There is no room"):
+        put(client, small())
+    filler.unlink()
+    _, result = client.run(request)
+    assert not got(client, result.pictures[0]).any()
+    assert len(list(small_disk.iterdir())) == 2
+
+
+def test_a_disk_that_fills_up_while_a_picture_is_written_is_told(small_disk):
+    """Where a disk gives less than was reserved: here nothing is reserved."""
+    name = "ab" * 16
+    path = small_disk / name
+    path.touch(mode=0o600)
+    os.truncate(path, 400 << 20)
+    data = np.zeros(400 << 20, np.uint8).data
+    with (
+        pixels.open_file(small_disk, name, 400 << 20, writable=True) as file,
+        pytest.raises(BridgeError, match="cannot be written: No space") as caught,
+    ):
+        file.write(0, data)
+    assert one_sentence(caught.value)
 
 
 # --- the log ----------------------------------------------------------------------------------

@@ -64,6 +64,41 @@ def test_rendering_is_the_one_of_this_process(client, dtype, mode):
     assert np.array_equal(pixels, expected)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_blue_may_come_first(client, dtype, mode):
+    picture = photograph(90, 300, mode=mode, dtype=dtype)
+    swap = [2, 1, 0, 3][: picture.pixels.shape[2]]
+    plan = EditPlan(operations=(step("temperature", shift=40),))
+    data = np.ascontiguousarray(picture.pixels[:, :, swap])
+    sent = client.put_picture(data.data, 90, 300, len(swap), dtype, order="bgr")
+    plan_json = plan.model_dump(mode="json", by_alias=True)
+    _, result = client.run(JobRequest("render", {"picture": sent}, plan=plan_json))
+    assert result.pictures[0].ref.order == "bgr"
+    pixels = got(client, result.pictures[0])
+    assert np.array_equal(pixels[:, :, swap], render_plan(picture, plan).pixels)
+    assert not np.array_equal(pixels, render_plan(picture, plan).pixels)
+
+
+def test_the_files_of_a_large_rendering_are_used_again(home):
+    client = home.started()
+    first, second = (photograph(3000, 1900, seed=seed) for seed in (1, 2))
+    inodes = []
+    for picture in (first, second, first):
+        pixels, result, job = render(client, picture, plan=PLAN_JSON)
+        assert np.array_equal(pixels, render_plan(picture, PLAN).pixels)
+        (name,) = (one.ref.pixels for one in result.pictures)
+        inodes.append({(home.places.pixels / one).stat().st_ino for one in home.pixel_files()})
+        assert name in home.pixel_files()
+        for one in [n for n in home.pixel_files() if n != name]:
+            client.drop_pixels(one)
+        client.forget(job)
+        with pytest.raises(BridgeError, match="cannot be opened"):
+            client.open_picture(result.pictures[0].ref)
+    assert inodes[0] == inodes[1] == inodes[2]
+    assert len(inodes[0]) == 2
+
+
 def test_rendering_with_mask_and_strength(client):
     picture = photograph(90, 70)
     mask = mask_for(picture)
@@ -218,6 +253,21 @@ def test_the_story_of_a_job(client):
     assert (steps[-1]["done"], steps[-1]["total"]) == (25, 25)
     numbers = [event["number"] for event in seen if event["event"] != "beat"]
     assert numbers == sorted(set(numbers))
+
+
+def test_loading_compiling_and_steps_are_told_as_they_happen(home):
+    client = home.started()
+    came = {}
+    request = does(client, "phases", plugin="tested", options={"seconds": 0.3})
+    home.install("later")  # so that the executor, which started with the picture, starts anew
+    began = time.monotonic()
+    for event in client.events(client.submit(request)):
+        came.setdefault(event.get("stage", event["event"]), time.monotonic() - began)
+    stages = [name for name in came if name not in ("queued", "beat")]
+    assert stages == ["started", "Loading plugins", "loading", "compiling", "stepping", "done"]
+    assert came["compiling"] - came["loading"] > 0.2, "it is not told at the end all at once"
+    assert came["stepping"] - came["compiling"] > 0.2
+    assert came["done"] - came["stepping"] > 0.2
 
 
 def test_a_plugin_that_reports_without_end_does_not_flood(client):

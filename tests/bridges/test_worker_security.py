@@ -8,13 +8,15 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from worker_home import connect, does, put, raw, read_answer, small, until, whoami
+from worker_home import connect, does, got, put, raw, read_answer, small, until, whoami
 
 from imgedit_bridges.errors import BridgeError
 from imgedit_bridges.protocol import HOST, MAX_BODY, JobRequest
@@ -126,6 +128,27 @@ def test_another_user_cannot_reach_the_socket(shared_home, state):
     command = [sys.executable, "-S", "-c", code, where, str(shared_home.places.state)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
     assert told.stdout.split() == ["refused", "refused"]
+
+
+@ROOT_ONLY
+def test_another_user_finds_the_port_and_gets_no_further(tcp_home):
+    code = (
+        "import encodings.idna, os, socket, sys\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "line = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+        "line.sendall(sys.argv[2].encode()); print(line.recv(20).decode().split()[1])\n"
+        "for path in sys.argv[3:]:\n"
+        "    try: open(path)\n"
+        "    except PermissionError: print('refused')"
+    )
+    port = tcp_home.state.address.rpartition(":")[2]
+    head = f"POST /v1/shutdown HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    files = [tcp_home.places.state, tcp_home.places.log, tcp_home.places.pixels / ("0" * 32)]
+    command = [sys.executable, "-S", "-c", code, port, head, *map(str, files)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    assert told.stdout.split() == ["401", "refused", "refused", "refused"]
+    assert raw(tcp_home.state, "GET", "/v1/hello")[0] == 200
 
 
 def test_permissions_of_every_file_and_folder(shared_home, client):
@@ -344,11 +367,56 @@ def test_a_link_put_there_while_the_job_waits_is_refused_too(home):
     assert "it is a link" in until(client, job, "failed")[-1]["message"]
 
 
+def test_a_link_that_comes_and_goes_lets_nothing_through(home):
+    """Somebody swaps the file for a link to a secret, and back, as fast as can be."""
+    client = home.started()
+    secret = home.folder / "secret"
+    secret.write_bytes(b"\xee" * small().nbytes)
+    secret.chmod(0o600)
+    ref = put(client, small())
+    path = home.places.pixels / ref.pixels
+    aside, link = path.with_name("aside"), path.with_name("link")
+    ends = threading.Event()
+    swaps = [0]
+
+    def swap():
+        while not ends.is_set():
+            path.rename(aside)
+            link.symlink_to(secret)
+            link.rename(path)
+            aside.replace(path)
+            swaps[0] += 1
+
+    attacker = threading.Thread(target=swap)
+    attacker.start()
+    outcomes, told = {"done": 0, "refused": 0}, set()
+    try:
+        for _ in range(200):
+            try:
+                job, result = client.run(JobRequest("render", {"picture": ref}, plan=PLAN))
+            except BridgeError as error:
+                outcomes["refused"] += 1
+                told.add(str(error).rpartition(": ")[2])
+            else:
+                outcomes["done"] += 1
+                assert np.array_equal(got(client, result.pictures[0]), small())
+                client.forget(job)
+    finally:
+        ends.set()
+        attacker.join()
+    assert secret.read_bytes() == b"\xee" * small().nbytes
+    assert told <= {"it is a link.", "No such file or directory."}
+    assert swaps[0] > 200
+    assert min(outcomes.values()) > 0, (outcomes, swaps)
+    client.run(JobRequest("render", {"picture": ref}, plan=PLAN))
+
+
 # --- generated messages -----------------------------------------------------------------------
 
 NAMES = st.sampled_from(
     ["hook", "inputs", "plan", "pixels", "source", "picture", "mask", "bytes", "width", "height",
-     "channels", "dtype", "icc_bytes", "options", "seed", "strength", "instruction", "plugin"]
+     "channels", "dtype", "icc_bytes", "order", "options", "seed", "strength", "instruction",
+     "plugin"]
 )  # fmt: skip
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), NAMES,

@@ -49,6 +49,15 @@ name = "table"
 type = "path"
 default = "/nowhere"
 help = "A file."
+
+[[options]]
+hook = "apply_edit"
+name = "seconds"
+type = "number"
+default = 0.1
+minimum = 0.0
+maximum = 60.0
+help = "How long each phase takes."
 """
 
 CODE = '''
@@ -103,6 +112,17 @@ def spins(request, job):
 def holds(request, job):
     job.report("holding")
     ctypes.PyDLL(None).sleep(60)  # keeps the GIL
+
+def phases(request, job):
+    """What a plugin with a model goes through; it listens to nobody while it loads and compiles."""
+    job.report("loading")
+    time.sleep(request.options["seconds"])
+    job.report("compiling")
+    ctypes.PyDLL(None).usleep(int(1e6 * request.options["seconds"]))  # keeps the GIL
+    for number in range(20):
+        job.report("stepping", number + 1, 20)
+        time.sleep(request.options["seconds"] / 10)
+    return whoami(request, job)
 
 def exits(request, job):
     os._exit(3)

@@ -76,6 +76,25 @@ def test_other_systems_are_told_what_to_use(editors, monkeypatch, system):
         editors.build(editors.place())
 
 
+def test_refused_namespaces_are_told(editors, monkeypatch):
+    refused = "unshare: unshare failed: Operation not permitted\n"
+    monkeypatch.setattr(editors, "_said", lambda command: (1, refused))
+    with pytest.raises(editors.SetupError, match=r"refused here .*not permitted") as caught:
+        editors.check_namespaces()
+    assert "--privileged" in str(caught.value)
+
+
+def test_check_answers_in_a_sentence_and_leaves_no_mount_behind():
+    before = Path("/proc/mounts").read_text("utf-8")
+    command = [sys.executable, str(SCRIPTS / "editors.py"), "check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert Path("/proc/mounts").read_text("utf-8") == before
+    assert done.stdout == ""
+    assert (done.returncode, done.stderr) == (0, "") or (
+        done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    )
+
+
 def test_derived_systems_will_do(editors, monkeypatch):
     monkeypatch.setattr(editors, "_os_release", lambda: {"ID": "mint", "ID_LIKE": "ubuntu debian"})
     editors.check_machine()

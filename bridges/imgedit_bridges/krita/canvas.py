@@ -8,14 +8,22 @@ a generator, to be carried out by a `background.Task`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from krita import Krita
 
 from imgedit_bridges.client import BridgeError, Client
 from imgedit_bridges.krita.background import Pause, Steps, Work
-from imgedit_bridges.krita.bands import SAMPLE_BYTES, Frame, is_opaque, to_krita, to_rgba
+from imgedit_bridges.krita.bands import (
+    CONVERTED_PIXELS,
+    PIXELS,
+    SAMPLE_BYTES,
+    Frame,
+    is_opaque,
+    to_krita,
+)
+from imgedit_bridges.krita.qt import QByteArray
 from imgedit_bridges.protocol import PictureRef
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
@@ -42,6 +50,11 @@ class Space:
         name = self.profile.lower()
         encoded = "srgb" in name and not any(word in name for word in _NOT_ENCODED)
         return self.model == "RGBA" and self.depth in ("U8", "U16") and encoded
+
+    @property
+    def at_once(self) -> int:
+        """How many of its pixels are read or written between two events of the interface."""
+        return PIXELS if self.exact else CONVERTED_PIXELS
 
     @property
     def dtype(self) -> str:
@@ -193,7 +206,7 @@ def opaque(source: Source) -> Steps:
     reader = Reader(source)
     try:
         yield from reader.open()
-        for band in frame_of(source.document).bands():
+        for band in frame_of(source.document).bands(reader.space.at_once):
             if not is_opaque(reader.read(band), SAMPLE_BYTES[reader.space.dtype]):
                 return False
             yield
@@ -212,16 +225,16 @@ def upload(client: Client, source: Source, frame: Frame) -> Steps:
     try:
         yield from reader.open()
         dtype = reader.space.dtype
-        ref = PictureRef("0" * 32, frame.width, frame.height, 4, dtype)
+        ref = PictureRef("0" * 32, frame.width, frame.height, 4, dtype, order="bgr")
         file = yield Work(lambda _: client.new_pixels(ref.file_bytes))
         with file:
             at = 0
-            for band in frame.bands():
-                data = to_rgba(reader.read(band), SAMPLE_BYTES[dtype])
-                file.data[at : at + len(data)] = data
+            for band in frame.bands(reader.space.at_once):
+                data = reader.read(band)
+                file.write(at, data)
                 at += len(data)
                 yield
-            return PictureRef(file.id, frame.width, frame.height, 4, dtype)
+            return replace(ref, pixels=file.id)
     finally:
         reader.close()
 
@@ -250,13 +263,16 @@ def new_layer(client: Client, document: Any, ref: PictureRef, frame: Frame, name
     from_space = Space("RGBA", ref.dtype.replace("uint", "U"), SRGB)
     row = ref.pixel_bytes // ref.height
     with client.open_picture(ref) as file:
-        for band in frame.bands():
+        as_is = space.exact and space.dtype == ref.dtype
+        for band in frame.bands(PIXELS if as_is else CONVERTED_PIXELS):
             top = band.y - frame.y
-            values = bytes(file.data[top * row : (top + band.height) * row])
-            data = bytes(to_krita(values, ref.channels, sample))
-            if not (space.exact and space.dtype == ref.dtype):
+            values = file.data[top * row : (top + band.height) * row]
+            data = to_krita(values, ref.channels, sample, ref.order)
+            if not as_is:
                 data = converted(data, band, from_space, space)
-            layer.setPixelData(data, band.x, band.y, band.width, band.height)
+            # Not a copy of its own, as of bytes.
+            wrapped = QByteArray.fromRawData(data)
+            layer.setPixelData(wrapped, band.x, band.y, band.width, band.height)
             yield
     return layer
 

@@ -187,6 +187,8 @@ class Executor:
         running = self._alive()
         self._busy = True
         try:
+            if not running.ready.done():
+                tell({"event": "progress", "stage": "Loading plugins", "done": 0, "total": 0})
             if (early := await self._until_ready(running)) is not None:
                 return early
             return await self._until_final(running, {**message, "job_number": self._number}, tell)

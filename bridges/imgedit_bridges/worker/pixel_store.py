@@ -20,6 +20,9 @@ from imgedit_bridges.worker.settings import Settings, WorkerError
 MAX_FILES = 256
 _RESERVE = 256 << 20  # bytes of the disk that are left to others
 _ROOMY = 2 << 30  # bytes free in a folder that is taken without looking further
+_WORTH_KEEPING = 16 << 20  # bytes; smaller files are made anew in no time
+_SPARES = 2  # a picture and its result
+_SPARE_SECONDS = 60.0
 
 
 @dataclass
@@ -29,10 +32,26 @@ class _Known:
     last_used: float
     holders: int = 0
     unwanted: bool = False
+    lasting: bool = False  # somebody may look into it for longer than a job
+
+
+@dataclass(frozen=True)
+class Spare:
+    """A file that was removed, under a new name, for the next picture of its size.
+
+    To take it saves what costs most about a new file: finding and clearing its memory.
+    """
+
+    id: str
+    size: int
+    identity: tuple[int, int]
+    since: float
 
 
 class PixelStore:
     """All pixel files of one worker, in a folder that is its alone.
+
+    Large files that are removed are kept for a minute, two at most, to be used again.
 
     Args:
         folder: private; what is left in it from an earlier worker is removed.
@@ -47,13 +66,14 @@ class PixelStore:
         self._keep = keep
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._spares: list[Spare] = []
         self._remove_left_over()
 
     def __len__(self) -> int:
         return len(self._known)
 
     def create(self, size: int) -> str:
-        """Make a file of that many bytes; returns its id.
+        """Make a file of that many bytes, whatever they are; returns its id.
 
         Raises:
             WorkerError: there are too many, or there is no room.
@@ -64,7 +84,10 @@ class PixelStore:
                 hint="Close some previews, or wait until old results expire.",
                 status=429,
             )
-        if size > shutil.disk_usage(self.folder).free - _RESERVE:
+        if spare := self.take_spare(size):
+            self._known[spare.id] = _Known(size, spare.identity, self._clock())
+            return spare.id
+        if not self._has_room(size):
             raise WorkerError(
                 f"There is no room for {size / 1e6:.0f} MB of pixels in {self.folder}.",
                 hint="Free some space there, or set IMGEDIT_WORKER_PIXELS to another folder.",
@@ -109,10 +132,16 @@ class PixelStore:
         known.last_used = self._clock()
         return known.identity
 
-    def hold(self, ids: Iterable[str]) -> None:
-        """Keep files while a job needs them."""
+    def hold(self, ids: Iterable[str], *, lasting: bool = False) -> None:
+        """Keep files while a job needs them.
+
+        Args:
+            ids: of the files.
+            lasting: whether somebody may look into them even after the job, as plugins can.
+        """
         for file_id in ids:
             self._known[file_id].holders += 1
+            self._known[file_id].lasting |= lasting
 
     def release(self, ids: Iterable[str]) -> None:
         """The opposite of `hold`; their time begins anew."""
@@ -144,7 +173,8 @@ class PixelStore:
             known.unwanted = True
             return True
         del self._known[file_id]
-        pixels.remove(self.folder, file_id)
+        if not self._spared(file_id, known):
+            pixels.remove(self.folder, file_id)
         return True
 
     def discard(self, file_id: str) -> None:
@@ -158,9 +188,52 @@ class PixelStore:
         for file_id, known in list(self._known.items()):
             if known.holders <= 0 and known.last_used < limit:
                 self.remove(file_id)
+        limit = self._clock() - _SPARE_SECONDS
+        while self._spares and self._spares[0].since < limit:
+            self._drop_spare()
+
+    def take_spare(self, size: int) -> Spare | None:
+        """A file of that size that nobody uses any more, or None. It is the caller's now."""
+        for spare in self._spares:
+            if spare.size == size:
+                self._spares.remove(spare)
+                try:
+                    os.close(
+                        pixels.open_checked(self.folder, spare.id, size, identity=spare.identity)
+                    )
+                except PixelFileError:
+                    pixels.remove(self.folder, spare.id)
+                    return None
+                return spare
+        return None
+
+    def _spared(self, file_id: str, known: _Known) -> bool:
+        if known.size < _WORTH_KEEPING or known.lasting:
+            return False
+        name = secrets.token_hex(16)
+        try:  # by its old name nobody shall find it
+            (self.folder / file_id).rename(self.folder / name)
+        except OSError:
+            return False
+        self._spares.append(Spare(name, known.size, known.identity, self._clock()))
+        if len(self._spares) > _SPARES:
+            self._drop_spare()
+        return True
+
+    def _drop_spare(self) -> None:
+        pixels.remove(self.folder, self._spares.pop(0).id)
+
+    def _has_room(self, size: int) -> bool:
+        while size > shutil.disk_usage(self.folder).free - _RESERVE:
+            if not self._spares:
+                return False
+            self._drop_spare()
+        return True
 
     def clear(self) -> None:
         """Remove all files."""
+        while self._spares:
+            self._drop_spare()
         for file_id in self._known:
             pixels.remove(self.folder, file_id)
         self._known.clear()

@@ -124,7 +124,7 @@ class JobQueue:
         for ref in request.inputs.values():
             self._store.check(ref)
         job = WorkerJob(secrets.token_hex(16), client, request, self._clock)
-        self._store.hold(job.inputs)
+        self._store.hold(job.inputs, lasting=request.hook != "render")
         self._jobs[job.id] = job
         self._waiting.setdefault(client, deque()).append(job)
         self._tell_places()
@@ -217,6 +217,13 @@ class JobQueue:
         except WorkerError as error:
             self._finish(job, "failed", message=error.message, hint=error.hint, exit_code=1)
             return
+        if job.request.hook == "render":
+            size = job.request.inputs["picture"].file_bytes  # the result's too, mostly
+            if spare := self._store.take_spare(size):
+                job.made.append(spare.id)
+                message["spare"] = {
+                    "pixels": spare.id, "bytes": size, "identity": spare.identity,
+                }  # fmt: skip
         job.tell("started")
         began = self._clock()
         end = await self._executor.run(message, lambda event: self._pass_on(job, event))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from imgedit_bridges import pixels
-from imgedit_bridges.pixels import PixelFileError
+from imgedit_bridges.pixels import PixelFile, PixelFileError
 from imgedit_bridges.protocol import PictureRef, parse_picture
 from imgedit_bridges.worker.settings import WorkerError
 from imgedit_plugins.errors import OptionError
@@ -22,6 +22,8 @@ from imgedit_plugins.requests import ApplyRequest, EditResult, PredictRequest
 if TYPE_CHECKING:
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.plugins import PluginManager
+
+_BAND = 128  # rows: few enough that they stay in the caches
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,9 @@ class Task:
             seed=message.get("seed", 0),
         )
         result: EditResult = manager.call("apply_edit", request, job, message.get("plugin"))
+        order = message["inputs"]["picture"].get("order", "rgb")
         pictures = [
-            {**self._put(one.picture), "offset": list(one.offset), "seed": one.seed}
+            {**self._put(one.picture, order), "offset": list(one.offset), "seed": one.seed}
             for one in result.candidates
         ]
         for warning in result.warnings:
@@ -114,15 +117,17 @@ class Task:
         if plan is None:
             raise WorkerError("There is no plan to render.")
         picture, how = inputs["picture"], {"strength": message.get("strength", 1.0), "job": job}
+        order = message["inputs"]["picture"].get("order", "rgb")
+        spare = message.get("spare")
         if picture.is_grey or any(o.operation.kind == "geometric" for o in plan.operations):
             made = render_plan(picture, plan, mask=_mask(inputs), **how)
-            ref = self._put(made)
+            told = self._put(made, order, spare)
         else:  # the result is of the picture's shape, and need not be copied
-            file, out = self._file_for(picture)
+            ref, out = self._file_for(picture, order, spare)
             render_plan(picture, plan, mask=_mask(inputs), out=out, **how)
-            ref = file.to_json()
+            told = _sent(ref, out)
         job.check()
-        return _told(job, pictures=[{**ref, "offset": [0, 0], "seed": 0}])
+        return _told(job, pictures=[{**told, "offset": [0, 0], "seed": 0}])
 
     # --- pixel files --------------------------------------------------------------------------
 
@@ -139,32 +144,70 @@ class Task:
         # The mapping lives as long as an array looks into it.
         count = ref.width * ref.height * ref.channels
         values = np.frombuffer(file.data, ref.dtype, count)
+        values = values.reshape(ref.height, ref.width, ref.channels)
         icc = bytes(file.data[ref.pixel_bytes :]) or None
-        return Picture(values.reshape(ref.height, ref.width, ref.channels), icc_profile=icc)
+        return Picture(values if ref.order == "rgb" else _swapped(values), icc_profile=icc)
 
-    def _put(self, picture: Picture) -> dict[str, Any]:
-        """Write a picture into a new pixel file; returns its reference."""
-        ref, target = self._file_for(picture)
+    def _put(
+        self, picture: Picture, order: str, spare: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Write a picture into a pixel file; returns its reference."""
+        ref, target = self._file_for(picture, order, spare)
         target[...] = picture.pixels
-        return ref.to_json()
+        return _sent(ref, target)
 
-    def _file_for(self, picture: Picture) -> tuple[PictureRef, Pixels]:
-        """A new pixel file for such a picture, its profile in it: the reference, the pixels."""
+    def _file_for(
+        self, picture: Picture, order: str, spare: Mapping[str, Any] | None
+    ) -> tuple[PictureRef, Pixels]:
+        """A pixel file for such a picture, `spare` where it fits, its profile in it.
+
+        Returns:
+            Its reference, and its pixels, which `_sent` brings into the order that is wanted.
+        """
         icc = picture.icc_profile or b""
         height, width, channels = picture.pixels.shape
+        order = order if channels >= 3 else "rgb"
         dtype = picture.pixels.dtype.name
-        ref = PictureRef(secrets.token_hex(16), width, height, channels, dtype, len(icc))
-        self.announce({"event": "making", "pixels": ref.pixels})
+        ref = PictureRef("0" * 32, width, height, channels, dtype, len(icc), order)
+        with self._new_file(ref.file_bytes, spare) as file:
+            file.write(ref.pixel_bytes, icc)
+            target = np.frombuffer(file.data, picture.pixels.dtype, picture.pixels.size)
+        return replace(ref, pixels=file.id), target.reshape(picture.pixels.shape)
+
+    def _new_file(self, size: int, spare: Mapping[str, Any] | None) -> PixelFile:
+        if spare and spare["bytes"] == size:
+            file_id, (device, inode) = spare["pixels"], spare["identity"]
+            identity = (device, inode)
+        else:
+            file_id, identity = secrets.token_hex(16), None
+            self.announce({"event": "making", "pixels": file_id})
         try:
-            identity = pixels.create(self.folder, ref.pixels, ref.file_bytes)
-            file = pixels.open_file(
-                self.folder, ref.pixels, ref.file_bytes, writable=True, identity=identity
-            )
+            identity = identity or pixels.create(self.folder, file_id, size)
+            return pixels.open_file(self.folder, file_id, size, writable=True, identity=identity)
         except PixelFileError as error:
             raise WorkerError(error.message, hint=error.hint) from error
-        target = np.frombuffer(file.data, picture.pixels.dtype, picture.pixels.size)
-        file.data[ref.pixel_bytes :] = icc
-        return ref, target.reshape(picture.pixels.shape)
+
+
+def _sent(ref: PictureRef, pixels: Pixels) -> dict[str, Any]:
+    """Bring a result's pixels, red first, into the order that its reference tells."""
+    if ref.order == "bgr":
+        from imgedit_plugins.render.strips import in_parallel
+
+        def swap(top: int) -> int:
+            band = pixels[top : top + _BAND]
+            band[...] = _swapped(band)
+            return len(band)
+
+        in_parallel(swap, range(0, ref.height, _BAND), lambda _: None)
+    return ref.to_json()
+
+
+def _swapped(pixels: Pixels) -> Pixels:
+    """The same with red and blue exchanged."""
+    import cv2
+
+    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return np.asarray(cv2.cvtColor(pixels, code), pixels.dtype)
 
 
 def _plan(message: Mapping[str, Any], manager: PluginManager) -> EditPlan | None:

@@ -230,8 +230,13 @@ class _Run:
         self.grey = pixels.shape[2] <= 2
         self.dtype = pixels.dtype
         self.color = pixels  # may hold alpha beside the colours, which nobody looks at
-        self.alpha: Pixels | None = pixels[:, :, -1:] if pixels.shape[2] in (2, 4) else None
+        self.with_alpha = pixels if pixels.shape[2] in (2, 4) else None  # as its last channel
         self.whole: Pixels | None = None
+
+    @property
+    def alpha(self) -> Pixels | None:
+        """Alpha as it is now, (height, width, 1)."""
+        return None if self.with_alpha is None else self.with_alpha[:, :, -1:]
 
     def all(self, passes: tuple[Pass, ...]) -> Pixels:
         """The finished pixels."""
@@ -266,19 +271,19 @@ class _Run:
 
     def _finished(self, work: StripPass) -> Pixels:
         shape = self.color.shape[:2]
-        extra = self.alpha is not None
+        extra = self.with_alpha is not None
         if self.grey:
             try:
-                return self._computed(work, (*shape, 1 + extra), self.alpha, self.out)
+                return self._computed(work, (*shape, 1 + extra), self.with_alpha, self.out)
             except ColouredError:
                 pass
-        return self._computed(work, (*shape, 3 + extra), self.alpha, self.out)
+        return self._computed(work, (*shape, 3 + extra), self.with_alpha, self.out)
 
     def _computed(
         self,
         work: StripPass,
         shape: tuple[int, ...],
-        alpha: Pixels | None,
+        with_alpha: Pixels | None,
         out: Pixels | None = None,
     ) -> Pixels:
         target = out
@@ -286,7 +291,7 @@ class _Run:
             target = np.empty(shape, work.target)
         before = self.progress.done
         try:
-            run_strips(work, self.color, target, alpha, self.progress.advance)
+            run_strips(work, self.color, target, with_alpha, self.progress.advance)
         except ColouredError:
             self.progress.done = before  # a second attempt begins where the first one began
             raise
@@ -298,8 +303,8 @@ class _Run:
             moved = work.function(color)
         else:
             moved = work.function(np.concatenate([color, _as_type(alpha, color.dtype)], axis=2))
-        if self.alpha is not None:
-            self.alpha = _as_type(moved[:, :, -1:], self.dtype)
+        if alpha is not None:
+            self.with_alpha = _as_type(moved[:, :, -1:], self.dtype)
             moved = np.ascontiguousarray(moved[:, :, :-1])
         self.color = np.ascontiguousarray(moved)
 
