@@ -8,6 +8,7 @@ from dataclasses import dataclass
 # About 10 ms of work each: moving pixels, and having Krita convert their colours.
 PIXELS = 1 << 20
 CONVERTED_PIXELS = 1 << 17
+_TILE = 64  # rows of Krita's tiles
 
 SAMPLE_BYTES = {"uint8": 1, "uint16": 2}
 
@@ -43,6 +44,7 @@ class Frame:
     def bands(self, pixels: int = PIXELS) -> Iterator[Frame]:
         """The rectangle in pieces of whole rows, from the top, of about that many pixels."""
         rows = max(1, pixels // self.width)
+        rows -= rows % _TILE if rows > _TILE else 0  # so that no tile is visited twice
         for top in range(0, self.height, rows):
             yield Frame(self.x, self.y + top, self.width, min(rows, self.height - top))
 
