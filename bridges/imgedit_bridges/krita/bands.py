@@ -8,6 +8,7 @@ from dataclasses import dataclass
 # About 10 ms of work each: moving pixels, and having Krita convert their colours.
 PIXELS = 1 << 20
 CONVERTED_PIXELS = 1 << 17
+_TILE = 64  # rows of Krita's tiles
 
 SAMPLE_BYTES = {"uint8": 1, "uint16": 2}
 
@@ -43,11 +44,12 @@ class Frame:
     def bands(self, pixels: int = PIXELS) -> Iterator[Frame]:
         """The rectangle in pieces of whole rows, from the top, of about that many pixels."""
         rows = max(1, pixels // self.width)
+        rows -= rows % _TILE if rows > _TILE else 0  # so that no tile is visited twice
         for top in range(0, self.height, rows):
             yield Frame(self.x, self.y + top, self.width, min(rows, self.height - top))
 
 
-def to_krita(data: bytes, channels: int, sample: int, order: str) -> bytes:
+def to_krita(data: memoryview, channels: int, sample: int, order: str) -> memoryview | bytes:
     """A result's pixels as Krita takes them.
 
     Args:
@@ -58,15 +60,18 @@ def to_krita(data: bytes, channels: int, sample: int, order: str) -> bytes:
     """
     if (channels, order) == (4, "bgr"):
         return data
+    values = bytes(data)
     # The channel for each place, of blue, green, red, alpha; None is opaque.
     colours = (2, 1, 0) if order == "rgb" else (0, 1, 2)
     alpha = {2: 1, 4: 3}.get(channels)
     sources = (*(colours if channels >= 3 else (0, 0, 0)), alpha)
     pixel = channels * sample
-    made = bytearray(b"\xff") * (len(data) // pixel * 4 * sample)
+    made = bytearray(b"\xff") * (len(values) // pixel * 4 * sample)
     for place, source in enumerate(sources):
         for byte in range(sample if source is not None else 0):
-            made[place * sample + byte :: 4 * sample] = data[(source or 0) * sample + byte :: pixel]
+            made[place * sample + byte :: 4 * sample] = values[
+                (source or 0) * sample + byte :: pixel
+            ]
     return bytes(made)
 
 

@@ -266,13 +266,14 @@ def new_layer(client: Client, document: Any, ref: PictureRef, frame: Frame, name
         as_is = space.exact and space.dtype == ref.dtype
         for band in frame.bands(PIXELS if as_is else CONVERTED_PIXELS):
             top = band.y - frame.y
-            values = file.data[top * row : (top + band.height) * row]
+            values = memoryview(file.data)[top * row : (top + band.height) * row]
             data = to_krita(values, ref.channels, sample, ref.order)
             if not as_is:
-                data = converted(data, band, from_space, space)
-            # Not a copy of its own, as of bytes.
+                data = converted(bytes(data), band, from_space, space)
+            # Krita would make a copy of bytes, before it copies them into its tiles.
             wrapped = QByteArray.fromRawData(data)
             layer.setPixelData(wrapped, band.x, band.y, band.width, band.height)
+            del wrapped, data, values  # the mapping can end
             yield
     return layer
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -51,7 +51,11 @@ class Task:
             ImgeditError: whatever the core and the plugins tell the user.
         """
         job.check()
-        inputs = {name: self._picture(data) for name, data in message["inputs"].items()}
+        is_render = message["hook"] == "render"
+        inputs = {
+            name: self._picture(data, any_order=is_render)
+            for name, data in message["inputs"].items()
+        }
         match message["hook"]:
             case "predict_operations":
                 return self._predict(message, inputs, manager, job)
@@ -117,21 +121,23 @@ class Task:
         if plan is None:
             raise WorkerError("There is no plan to render.")
         picture, how = inputs["picture"], {"strength": message.get("strength", 1.0), "job": job}
-        order = message["inputs"]["picture"].get("order", "rgb")
+        wanted = message["inputs"]["picture"].get("order", "rgb")
+        order = _order(picture, wanted)
         spare = message.get("spare")
         if picture.is_grey or any(o.operation.kind == "geometric" for o in plan.operations):
-            made = render_plan(picture, plan, mask=_mask(inputs), **how)
-            told = self._put(made, order, spare)
+            made = render_plan(picture, plan, mask=_mask(inputs), order=order, **how)
+            told = self._put(made, wanted, spare, order)
         else:  # the result is of the picture's shape, and need not be copied
-            ref, out = self._file_for(picture, order, spare)
-            render_plan(picture, plan, mask=_mask(inputs), out=out, **how)
-            told = _sent(ref, out)
+            ref, out = self._file_for(picture, wanted, spare)
+            render_plan(picture, plan, mask=_mask(inputs), out=out, order=order, **how)
+            told = _sent(ref, out, order)
         job.check()
         return _told(job, pictures=[{**told, "offset": [0, 0], "seed": 0}])
 
     # --- pixel files --------------------------------------------------------------------------
 
-    def _picture(self, data: Mapping[str, Any]) -> Picture:
+    def _picture(self, data: Mapping[str, Any], *, any_order: bool = False) -> Picture:
+        """A picture in a pixel file, red first unless `any_order` and `_order` say otherwise."""
         layout = {name: value for name, value in data.items() if name != "identity"}
         ref = parse_picture(layout)
         device, inode = data["identity"]
@@ -146,15 +152,25 @@ class Task:
         values = np.frombuffer(file.data, ref.dtype, count)
         values = values.reshape(ref.height, ref.width, ref.channels)
         icc = bytes(file.data[ref.pixel_bytes :]) or None
-        return Picture(values if ref.order == "rgb" else _swapped(values), icc_profile=icc)
+        picture = Picture(values, icc_profile=icc)
+        as_is = ref.order == (_order(picture, ref.order) if any_order else "rgb")
+        return picture if as_is else picture.with_pixels(_swapped(values))
 
     def _put(
-        self, picture: Picture, order: str, spare: Mapping[str, Any] | None = None
+        self,
+        picture: Picture,
+        wanted: str,
+        spare: Mapping[str, Any] | None = None,
+        order: str = "rgb",
     ) -> dict[str, Any]:
-        """Write a picture into a pixel file; returns its reference."""
-        ref, target = self._file_for(picture, order, spare)
+        """Write a picture, whose pixels have this order, into a pixel file as is wanted.
+
+        Returns:
+            Its reference.
+        """
+        ref, target = self._file_for(picture, wanted, spare)
         target[...] = picture.pixels
-        return _sent(ref, target)
+        return _sent(ref, target, order)
 
     def _file_for(
         self, picture: Picture, order: str, spare: Mapping[str, Any] | None
@@ -188,9 +204,16 @@ class Task:
             raise WorkerError(error.message, hint=error.hint) from error
 
 
-def _sent(ref: PictureRef, pixels: Pixels) -> dict[str, Any]:
-    """Bring a result's pixels, red first, into the order that its reference tells."""
-    if ref.order == "bgr":
+def _order(picture: Picture, order: str) -> Literal["rgb", "bgr"]:
+    """The order in which a picture's pixels are rendered: its own, where the core can do that."""
+    if order == "bgr" and not picture.is_grey and picture.icc_profile is None:
+        return "bgr"
+    return "rgb"
+
+
+def _sent(ref: PictureRef, pixels: Pixels, order: str = "rgb") -> dict[str, Any]:
+    """Bring a result's pixels from this order into the one that its reference tells."""
+    if ref.order != order:
         from imgedit_plugins.render.strips import in_parallel
 
         def swap(top: int) -> int:

@@ -27,6 +27,7 @@ from imgedit_plugins.render.passes import (
 from imgedit_plugins.render.planning import plan_passes
 from imgedit_plugins.render.strips import (
     ColouredError,
+    Order,
     in_parallel,
     is_grey,
     run_strips,
@@ -40,7 +41,7 @@ _BLEND_PIXELS = 1 << 15
 _REPORTS = 100  # of progress, over the whole plan
 
 
-def render_plan(
+def render_plan(  # noqa: PLR0913  # all but two are by name
     picture: Picture,
     plan: EditPlan,
     *,
@@ -50,6 +51,7 @@ def render_plan(
     profile: Profile | None = None,
     job: Job | None = None,
     out: Pixels | None = None,
+    order: Order = "rgb",
 ) -> Picture:
     """The picture with the plan applied, at the picture's own bit depth.
 
@@ -77,10 +79,12 @@ def render_plan(
             apart from picture and mask. The result's `pixels` are this array, unless the
             result has another shape (geometry; a grey picture that became coloured): then
             they are a new one. What is left in `out` then, or after an error, is undefined.
+        order: 'bgr' for a picture in colour without a profile whose pixels have blue first, and a
+            result of that kind: no other order exists outside of here.
 
     Raises:
-        PictureError: geometry together with a mask, a mask of another size or type, or an `out`
-            that does not fit.
+        PictureError: geometry together with a mask, a mask of another size or type, an `out`
+            that does not fit, or 'bgr' for a picture that is grey or has a profile.
         OptionError: a strength outside 0..2, an unknown rounding.
         UnknownOperationError: the plan has an operation that no loaded plugin registers.
         JobCancelledError: the job was cancelled.
@@ -97,6 +101,8 @@ def render_plan(
         if fault := mask_fault(picture, mask):
             raise PictureError(f"{fault[0].upper()}{fault[1:]}.")
         _refuse_geometry(plan)
+    if order == "bgr" and (picture.is_grey or picture.icc_profile is not None):
+        raise PictureError("Blue can come first only in pictures in colour without a profile.")
     job.check()
     if not plan.operations:
         if out is not None:
@@ -121,7 +127,7 @@ def render_plan(
         )  # fmt: skip
         return placed(made, out)
     _warn_of_8_bits(picture, plan, job)
-    edit = _Edit(profile, job, each_step=each_step)
+    edit = _Edit(profile, job, each_step=each_step, order=order)
     if mask is None and strength == 1.0:
         pixels = edit.run(picture.pixels, plan.operations, out=out)
         return placed(picture.with_pixels(pixels), out)
@@ -191,6 +197,7 @@ class _Edit:
     profile: Profile
     job: Job
     each_step: bool
+    order: Order = "rgb"
 
     def run(
         self,
@@ -218,15 +225,19 @@ class _Edit:
         progress = _Progress(self.job, count * pixels.shape[0])
         progress.last = -1 if told else _REPORTS
         progress.advance(0)
-        return _Run(progress, pixels, out).all(passes)
+        return _Run(progress, pixels, out, self.order).all(passes)
 
 
 class _Run:
     """The passes of one plan over one picture: colours and alpha on their way."""
 
-    def __init__(self, progress: _Progress, pixels: Pixels, out: Pixels | None) -> None:
+    def __init__(
+        self, progress: _Progress, pixels: Pixels, out: Pixels | None, order: Order
+    ) -> None:
         self.progress = progress
         self.out = out
+        self.wanted = order
+        self.order = order  # of `color`
         self.grey = pixels.shape[2] <= 2
         self.dtype = pixels.dtype
         self.color = pixels  # may hold alpha beside the colours, which nobody looks at
@@ -257,15 +268,17 @@ class _Run:
             case StripPass() if last:
                 self.whole = self._finished(work)
             case StripPass():
-                self.color = self._computed(work, (*self.color.shape[:2], 3), None)
+                self.color = self._computed(work, (*self.color.shape[:2], 3), None, order="rgb")
+                self.order = "rgb"
             case WholePass():
                 self.color = work.function(self._three(), self.progress.job.check)
+                self.order = "rgb"
             case GeometryPass():
                 self._move(work)
 
     def _three(self) -> Pixels:
         """The colours, three channels of them; floats limited to 0..1 as in strips."""
-        color = three_channels(self.color)
+        color = three_channels(self.color, self.order)
         inside = color.dtype != np.float32 or (color.min() >= 0.0 and color.max() <= 1.0)
         return color if inside else np.clip(color, 0.0, 1.0)
 
@@ -285,13 +298,16 @@ class _Run:
         shape: tuple[int, ...],
         with_alpha: Pixels | None,
         out: Pixels | None = None,
+        order: Order | None = None,
     ) -> Pixels:
+        orders = (self.order, order or self.wanted)
         target = out
         if target is None or target.shape != shape or target.dtype != work.target:
             target = np.empty(shape, work.target)
         before = self.progress.done
         try:
-            run_strips(work, self.color, target, with_alpha, self.progress.advance)
+            advance = self.progress.advance
+            run_strips(work, self.color, target, with_alpha, advance, orders=orders)
         except ColouredError:
             self.progress.done = before  # a second attempt begins where the first one began
             raise
@@ -310,6 +326,8 @@ class _Run:
 
     def _assembled(self) -> Pixels:
         color = self.color
+        if self.order != self.wanted:
+            color = three_channels(color, "bgr")
         if self.alpha is not None and color.shape[2] in (2, 4):
             color = np.ascontiguousarray(color[:, :, :-1])
         if self.grey and color.shape[2] == 3 and is_grey(color):

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Literal
 
 import numpy as np
 
@@ -29,6 +30,9 @@ _RUN_BYTES = 1 << 23
 twice as long where two threads reach for the same one at once."""
 _RUNS_EACH = 4  # at least, for each core: so that all end together
 
+Order = Literal["rgb", "bgr"]
+"""Which colour comes first."""
+
 Advance = Callable[[int], None]
 """Told how many more rows are done; may raise to stop the work."""
 
@@ -38,7 +42,13 @@ class ColouredError(Exception):
 
 
 def run_strips(
-    work: StripPass, source: Pixels, target: Pixels, with_alpha: Pixels | None, advance: Advance
+    work: StripPass,
+    source: Pixels,
+    target: Pixels,
+    with_alpha: Pixels | None,
+    advance: Advance,
+    *,
+    orders: tuple[Order, Order] = ("rgb", "rgb"),
 ) -> None:
     """Compute `target` from `source`, strip by strip.
 
@@ -48,6 +58,7 @@ def run_strips(
         target: (height, width, 3), (height, width, 1) for a grey result, one more with alpha.
         with_alpha: (height, width, n) of the target's type, whose last channel becomes its last.
         advance: called in this thread.
+        orders: of the colours in source and target.
 
     Raises:
         ColouredError: the target has one colour channel, and the result needs three.
@@ -60,7 +71,7 @@ def run_strips(
 
     def one(top: int) -> int:
         bottom: int = min(height, top + rows)
-        _run_strip(work, source, target, top, bottom)
+        _run_strip(work, source, target, top, bottom, orders)
         if with_alpha is not None:
             _put_alpha(with_alpha[top:bottom], target[top:bottom])
         return bottom - top
@@ -148,34 +159,46 @@ class _Done:
             self.error = self.error or error
 
 
-def _run_strip(work: StripPass, source: Pixels, target: Pixels, top: int, bottom: int) -> None:
+def _run_strip(
+    work: StripPass,
+    source: Pixels,
+    target: Pixels,
+    top: int,
+    bottom: int,
+    orders: tuple[Order, Order],
+) -> None:
     height, width = source.shape[:2]
     first, last = max(0, top - work.halo), min(height, bottom + work.halo)
     region = Region(first, last - first, height, width)
-    strip = three_channels(source[first:last])
+    strip = three_channels(source[first:last], orders[0])
     if strip.dtype == np.float32:
         # A copy where it is a part of the picture; files may hold less than black and more than
         # white.
         strip = np.clip(strip, 0.0, 1.0, out=None if np.may_share_memory(strip, source) else strip)
     place = target[top:bottom]
-    direct = place if work.halo == 0 and target.shape[2] == 3 else None
+    as_is = work.halo == 0 and target.shape[2] == 3 and orders[1] == "rgb"
+    direct = place if as_is else None
     for number, kernel in enumerate(work.kernels, 1):
         strip = kernel(strip, region, direct if number == len(work.kernels) else None)
     if work.halo:
         strip = strip[top - first : bottom - first]
     if strip is not direct:
-        _put(strip, place)
+        _put(strip, place, orders[1])
 
 
-def three_channels(pixels: Pixels) -> Pixels:
-    """The colours of pixels with 1 to 4 channels as (height, width, 3), contiguous."""
+def three_channels(pixels: Pixels, order: Order = "rgb") -> Pixels:
+    """The colours of pixels with 1 to 4 channels as (height, width, 3), red first, contiguous."""
     import cv2
 
     channels = pixels.shape[2]
     if channels == 3:
-        return np.ascontiguousarray(pixels)
+        pixels = np.ascontiguousarray(pixels)
+        if order == "rgb":
+            return pixels
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), pixels.dtype)
     if channels == 4:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB))
+        code = cv2.COLOR_RGBA2RGB if order == "rgb" else cv2.COLOR_BGRA2RGB
+        return np.asarray(cv2.cvtColor(pixels, code), pixels.dtype)
     grey = np.ascontiguousarray(pixels[:, :, :1])
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
 
@@ -186,13 +209,14 @@ def is_grey(color: Pixels) -> bool:
     return np.array_equal(first, color[:, :, 1]) and np.array_equal(first, color[:, :, 2])
 
 
-def _put(color: Pixels, place: Pixels) -> None:
+def _put(color: Pixels, place: Pixels, order: Order) -> None:
     import cv2
 
     if place.shape[2] == 4:  # ten times as fast as by numpy, which goes pixel by pixel
-        cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2RGBA, dst=place)
+        code = cv2.COLOR_RGB2RGBA if order == "rgb" else cv2.COLOR_RGB2BGRA
+        cv2.cvtColor(np.ascontiguousarray(color), code, dst=place)
     elif place.shape[2] == 3:
-        place[:] = color
+        place[:] = three_channels(color, order)
     elif is_grey(color):
         place[:, :, 0] = color[:, :, 0]
     else:
