@@ -58,7 +58,7 @@ def test_from_start_to_stop(home):
 def test_options_of_start_and_status_for_scripts(home):
     told = json.loads(run(home, "worker", "status", "--json", code=1).stdout)
     assert told == {"running": False, "pid": None, "log": str(home.places.log)}
-    run(home, "worker", "start", "--tcp", "--idle-minutes", "0.01", "--memory-limit", "2000")
+    run(home, "worker", "start", "--tcp", "--idle-minutes", "0.05", "--memory-limit", "2000")
     told = json.loads(run(home, "worker", "status", "--json").stdout)
     assert told["running"]
     assert told["address"].startswith("tcp:127.0.0.1:")
