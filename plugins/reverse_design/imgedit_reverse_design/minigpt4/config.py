@@ -2,16 +2,15 @@
 
 ::
 
-    minigpt4.json              this configuration, with the hash of every file and the lineage
+    minigpt4.json              this configuration, with the lineage
     projection.safetensors     the only part that learns
     tower.safetensors          the frozen vision model (with its Q-Former)
     language_model/            the frozen language model, as transformers saves it
+    weights.json               what `weights import` wrote, with the hash of every file
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,11 +29,9 @@ PROJECTION = "projection.safetensors"
 TOWER = "tower.safetensors"
 LANGUAGE_MODEL = "language_model"
 
-_CHUNK = 1 << 24
-
 
 class Tower(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Fields of `imgedit_modelkit.vision_towers.TowerConfig`; joined 4 is MiniGPT-4's for LLaMA-2."""
+    """Fields of the model kit's `TowerConfig`; joined 4 is MiniGPT-4's for LLaMA-2."""
 
     kind: Literal["eva", "clip"] = "eva"
     vision: dict[str, Any] = {}
@@ -56,7 +53,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         part: 'eva', 'projection' and so on.
         file: the name of the file or folder that was imported.
-        sha256: of that file; '' for a folder, whose files are listed in `Config.files`.
+        sha256: of that file; '' for a folder, whose files are listed in ``weights.json``.
         licence, source: as the manifest gives them.
     """
 
@@ -77,7 +74,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         experiment: how the projection was trained; sets the special tokens.
         own_sentences: whether it was trained on our answers' sentences, so that constrained
             decoding may insist on them.
-        files: relative path -> SHA-256.
         lineage: what it was made of.
     """
 
@@ -86,7 +82,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wrap: Wrap = "llama-2"
     experiment: str = "1"
     own_sentences: bool = True
-    files: dict[str, str] = {}
     lineage: tuple[Part, ...] = ()
 
 
@@ -114,13 +109,3 @@ def write_config(folder: Path, config: Config) -> Path:
     path = folder / FILE
     write_bytes_atomic(path, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
     return path
-
-
-def sha256_of(path: Path, check: Callable[[], None] = lambda: None) -> str:
-    """SHA-256 of a file of any size; `check` is called now and then and may raise."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            check()
-    return digest.hexdigest()
