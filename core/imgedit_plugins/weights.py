@@ -246,7 +246,7 @@ def import_weights(
     Raises:
         WeightsError: a part is missing, unknown, or not the file or folder that it should be.
     """
-    from imgedit_plugins.requests import WeightsReport, WeightsRequest
+    from imgedit_plugins.requests import WeightsRequest
 
     _check_parts(one, given)
     request = WeightsRequest(

@@ -100,7 +100,7 @@ class Constraint:
         return _Processor(self)
 
 
-class _Processor(LogitsProcessor):  # type: ignore[misc]
+class _Processor(LogitsProcessor):
     """Minus infinity for every token that the constraint does not allow.
 
     With `generate(inputs_embeds=...)` the ids that arrive are those of the new tokens alone.

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-from imgedit_modelkit.vision_towers import TowerConfig
 from torch import nn
+
+from imgedit_modelkit.vision_towers import TowerConfig
 
 M = TypeVar("M", bound=nn.Module)
 
-BEGIN, END = "<s>", "</s>"
+BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 
 
 def tiny_tokenizer(
@@ -45,7 +46,7 @@ def tiny_tokenizer(
     )
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.Sequence([*apart, spaces])
-    special = [BEGIN, END, "<unk>"]
+    special = [BEGIN, END, UNKNOWN]
     alphabet = pre_tokenizers.ByteLevel.alphabet() if kind == "bytes" else []
     trainer = trainers.BpeTrainer(
         vocab_size=len(special) + len(alphabet) + size,
@@ -60,9 +61,8 @@ def tiny_tokenizer(
         made.model = _with_byte_tokens(made)
         steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
         made.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token=BEGIN, eos_token=END, unk_token="<unk>"
-    )
+    wrapped: Any = PreTrainedTokenizerFast
+    return wrapped(tokenizer_object=made, bos_token=BEGIN, eos_token=END, unk_token=UNKNOWN)
 
 
 def _with_byte_tokens(made: Any) -> Any:
@@ -74,7 +74,7 @@ def _with_byte_tokens(made: Any) -> Any:
     for byte in range(256):
         vocabulary.setdefault(f"<0x{byte:02X}>", len(vocabulary))
     merges = [tuple(merge) for merge in model["merges"]]
-    return models.BPE(vocabulary, merges, byte_fallback=True, unk_token="<unk>")
+    return models.BPE(vocabulary, merges, byte_fallback=True, unk_token=UNKNOWN)
 
 
 def tiny_llama(tokenizer: Any, *, width: int = 32, layers: int = 2, seed: int = 0) -> Any:
@@ -92,7 +92,8 @@ def tiny_llama(tokenizer: Any, *, width: int = 32, layers: int = 2, seed: int = 
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    return realistic(LlamaForCausalLM(config), seed=seed).eval()
+    made: Any = realistic(LlamaForCausalLM(config), seed=seed)
+    return made.eval()
 
 
 def tiny_eva(*, joined: int = 4, queries: int = 0) -> TowerConfig:

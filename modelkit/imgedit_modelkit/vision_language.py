@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from imgedit_modelkit.constrained_decoding import Constraint
-from imgedit_modelkit.token_strings import token_strings
 from torch import Tensor, nn
 from transformers import GenerationConfig, StoppingCriteria
 
+from imgedit_modelkit.constrained_decoding import Constraint
+from imgedit_modelkit.token_strings import token_strings
 from imgedit_plugins.errors import ImgeditError
 
 IGNORED = -100
@@ -204,7 +204,8 @@ class PictureLanguageModel(nn.Module):
         """Greedy answers.
 
         Args:
-            prompts, pictures: as for `embed`.
+            prompts: as for `embed`.
+            pictures: as for `embed`.
             max_new_tokens: where an answer is broken off.
             constraint: what may be written; everything by default.
             on_token: called after each token; what it raises ends the work.
@@ -214,14 +215,7 @@ class PictureLanguageModel(nn.Module):
         out = self.language_model.generate(
             inputs_embeds=embedded.inputs_embeds,
             attention_mask=embedded.attention_mask,
-            generation_config=GenerationConfig(
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                eos_token_id=end,
-                pad_token_id=end,
-                output_logits=True,
-                return_dict_in_generate=True,
-            ),
+            generation_config=_greedy(end, max_new_tokens),
             logits_processor=[constraint.processor()] if constraint else None,
             stopping_criteria=[_Watch(on_token)],
         )
@@ -239,6 +233,18 @@ class PictureLanguageModel(nn.Module):
             ids[:length], skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return Generated(text, tuple(ids[:length]), tuple(chances[:length]), end in ids)
+
+
+def _greedy(end: int, max_new_tokens: int) -> Any:
+    made: Any = GenerationConfig
+    return made(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=end,
+        pad_token_id=end,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
 
 
 def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -261,7 +267,7 @@ def _padded(rows: list[Tensor], labels: list[Tensor], *, pad_left: bool) -> Embe
     return Embedded(embeds, mask, marks)
 
 
-class _Watch(StoppingCriteria):  # type: ignore[misc]
+class _Watch(StoppingCriteria):
     """Stops nothing; tells that a token was written."""
 
     def __init__(self, on_token: Callable[[], None]) -> None:

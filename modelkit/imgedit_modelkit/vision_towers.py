@@ -65,11 +65,11 @@ class VisionTower(nn.Module):
         super().__init__()
         self.config = config
         self.vision = _vision_model(config)
-        self.qformer: nn.Module | None = None
+        self.qformer: Any = None
         self.queries: nn.Parameter | None = None
         if config.queries:
             self.qformer = _qformer(config, self.vision.config.hidden_size)
-            width = self.qformer.config.hidden_size  # type: ignore[union-attr]
+            width = int(self.qformer.config.hidden_size)
             self.queries = nn.Parameter(torch.zeros(1, config.queries, width))
             nn.init.normal_(self.queries, std=0.02)
         self._check_joined()
@@ -90,7 +90,7 @@ class VisionTower(nn.Module):
     def width(self) -> int:
         """Width of one token."""
         if self.qformer is not None:
-            return int(self.qformer.config.hidden_size)  # type: ignore[union-attr]
+            return int(self.qformer.config.hidden_size)
         return int(self.vision.config.hidden_size) * self.config.joined
 
     @property

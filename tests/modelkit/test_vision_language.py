@@ -33,7 +33,6 @@ from imgedit_modelkit.vision_towers import (  # noqa: E402
     misfits,
     to_pixels,
 )
-
 from imgedit_plugins.errors import ImgeditError  # noqa: E402
 
 TEXTS = [

@@ -230,7 +230,7 @@ def verify_(*, name: str, as_json: bool) -> None:
     _tell(None, folder, record, as_json)
 
 
-def _tell(one: Known | None, folder: Path, record: Record, as_json: bool) -> None:  # noqa: FBT001
+def _tell(one: Known | None, folder: Path, record: Record, as_json: bool) -> None:
     import msgspec
 
     if as_json:

@@ -163,7 +163,7 @@ def psnr_between(rendered: RGB8, edited: RGB8) -> float:
     from imgedit_plugins.render import mean_squared_error, psnr
 
     if rendered.shape != edited.shape:
-        fitted = _at_size_of(rendered, edited)
+        fitted = at_size_of(rendered, edited)
         if fitted is None:
             return 0.0
         rendered = fitted
@@ -171,7 +171,7 @@ def psnr_between(rendered: RGB8, edited: RGB8) -> float:
     return math.inf if value is None else value
 
 
-def _at_size_of(rendered: RGB8, edited: RGB8) -> RGB8 | None:
+def at_size_of(rendered: RGB8, edited: RGB8) -> RGB8 | None:
     """`rendered` scaled to the other's size, or None when the aspect ratios differ."""
     import cv2
     import numpy as np

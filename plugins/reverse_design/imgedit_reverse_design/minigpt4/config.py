@@ -23,11 +23,15 @@ from imgedit_reverse_design.minigpt4.prompts import Wrap
 if TYPE_CHECKING:
     from imgedit_modelkit.vision_towers import TowerConfig
 
-SCHEMA = "imgedit-minigpt4/1"
 FILE = "minigpt4.json"
 PROJECTION = "projection.safetensors"
 TOWER = "tower.safetensors"
 LANGUAGE_MODEL = "language_model"
+MODEL = "model"
+"""Folder in a run folder: what was learnt, beside the folder that its frozen parts lie in."""
+
+MAX_NEW_TOKENS = 256
+"""Where the authors break an answer off."""
 
 
 class Tower(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,14 +78,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         experiment: how the projection was trained; sets the special tokens.
         own_sentences: whether it was trained on our answers' sentences, so that constrained
             decoding may insist on them.
+        base: the folder of the frozen parts, where they are not in this one.
         lineage: what it was made of.
     """
 
-    schema: Literal["imgedit-minigpt4/1"] = SCHEMA
+    schema: Literal["imgedit-minigpt4/1"] = "imgedit-minigpt4/1"
     tower: Tower = Tower()
     wrap: Wrap = "llama-2"
     experiment: str = "1"
     own_sentences: bool = True
+    base: str = ""
     lineage: tuple[Part, ...] = ()
 
 

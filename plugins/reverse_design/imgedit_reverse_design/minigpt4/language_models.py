@@ -32,9 +32,7 @@ _KEPT = (
 _INDEX = "model.safetensors.index.json"
 
 
-def take_language_model(
-    source: Path, target: Path, job: Job
-) -> tuple[list[Path], list[str]]:
+def take_language_model(source: Path, target: Path, job: Job) -> tuple[list[Path], list[str]]:
     """Copy a language model's folder, its pickles turned into safetensors.
 
     Safetensors are linked where both folders lie on one disk, and copied elsewhere.
@@ -134,8 +132,9 @@ def _misfits(folder: Path, weights: list[Path]) -> tuple[list[str], list[str]]:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    build: Any = AutoModelForCausalLM.from_config
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        model = build(config, trust_remote_code=False)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = dict(header for path in weights for header in _headers(path))
     tied = set(getattr(model, "_tied_weights_keys", None) or ()) if _is_tied(config) else set()

@@ -1,11 +1,12 @@
 """The auxiliary losses of experiments 2 and 3: as the authors have them, and with a gradient.
 
-**As the authors have them** (`decoded_loss`): the answer's most likely tokens are decoded to text, the
-text is parsed, and what it says is compared with the truth. That is a number and no function of
-the weights: it raises the reported loss and teaches nothing. It is kept as the documented baseline.
+**As the authors have them** (`decoded_loss`): the answer's most likely tokens are decoded to text,
+the text is parsed, and what it says is compared with the truth. That is a number and no function
+of the weights: it raises the reported loss and teaches nothing. It is kept as the documented
+baseline.
 
-**With a gradient** (`taught_loss`): the same three questions asked of the probabilities, with the true
-answer as context (teacher forced):
+**With a gradient** (`taught_loss`): the same three questions asked of the probabilities, with the
+true answer as context (teacher forced):
 
 * value: the squared difference between each true value and its expected value over the tokens
   that stand for numbers (`number_tokens`);
@@ -25,8 +26,9 @@ import torch
 from torch import Tensor
 
 from imgedit_reverse_design.minigpt4.experiments import Auxiliary
-from imgedit_reverse_design.minigpt4.number_tokens import NumberTokens, token_spans, touching
+from imgedit_reverse_design.minigpt4.number_tokens import NumberTokens
 from imgedit_reverse_design.minigpt4.parsing import parse_answer
+from imgedit_reverse_design.minigpt4.spans import token_spans, touching
 from imgedit_reverse_design.minigpt4.targets import Target
 from imgedit_reverse_design.scores import squared_error
 
@@ -66,7 +68,9 @@ def decoded_loss(text: str, target: Target, kind: Auxiliary) -> float:
 
 
 def taught_loss(answer: Aligned, kind: Auxiliary, numbers: NumberTokens) -> dict[str, Tensor]:
-    """The same with a gradient, each part a scalar: 'value', and 'count' and 'overlap' for 'heuristic'.
+    """The same with a gradient, each part a scalar.
+
+    'value', and for 'heuristic' also 'count' and 'overlap'.
 
     Args:
         answer: logits of the true answer.

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from imgedit_modelkit.constrained_decoding import Constraint
 from imgedit_modelkit.vision_language import Generated, PictureLanguageModel, Prompt
 from imgedit_modelkit.vision_towers import VisionTower, misfits, to_pixels
-from torch import Tensor, nn
-
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.minigpt4.answer_grammar import AnswerGrammar
 from imgedit_reverse_design.minigpt4.config import (
     LANGUAGE_MODEL,
+    MAX_NEW_TOKENS,
     PROJECTION,
     TOWER,
     Config,
@@ -28,9 +29,6 @@ from imgedit_reverse_design.minigpt4.config import (
 )
 from imgedit_reverse_design.minigpt4.experiments import experiment
 from imgedit_reverse_design.minigpt4.targets import LEADS
-
-MAX_NEW_TOKENS = 256
-"""Where the authors break an answer off."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class MiniGPT4(nn.Module):
         """
         tokens = self.tower(pixels.flatten(0, 1))
         projected = self.projection(tokens.to(self.projection.weight.dtype))
-        return torch.as_tensor(projected.unflatten(0, pixels.shape[:2]))
+        return torch.as_tensor(projected.reshape(*pixels.shape[:2], *projected.shape[1:]))
 
     def forward(self, pixels: Tensor, prompts: Sequence[Prompt], answers: Sequence[str]) -> Read:
         """The language model's reading of true answers, for a loss."""
@@ -103,7 +101,7 @@ class MiniGPT4(nn.Module):
     def pixels(self, pairs: Sequence[tuple[RGB8, RGB8]]) -> Tensor:
         """Pairs of pictures as `encode` wants them, on the CPU."""
         flat = to_pixels([picture for pair in pairs for picture in pair], self.tower.image_size)
-        return flat.unflatten(0, (len(pairs), 2))
+        return flat.reshape(len(pairs), 2, *flat.shape[1:])
 
     def grammar(self, longest: int = 5) -> AnswerGrammar:
         """What an answer of this model may look like."""
@@ -118,27 +116,37 @@ class MiniGPT4(nn.Module):
 # --- loading ----------------------------------------------------------------------------------
 
 
-def load_model(
-    folder: Path, *, dtype: torch.dtype = torch.float32, projection: Path | None = None
-) -> MiniGPT4:
+def load_model(folder: Path, *, dtype: torch.dtype = torch.float32) -> MiniGPT4:
     """The model of a folder, on the CPU.
 
     Args:
         folder: see `config`.
         dtype: of the frozen parts; the projection is always float32.
-        projection: another safetensors file for the projection, such as a run's checkpoint.
 
     Raises:
         DataError: a file is missing, or its tensors are not those of the model.
     """
-    config = read_config(folder)
-    tower = VisionTower(config.tower.config())
-    load_tensors(tower, folder / TOWER)
-    model = MiniGPT4(
-        config, tower.to(dtype), load_language_model(folder / LANGUAGE_MODEL, config, dtype)
-    )
-    load_tensors(model.projection, projection or folder / PROJECTION)
+    model = load_untrained(folder, dtype=dtype)
+    load_tensors(model.projection, folder / PROJECTION)
     return model.eval()
+
+
+def load_untrained(
+    folder: Path, *, dtype: torch.dtype = torch.float32, config: Config | None = None
+) -> MiniGPT4:
+    """The model with its projection as it begins.
+
+    Args:
+        folder: as for `load_model`.
+        dtype: as for `load_model`.
+        config: instead of the folder's own, such as for another experiment.
+    """
+    config = config or read_config(folder)
+    frozen = Path(config.base) if config.base else folder
+    tower = VisionTower(config.tower.config())
+    load_tensors(tower, frozen / TOWER)
+    language = load_language_model(frozen / LANGUAGE_MODEL, config, dtype)
+    return MiniGPT4(config, tower.to(dtype), language)
 
 
 def load_language_model(folder: Path, config: Config, dtype: torch.dtype) -> PictureLanguageModel:

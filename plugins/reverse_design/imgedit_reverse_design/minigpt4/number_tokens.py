@@ -1,4 +1,4 @@
-"""Where an answer's names, values and digits stand among its tokens."""
+"""Tokens that stand for numbers, and the number that a model expects at a place."""
 
 from __future__ import annotations
 
@@ -9,36 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from imgedit_plugins.errors import ImgeditError
+from imgedit_reverse_design.minigpt4.spans import touching
 from imgedit_reverse_design.minigpt4.targets import Span
-
-
-def token_spans(tokens: Sequence[int], strings: Sequence[str], text: str) -> list[Span]:
-    """Which characters of `text` each token writes; none (a, a) for the end of the text.
-
-    Args:
-        tokens: of the text, without those in front of it.
-        strings: what each token of the vocabulary writes (`imgedit_modelkit.token_strings`).
-        text: what they write.
-
-    Raises:
-        ImgeditError: they write something else.
-    """
-    written = "".join(strings[token] for token in tokens)
-    lead = len(written) - len(written.lstrip()) if not text[:1].isspace() else 0
-    if written[lead:] != text:
-        raise ImgeditError(f"The tokens of {text!r} write {written[lead:]!r}.")
-    spans, here = [], -lead
-    for token in tokens:
-        after = here + len(strings[token])
-        spans.append((max(0, here), max(0, after)))
-        here = after
-    return spans
-
-
-def touching(spans: Sequence[Span], place: Span) -> list[int]:
-    """The tokens that write any character of a place."""
-    return [i for i, (start, stop) in enumerate(spans) if start < place[1] and stop > place[0]]
 
 
 @dataclass(frozen=True)

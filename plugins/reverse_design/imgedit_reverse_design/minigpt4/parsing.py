@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imgedit_plugins.operations import Profile, default_vocabulary
+from imgedit_plugins.errors import ProfileError
+from imgedit_plugins.operations import ParameterValue, Profile, default_vocabulary
 from imgedit_plugins.plan import PlannedOperation
 from imgedit_reverse_design.imad_distribution import OPERATION_NAMES
 from imgedit_reverse_design.minigpt4.targets import Span
@@ -89,10 +90,14 @@ def steps(
     )
 
 
-def _parameters(said: Said, profile: Profile) -> dict[str, int | float]:
+def _parameters(said: Said, profile: Profile) -> dict[str, ParameterValue]:
     levels = profile.levels(said.name)
-    if not levels and default_vocabulary()[said.name].parameters:
-        return {p.name: p.neutral for p in default_vocabulary()[said.name].parameters}
+    parameters = default_vocabulary()[said.name].parameters
+    if parameters and not levels:
+        raise ProfileError(
+            f"The definition profile {profile.id!r} has no levels for {said.name!r}, so the "
+            "model's value has no meaning."
+        )
     value = said.value
     if value > 1.0 and levels:
         value /= float(levels[-1])  # the model said it in natural units

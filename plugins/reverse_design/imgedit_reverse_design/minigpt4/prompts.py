@@ -1,8 +1,8 @@
-"""What the model is asked: two sets of eight questions, and how a language model wants them wrapped.
+"""What the model is asked: two sets of eight questions, wrapped as a language model wants them.
 
-One set carries the command, the other does not; in half of each set both pictures come first, in the
-other half they stand inside the sentence (the paper's section 4). The forms are the paper's, the
-sentences are our own.
+One set carries the command, the other does not; in half of each set both pictures come first, in
+the other half they stand inside the sentence (the paper's section 4). The forms are the paper's,
+the sentences are our own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WITH_COMMAND = (
     f"{_BOTH} Img2 follows from Img1 and the command below. Name the edits and their values.",
     f"{_BOTH} read the command below: what was done to Img1, and how strong, to get Img2?",
     f"{_BOTH} list the edits, with values, by which the command below made Img2 of Img1.",
-    f"The command below made {SECOND} out of {FIRST}. Which edits does it come to, and which values?",
+    f"The command below made {SECOND} out of {FIRST}. Which edits and values does it come to?",
     f"By the command below {FIRST} became {SECOND}. Name every edit with its value.",
     f"Given {FIRST}, the command below and the result {SECOND}, which edits and values were used?",
     f"What did the command below do to {FIRST} so that it became {SECOND}? Give the values too.",
