@@ -80,7 +80,8 @@ def import_weights(request, job):
     request.out.mkdir(parents=True, exist_ok=True)
     content = request.files["eyes"].read_bytes()
     written = request.out / "eyes.safetensors"
-    write_bytes_atomic(written, content[: len(content) // 2] if request.options["half"] else content)
+    kept = len(content) // 2 if request.options["half"] else len(content)
+    write_bytes_atomic(written, content[:kept])
     return WeightsReport(files=(written,), missing_keys=("ear",), unexpected_keys=("tail",))
 """
 

@@ -346,10 +346,9 @@ class Eva(torch.nn.Module):
         x = x.flatten(2).transpose(1, 2)
         x = torch.cat([t["cls_token"].expand(len(x), -1, -1), x], 1) + t["pos_embed"]
         width = x.shape[-1]
-        for n in itertools.count():
-            b = f"blocks.{n}."
-            if b + "norm1.weight" not in t:
-                return x
+        n = 0
+        while (b := f"blocks.{n}.") + "norm1.weight" in t:
+            n += 1
             y = norm(x, (width,), t[b + "norm1.weight"], t[b + "norm1.bias"], 1e-6)
             q_bias, v_bias = t[b + "attn.q_bias"], t[b + "attn.v_bias"]
             bias = torch.cat([q_bias, torch.zeros_like(q_bias), v_bias])
@@ -366,6 +365,7 @@ class Eva(torch.nn.Module):
                 functional.gelu(y), t[b + "mlp.fc2.weight"], t[b + "mlp.fc2.bias"]
             )
             x = x + y
+        return x
 
 
 def eva_checkpoint(blocks: int = 2, width: int = 16, inner: int = 32, patch: int = 7):

@@ -13,6 +13,7 @@ FREE_LEAD = 160
 """Longest sentence, in characters, that a free lead may have."""
 
 _PROSE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ,.'")
+_NO_LETTERS = frozenset(" ,.'")
 _VALUES = frozenset(
     {"1.0", "1.00", *(f"0.{n}" for n in range(10)), *(f"0.{n:02}" for n in range(100))}
 )
@@ -83,16 +84,17 @@ class AnswerGrammar:
         return State("value" if state.part == "assigned" else "name", "", state.named)
 
     def _lead(self, written: str) -> State | None:
+        # sentencepiece puts a space in front, and takes it away again
+        bare = written.removeprefix(" ")
         if self.leads is not None:
-            # sentencepiece puts a space in front, and takes it away again
-            bare = written.removeprefix(" ")
             if bare in self.leads:
                 return State("name")
             return State("lead", written) if _begins(bare, self.leads) else None
-        if written.endswith("\n"):
-            return State("name") if written.strip() else None
-        inside = len(written) <= FREE_LEAD and written[-1] in _PROSE
-        return State("lead", written) if inside else None
+        if len(bare) > 1 and bare[-1] == "\n":
+            return State("name")
+        # It begins with a letter, so that it can end wherever it gets too long.
+        fits = len(bare) <= FREE_LEAD and set(bare[-1:]) <= _PROSE and bare[:1] not in _NO_LETTERS
+        return State("lead", written) if fits or not bare else None
 
     def _name(self, state: State, character: str) -> State | None:
         if character == ASSIGNED[0] and state.written in self.names - state.named:

@@ -17,6 +17,7 @@ import torch
 
 from imgedit_modelkit.vision_towers import VisionTower
 from imgedit_reverse_design.minigpt4.config import LANGUAGE_MODEL, read_config
+from imgedit_reverse_design.minigpt4.language_models import empty_language_model
 
 TEXT_TOKENS = 110
 """Tokens of a prompt with a command and its answer, LLaMA-2's tokenizer; ours have 80 to 130."""
@@ -120,18 +121,13 @@ def forecast(
 
 def shapes_of(folder: Path) -> Shapes:
     """The shapes of a model folder, from its configurations alone."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     config = read_config(folder)
-    frozen = Path(config.base or folder) / LANGUAGE_MODEL
-    language = AutoConfig.from_pretrained(frozen, local_files_only=True, trust_remote_code=False)
-    build: Any = AutoModelForCausalLM.from_config
+    model = empty_language_model(Path(config.base or folder) / LANGUAGE_MODEL)
     with torch.device("meta"):
         tower = VisionTower(config.tower.config())
-        model = build(language, trust_remote_code=False)
     return Shapes(
         tower=tower.vision.config,
-        language=language,
+        language=model.config,
         tower_parameters=_count(tower),
         language_parameters=_count(model),
         embedding_parameters=_count(model.get_input_embeddings()),

@@ -27,7 +27,10 @@ from imgedit_reverse_design.minigpt4.checkpoints import (
     with_qformer,
 )
 from imgedit_reverse_design.minigpt4.config import Config, Part, Tower, write_config
-from imgedit_reverse_design.minigpt4.language_models import take_language_model
+from imgedit_reverse_design.minigpt4.language_models import (
+    empty_language_model,
+    take_language_model,
+)
 
 WEIGHTS = "minigpt4"
 
@@ -132,9 +135,7 @@ def _projection(files: Mapping[str, Path], job: Job) -> tuple[dict[str, Tensor],
 def _check_widths(
     projection: Mapping[str, Tensor], tower: Tower, language: Path, files: Mapping[str, Path]
 ) -> None:
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(language, local_files_only=True, trust_remote_code=False)
+    config = empty_language_model(language).config
     with torch.device("meta"):
         wide = VisionTower(tower.config()).width
     wanted = (int(config.hidden_size), wide)

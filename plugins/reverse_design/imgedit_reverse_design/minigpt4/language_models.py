@@ -126,18 +126,33 @@ def _headers(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield name, tuple(opened.get_slice(name).get_shape())
 
 
-def _misfits(folder: Path, weights: list[Path]) -> tuple[list[str], list[str]]:
-    """Keys against those of the model's class, which is built without memory."""
+def empty_language_model(folder: Path) -> Any:
+    """The model of a folder's configuration, without memory for its weights.
+
+    Raises:
+        WeightsError: transformers does not know that model; code that came with it is not run.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     build: Any = AutoModelForCausalLM.from_config
-    with torch.device("meta"):
-        model = build(config, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            return build(config, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise WeightsError(
+            f"transformers knows no causal language model as in {folder}: {told}", path=folder
+        ) from error
+
+
+def _misfits(folder: Path, weights: list[Path]) -> tuple[list[str], list[str]]:
+    """Keys against those of the model's class."""
+    model = empty_language_model(folder)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = dict(header for path in weights for header in _headers(path))
-    tied = set(getattr(model, "_tied_weights_keys", None) or ()) if _is_tied(config) else set()
+    tied = set(getattr(model, "_tied_weights_keys", None) or ()) if _is_tied(model.config) else set()
     wrong = [n for n, shape in wanted.items() if n in found and found[n] != shape]
     missing = [n for n in wanted if (n not in found or n in wrong) and n not in tied]
     unexpected = [f"{n} {found[n]}, not {wanted[n]}" for n in wrong]

@@ -75,8 +75,9 @@ def prompt(question: str, command: str | None, wrap: Wrap) -> tuple[str | int, .
             'vicuna' (###Human: ... ###Assistant:) or 'plain'.
     """
     before, after = _WRAPS[wrap]
-    asked = question if command is None else f"{question}{COMMAND}{command.strip()}"
-    parts = _SLOT.split(f"{before}{asked}{after}")
+    # Only the question has places for pictures, whatever the user's command says.
+    parts = _SLOT.split(f"{before}{question}")
+    parts[-1] += after if command is None else f"{COMMAND}{command.strip()}{after}"
     pieces = [int(part) - 1 if i % 2 else part for i, part in enumerate(parts)]
     return tuple(piece for piece in pieces if piece != "")
 
