@@ -58,10 +58,9 @@ def by_hand(config: TrainConfig) -> dict[str, torch.Tensor]:
     place = 0
     for step in range(config.steps or 0):
         warm = 2
-        rate = (
-            0.01 + (0.05 - 0.01) * step / warm if step < warm
-            else 0.001 + 0.049 * (1 + math.cos(math.pi * (step - warm) / (config.steps - 1 - warm))) / 2
-        )  # fmt: skip
+        way = (step - warm) / (config.steps - 1 - warm)
+        falling = 0.001 + 0.049 * (1 + math.cos(math.pi * way)) / 2
+        rate = 0.01 + (0.05 - 0.01) * step / warm if step < warm else falling
         for group in optimizer.param_groups:
             group["lr"] = rate
         for _ in range(2):
@@ -294,7 +293,7 @@ def test_other_data_is_refused(tmp_path):
 
     train(Hashed(), PLAIN, tmp_path / "run", Job())
     Hashed.fingerprint = "b"
-    with pytest.raises(RunError, match="data: .*'fingerprint': 'a'"):
+    with pytest.raises(RunError, match=r"data: .*'fingerprint': 'a'"):
         train(Hashed(), PLAIN, tmp_path / "run", Job())
 
 
@@ -309,7 +308,7 @@ def test_another_frozen_part_is_refused(tmp_path):
     job = Job(on_progress=lambda p: job.cancel() if p.done == 5 else None)
     with pytest.raises(JobCancelledError):
         train(TinyTask(), CONFIG, tmp_path / "run", job)
-    with pytest.raises(RunError, match="frozen part 'encoder' .* not the one"):
+    with pytest.raises(RunError, match=r"frozen part 'encoder' .* not the one"):
         train(Other(), CONFIG, tmp_path / "run", Job())
     with pytest.raises(RunError, match="frozen part 'encoder'"):
         load_weights(TinyModel(), tmp_path / "run")
