@@ -46,7 +46,7 @@ PAIRS = [
     },
 ]
 # Rows 3 to 29 and columns 10 to 44 of 40 x 50, without rows 10 and 11; by pycocotools 2.0.11.
-COCO = "c<72" + ";;EE" * 34 + "`6"
+COCO = "c<72" + ";;EE" * 34 + ";`6"
 
 
 @pytest.fixture
