@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,9 @@ def accelerator(config: TrainConfig) -> Accelerator:
     AcceleratorState._reset_state()
     GradientState._reset_state()
     try:
-        return Accelerator(
+        made = Accelerator(
+            # Without a GPU, Accelerate only sees several processes when it is told so.
+            cpu=not torch.accelerator.is_available(),
             mixed_precision="no" if config.precision == "fp32" else config.precision,
             gradient_accumulation_steps=config.accumulate,
             kwargs_handlers=[
@@ -59,9 +62,20 @@ def accelerator(config: TrainConfig) -> Accelerator:
         )
     except ValueError as error:
         raise TrainingError(
-            f"precision {config.precision!r} cannot be had on this machine: {error}.",
-            hint="Use 'fp32', or 'bf16', which most processors know.",
+            f"precision {config.precision!r} cannot be had here: {error}", hint="Use 'fp32'."
         ) from error
+    if config.precision == "fp16" and made.scaler is None:  # it would train in fp32, silently
+        raise TrainingError(
+            f"precision 'fp16' needs a GPU, and this is {made.device.type!r}.",
+            hint="Use 'bf16' or 'fp32'.",
+        )
+    if made.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
+        raise TrainingError(
+            f"{os.environ['WORLD_SIZE']} processes were launched, and Accelerate knows "
+            f"{made.num_processes}.",
+            hint="Launch them with torchrun or accelerate launch.",
+        )
+    return made
 
 
 def optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:

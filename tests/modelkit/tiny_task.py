@@ -61,7 +61,7 @@ class TinyTask:
     def loss(self, model, batch):
         x = batch["x"]
         if self.noisy:
-            x = x * (1 + 0.01 * random.random()) + 0.01 * float(np.random.normal())
+            x = x * (1 + 0.01 * random.random()) + 0.01 * float(np.random.normal())  # noqa: NPY002
         loss = nn.functional.mse_loss(model(x), batch["y"])
         return loss, {"items": float(len(x))}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imgedit_plugins.plugins import PluginManager
 
 _DISTRIBUTION = "imgedit-plugins"
-_DEVELOPMENT = "dev"
+_DEVELOPMENT = ("dev", "dev-torch")
 
 _RIVALS = (
     ("onnxruntime", "onnxruntime-gpu"),
@@ -143,7 +143,7 @@ def _requirements() -> Iterator[Finding]:
         if not requirement.extra:
             yield _required(requirement)
     for extra in dict.fromkeys(r.extra for r in declared):
-        if extra not in ("", _DEVELOPMENT):
+        if extra not in ("", *_DEVELOPMENT):
             yield _extra(extra, [r for r in declared if r.extra == extra])
 
 

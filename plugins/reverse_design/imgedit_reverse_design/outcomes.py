@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgedit_modelkit.readers.imad import ImadRow
 from imgedit_plugins.errors import ImgeditError, JobCancelledError, PictureReadError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.operations import load_profile
 from imgedit_plugins.plan import EditPlan
 from imgedit_plugins.requests import Options, PredictRequest
-from imgedit_reverse_design.imad_data import ImadRow
 from imgedit_reverse_design.scores import Sample
 
 if TYPE_CHECKING:

@@ -33,8 +33,8 @@ def predict_operations(request: PredictRequest, job: Job) -> EditPlan | None:
 @hookimpl
 def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
     """Score the search on a folder in I-MAD's layout."""
+    from imgedit_modelkit.readers.imad import made_with
     from imgedit_reverse_design import evaluation
-    from imgedit_reverse_design.imad_data import made_with
 
     options = {
         "definitions": made_with(request.data),

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from imgedit_modelkit.readers.imad import read_imad
 from imgedit_plugins.errors import (
     DataError,
     ImgeditError,
@@ -35,7 +36,6 @@ from imgedit_plugins.requests import (
 )
 from imgedit_reverse_design import evaluation, outcomes
 from imgedit_reverse_design.evaluation import evaluate
-from imgedit_reverse_design.imad_data import read_imad
 from imgedit_reverse_design.make_imad import make_imad
 from imgedit_reverse_design.scores import Sample
 
