@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+pytestmark = pytest.mark.torch
+
+import torch  # noqa: E402
 
 from imgedit_modelkit.constrained_decoding import Constraint  # noqa: E402
 from imgedit_modelkit.testing import (  # noqa: E402

@@ -152,7 +152,9 @@ def _misfits(folder: Path, weights: list[Path]) -> tuple[list[str], list[str]]:
     model = empty_language_model(folder)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = dict(header for path in weights for header in _headers(path))
-    tied = set(getattr(model, "_tied_weights_keys", None) or ()) if _is_tied(model.config) else set()
+    tied = (
+        set(getattr(model, "_tied_weights_keys", None) or ()) if _is_tied(model.config) else set()
+    )
     wrong = [n for n, shape in wanted.items() if n in found and found[n] != shape]
     missing = [n for n in wanted if (n not in found or n in wrong) and n not in tied]
     unexpected = [f"{n} {found[n]}, not {wanted[n]}" for n in wrong]

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from imgedit_modelkit.readers.imad import ImadRow
 from imgedit_modelkit.vision_language import IGNORED, answer_loss
 from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.picture_files import open_picture
-from imgedit_reverse_design.imad_data import ImadRow
 from imgedit_reverse_design.minigpt4.config import (
     MAX_NEW_TOKENS,
     PROJECTION,
@@ -191,7 +191,7 @@ class ReverseDesignTask:
             return
         batch = self.collate(rows, torch.Generator().manual_seed(0))
         device = model.projection.weight.device
-        written = model.answer(batch["pixels"].to(device), batch["prompts"])
+        written = model.answer(batch["pixels"].to(device), batch["prompts"], longest=MAX_NEW_TOKENS)
         lines = [
             json.dumps(
                 {

@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import torch
 
+from imgedit_modelkit.readers.imad import ImadRow, read_imad
+from imgedit_modelkit.readers.splits import split_by_image
 from imgedit_modelkit.runs import RunFolder
 from imgedit_modelkit.training import TrainConfig
 from imgedit_modelkit.training import train as run_training
@@ -15,7 +17,6 @@ from imgedit_plugins.atomic import atomic_write
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import TrainReport, TrainRequest
-from imgedit_reverse_design.imad_data import ImadRow, read_imad, split_by_image
 from imgedit_reverse_design.minigpt4 import config as folders
 from imgedit_reverse_design.minigpt4.config import Part, write_config
 from imgedit_reverse_design.minigpt4.devices import choose_device, choose_precision, free_memory

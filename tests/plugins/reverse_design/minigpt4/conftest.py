@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-import published  # noqa: E402
-
-from imgedit_plugins.jobs import Job  # noqa: E402
-from imgedit_plugins.requests import Options, WeightsReport, WeightsRequest  # noqa: E402
-from imgedit_reverse_design.plugin import import_weights  # noqa: E402
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models, many processes
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory) -> dict[str, Path]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The user's files, by the name of their part."""
+    import published
+    import torch
+
     folder = tmp_path_factory.mktemp("published")
     torch.save(published.eva(), folder / "eva_vit_g.pth")
     torch.save(published.projection(), folder / "pretrained_minigpt4_llama2_7b.pth")
@@ -29,21 +26,17 @@ def files(tmp_path_factory) -> dict[str, Path]:
     }
 
 
-def imported(files: dict[str, Path], out: Path, **options: str) -> WeightsReport:
-    settings: Options = {"wrap": "llama-2", "precision": "fp16", **options}
-    request = WeightsRequest(weights="minigpt4", files=files, out=out, options=settings)
-    report = import_weights(request, Job())
-    assert report is not None
-    return report
-
-
 @pytest.fixture(scope="session")
-def model_folder(files, tmp_path_factory) -> Path:
+def model_folder(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import published
+
     out = tmp_path_factory.mktemp("model")
-    imported(files, out)
+    published.imported(files, out)
     return out
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import published
+
     return published.data_set(tmp_path_factory.mktemp("data") / "imad")

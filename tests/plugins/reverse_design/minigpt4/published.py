@@ -11,14 +11,17 @@ import torch
 from made_pictures import picture
 
 from imgedit_modelkit.testing import save_tiny_language_model, tiny_llama, tiny_tokenizer
+from imgedit_plugins.jobs import Job
 from imgedit_plugins.operations import load_profile
 from imgedit_plugins.picture_files import save_picture
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.plan import EditPlan, PlannedOperation
 from imgedit_plugins.render import render_plan
+from imgedit_plugins.requests import Options, WeightsReport, WeightsRequest
 from imgedit_reverse_design import imad_sentences
 from imgedit_reverse_design.imad_distribution import OPERATION_NAMES
 from imgedit_reverse_design.minigpt4 import prompts, targets
+from imgedit_reverse_design.plugin import import_weights
 
 WIDTH, INNER, PATCH, SIDE, HIDDEN = 16, 32, 7, 4, 32
 
@@ -139,6 +142,15 @@ def data_set(folder: Path, rows: int = 12, size: int = 72) -> Path:
     _write(folder / "imad_dense_data.csv", ["img_source", "action", "textv2"], lines)
     _write(folder / "imad_dense_data_value_normalized.csv", ["value_normalized"], values)
     return folder
+
+
+def imported(files: dict[str, Path], out: Path, **options: str) -> WeightsReport:
+    """What the plugin's hook makes of files."""
+    settings: Options = {"wrap": "llama-2", "precision": "fp16", **options}
+    request = WeightsRequest(weights="minigpt4", files=files, out=out, options=settings)
+    report = import_weights(request, Job())
+    assert report is not None
+    return report
 
 
 def _write(path: Path, columns: list[str], rows: list[list[str]]) -> None:

@@ -109,7 +109,7 @@ def test_four_sentences_for_one_and_four_for_several():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("In this image, an action enacted and its corresponding value is\nflip: 1.0", {"flip": 1.0}),
+        ("In this image, an action enacted and its value is\nflip: 1.0", {"flip": 1.0}),
         ("contrast: 0.54, flip: 1.0, summer: 1.0, gaussian: 0.43",
          {"contrast": 0.54, "flip": 1.0, "summer": 1.0, "gaussian": 0.43}),
         ("Brightness = 0,33 and Box blur: .5", {"bright": 0.33, "blur": 0.5}),

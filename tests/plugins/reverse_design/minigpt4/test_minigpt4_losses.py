@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 
 import pytest
-import torch
 
-from imgedit_modelkit.testing import tiny_tokenizer
-from imgedit_modelkit.token_strings import token_strings
-from imgedit_plugins.errors import ImgeditError
-from imgedit_reverse_design.minigpt4.losses import Aligned, decoded_loss, taught_loss
-from imgedit_reverse_design.minigpt4.number_tokens import NumberTokens
-from imgedit_reverse_design.minigpt4.spans import token_spans, touching
-from imgedit_reverse_design.minigpt4.targets import Target, target
+pytestmark = pytest.mark.torch
+
+import torch  # noqa: E402
+
+from imgedit_modelkit.testing import tiny_tokenizer  # noqa: E402
+from imgedit_modelkit.token_strings import token_strings  # noqa: E402
+from imgedit_plugins.errors import ImgeditError  # noqa: E402
+from imgedit_reverse_design.minigpt4.losses import Aligned, decoded_loss, taught_loss  # noqa: E402
+from imgedit_reverse_design.minigpt4.number_tokens import NumberTokens  # noqa: E402
+from imgedit_reverse_design.minigpt4.spans import token_spans, touching  # noqa: E402
+from imgedit_reverse_design.minigpt4.targets import Target, target  # noqa: E402
 
 EDIT = [("contrast", 0.69), ("flip", 1.0), ("blur", 0.33)]
 TEXTS = [target([(n, k / 100)], random.Random(k)).text for n, _ in EDIT for k in range(100)]

@@ -8,23 +8,26 @@ import pickle
 import shutil
 from pathlib import Path
 
-import published
 import pytest
-import torch
-from conftest import imported
-from safetensors.torch import load_file
 
-from imgedit_modelkit.vision_towers import VisionTower
-from imgedit_plugins import manifest
-from imgedit_plugins.errors import WeightsError
-from imgedit_plugins.jobs import Job
-from imgedit_plugins.plugins import PluginManager
-from imgedit_plugins.weights import find, verify
-from imgedit_plugins.weights import import_weights as import_by_core
-from imgedit_reverse_design.minigpt4.checkpoints import eva_tensors, open_checkpoint
-from imgedit_reverse_design.minigpt4.config import FILE, read_config
-from imgedit_reverse_design.minigpt4.model import load_model
-from imgedit_reverse_design.plugin import __file__ as plugin_file
+pytestmark = pytest.mark.torch
+
+import published  # noqa: E402
+import torch  # noqa: E402
+from published import imported  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+from imgedit_modelkit.vision_towers import VisionTower  # noqa: E402
+from imgedit_plugins import manifest  # noqa: E402
+from imgedit_plugins.errors import WeightsError  # noqa: E402
+from imgedit_plugins.jobs import Job  # noqa: E402
+from imgedit_plugins.plugins import PluginManager  # noqa: E402
+from imgedit_plugins.weights import find, verify  # noqa: E402
+from imgedit_plugins.weights import import_weights as import_by_core  # noqa: E402
+from imgedit_reverse_design.minigpt4.checkpoints import eva_tensors, open_checkpoint  # noqa: E402
+from imgedit_reverse_design.minigpt4.config import FILE, read_config  # noqa: E402
+from imgedit_reverse_design.minigpt4.model import load_model  # noqa: E402
+from imgedit_reverse_design.plugin import __file__ as plugin_file  # noqa: E402
 
 
 def save(tensors: object, path: Path) -> Path:
@@ -130,9 +133,7 @@ def test_the_authors_checkpoint_replaces_the_projection(files, tmp_path):
     report = imported(given, tmp_path / "out")
     found = load_file(tmp_path / "out" / "projection.safetensors")
     assert torch.equal(found["weight"], theirs["model"]["llama_proj.weight"])
-    assert report.unexpected_keys == (
-        "llama_model.model.layers.0.self_attn.rotary_emb.inv_freq",
-    )
+    assert report.unexpected_keys == ("llama_model.model.layers.0.self_attn.rotary_emb.inv_freq",)
     config = read_config(tmp_path / "out")
     assert [part.part for part in config.lineage][-1] == "checkpoint"
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 
 import msgspec
-import published
 import pytest
-import torch
 
-from imgedit_plugins.errors import DataError
-from imgedit_reverse_design.minigpt4.config import FILE, read_config, write_config
-from imgedit_reverse_design.minigpt4.model import load_model, load_untrained
-from imgedit_reverse_design.minigpt4.parsing import parse_answer
-from imgedit_reverse_design.minigpt4.prompts import prompt, questions
+pytestmark = pytest.mark.torch
+
+import published  # noqa: E402
+import torch  # noqa: E402
+
+from imgedit_plugins.errors import DataError  # noqa: E402
+from imgedit_reverse_design.minigpt4.config import FILE, read_config, write_config  # noqa: E402
+from imgedit_reverse_design.minigpt4.model import load_model, load_untrained  # noqa: E402
+from imgedit_reverse_design.minigpt4.parsing import parse_answer  # noqa: E402
+from imgedit_reverse_design.minigpt4.prompts import prompt, questions  # noqa: E402
 
 
 @pytest.fixture(scope="module")
