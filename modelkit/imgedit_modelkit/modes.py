@@ -37,7 +37,7 @@ def set_training(model: nn.Module) -> None:
     """
     model.train()
     for part in _frozen_parts(model):
-        if getattr(part, "is_gradient_checkpointing", False):
+        if any(getattr(inner, "gradient_checkpointing", False) for inner in part.modules()):
             for inner in part.modules():
                 if isinstance(inner, _RANDOM):
                     inner.eval()
@@ -54,7 +54,9 @@ def checkpoint_gradients(model: nn.Module) -> None:
     parts = list(_outermost(model, _knows_checkpointing))
     for part in parts:
         known: Any = part
-        if hasattr(known, "gradient_checkpointing_enable"):  # transformers
+        if hasattr(known, "activation_checkpointing_enable"):  # transformers, its new name
+            known.activation_checkpointing_enable()
+        elif hasattr(known, "gradient_checkpointing_enable"):
             known.gradient_checkpointing_enable({"use_reentrant": False})
         else:  # diffusers
             known.enable_gradient_checkpointing()
