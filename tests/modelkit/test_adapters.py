@@ -124,7 +124,9 @@ def test_a_frozen_part_really_recomputes(tmp_path):
     class Counted(PrefixTask):
         def build(self):
             model = super().build()
-            model["language"].model.layers[0].mlp.register_forward_hook(lambda *_: calls.append(1))
+            model["language"].model.layers[0].mlp.register_forward_pre_hook(
+                lambda *_: calls.append(1)
+            )
             return model
 
     for on, expected in ((False, 3), (True, 6)):
