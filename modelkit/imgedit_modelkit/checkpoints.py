@@ -23,7 +23,8 @@ from torch import nn
 from imgedit_modelkit import modes
 from imgedit_modelkit.ema import RunningAverage
 from imgedit_modelkit.errors import RunError
-from imgedit_modelkit.runs import EMA_WEIGHTS, WEIGHTS, Checkpoint, RunFolder
+from imgedit_modelkit.run_files import EMA_WEIGHTS, WEIGHTS, Checkpoint
+from imgedit_modelkit.runs import RunFolder
 
 BUFFERS, OPTIMIZER, RANDOM = "buffers.safetensors", "optimizer.safetensors", "random.json"
 

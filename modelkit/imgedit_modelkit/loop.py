@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import broadcast, gather_object, send_to_device
-from torch import nn
 
 from imgedit_modelkit import checkpoints, modes, random_states, setup
 from imgedit_modelkit.ema import RunningAverage
 from imgedit_modelkit.errors import TrainingError
 from imgedit_modelkit.fingerprints import seed_of
 from imgedit_modelkit.order import TrainBatches, ValidationBatches, loader
-from imgedit_modelkit.runs import Checkpoint, RunFolder
+from imgedit_modelkit.run_files import Checkpoint
+from imgedit_modelkit.runs import RunFolder
 from imgedit_modelkit.tracking import Window, check_finite, tensorboard
 from imgedit_modelkit.training import TrainConfig, TrainingTask
 from imgedit_plugins.errors import JobCancelledError
@@ -35,7 +35,7 @@ def run(task: TrainingTask, config: TrainConfig, out: Path, job: Job) -> TrainRe
         items = setup.Items(task.train_items(), task.validation_items())
         folder = setup.begin(task, config, items, out, accelerator, job, stack)
         if folder.state.get("status") == setup.FINISHED:
-            return _report(folder)
+            return setup.report(folder)
         checkpoint = setup.newest_whole(folder, accelerator, job)
         loop = Loop(task, config, items, accelerator, folder, job)
         if checkpoint is not None:
@@ -44,7 +44,7 @@ def run(task: TrainingTask, config: TrainConfig, out: Path, job: Job) -> TrainRe
             loop.writer = stack.enter_context(tensorboard(out / "tensorboard", loop.step))
         loop.train()
         accelerator.wait_for_everyone()
-        return _report(folder)
+        return setup.report(folder)
 
 
 class Loop:
@@ -82,7 +82,7 @@ class Loop:
             modes.checkpoint_gradients(self._model)
         self._frozen = modes.frozen_hashes(self._model)
         self._buffers = modes.buffer_hashes(self._model)
-        self._forward = accelerator.prepare(_Forward(self._task, self._model))
+        self._forward = accelerator.prepare(setup.Forward(self._task, self._model))
         self._parameters = modes.trained(self._model)
         self._raw_optimizer = setup.optimizer(self._parameters.values(), config)
         self._optimizer = accelerator.prepare(self._raw_optimizer)
@@ -283,30 +283,3 @@ class Loop:
         )
         numbers = range(self.step * self._config.accumulate, self.steps * self._config.accumulate)
         return loader(batches, numbers, self._config.num_workers, pinned=pinned)
-
-
-class _Forward(nn.Module):
-    """The loss as a forward pass: distributed training only sees what goes through `forward`."""
-
-    def __init__(self, task: TrainingTask, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self._task = task
-
-    def forward(self, batch: Any) -> tuple[torch.Tensor, dict[str, float]]:
-        loss, figures = self._task.loss(self.model, batch)
-        if loss.ndim or not loss.requires_grad:
-            raise TrainingError(
-                f"The loss must be one number with a gradient, not of shape {tuple(loss.shape)} "
-                f"with requires_grad {loss.requires_grad}."
-            )
-        return loss, figures
-
-
-def _report(folder: RunFolder) -> TrainReport:
-    lines = folder.metrics("train")
-    figures = folder.best_figures() or (lines[-1] if lines else {})
-    return TrainReport(
-        run=folder.path,
-        metrics={n: float(v) for n, v in figures.items() if n not in ("step", "kind")},
-    )

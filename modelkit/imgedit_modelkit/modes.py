@@ -37,7 +37,7 @@ def set_training(model: nn.Module) -> None:
     """
     model.train()
     for part in _frozen_parts(model):
-        if any(map(_recomputes, part.modules())):
+        if any(getattr(inner, "gradient_checkpointing", False) for inner in part.modules()):
             for inner in part.modules():
                 if isinstance(inner, _RANDOM):
                     inner.eval()
@@ -54,9 +54,9 @@ def checkpoint_gradients(model: nn.Module) -> None:
     parts = list(_outermost(model, _knows_checkpointing))
     for part in parts:
         known: Any = part
-        if hasattr(known, "activation_checkpointing_enable"):  # transformers since 5.23
-            known.activation_checkpointing_enable({"use_reentrant": False})
-        elif hasattr(known, "gradient_checkpointing_enable"):  # transformers
+        if hasattr(known, "activation_checkpointing_enable"):  # transformers, its new name
+            known.activation_checkpointing_enable()
+        elif hasattr(known, "gradient_checkpointing_enable"):
             known.gradient_checkpointing_enable({"use_reentrant": False})
         else:  # diffusers
             known.enable_gradient_checkpointing()
@@ -106,13 +106,6 @@ def _frozen_parts(model: nn.Module) -> Iterator[nn.Module]:
 def _is_frozen(part: nn.Module) -> bool:
     parameters = list(part.parameters())
     return bool(parameters) and not any(p.requires_grad for p in parameters)
-
-
-def _recomputes(part: nn.Module) -> bool:
-    """Whether a model of transformers or diffusers computes its activations twice."""
-    names = ("is_activation_checkpointing", "is_gradient_checkpointing")  # since 5.23, before
-    known = [name for name in names if hasattr(type(part), name)]
-    return bool(known) and bool(getattr(part, known[0]))
 
 
 def _knows_checkpointing(part: nn.Module) -> bool:

@@ -21,9 +21,7 @@ import datetime
 import json
 import math
 import os
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,49 +29,20 @@ from imgedit_modelkit import fingerprints
 from imgedit_modelkit.errors import RunError
 from imgedit_modelkit.folders import appearing, remove, remove_leftovers, sync_file
 from imgedit_modelkit.locks import hold
+from imgedit_modelkit.run_files import (
+    RECORD,
+    Checkpoint,
+    json_text,
+    read_json,
+    step_name,
+    step_of,
+    steps_in,
+)
 from imgedit_plugins.atomic import write_text_atomic
 
 SCHEMA = "imgedit-run/1"
 RUN, CONFIG, METRICS, STATE = "run.json", "config.json", "metrics.jsonl", "state.json"
 CHECKPOINTS, SAMPLES, LOCK = "checkpoints", "samples", "lock"
-RECORD = "checkpoint.json"
-WEIGHTS, EMA_WEIGHTS = "weights.safetensors", "ema.safetensors"
-
-_STEP = re.compile(r"step-(\d{8,})")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """One complete checkpoint.
-
-    Attributes:
-        path: its folder.
-        step: updates done.
-        record: what `checkpoint.json` says, `files` (name to size and SHA-256) among it.
-    """
-
-    path: Path
-    step: int
-    record: Mapping[str, Any]
-
-    @property
-    def weights(self) -> Path:
-        """The trained weights: their running average where one was kept."""
-        average = self.path / EMA_WEIGHTS
-        return average if average.exists() else self.path / WEIGHTS
-
-    def faults(self) -> list[str]:
-        """What is wrong with its files, one clause each; reads them all."""
-        found = []
-        for name, wanted in self.record["files"].items():
-            path = self.path / name
-            if not path.is_file():
-                found.append(f"{path} is missing")
-            elif path.stat().st_size != wanted["size"]:
-                found.append(f"{path} has {path.stat().st_size} bytes, not {wanted['size']}")
-            elif fingerprints.of_file(path) != wanted["sha256"]:
-                found.append(f"{path} has another SHA-256 than when it was written")
-        return found
 
 
 class RunFolder:
@@ -81,8 +50,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.facts = _read(path / RUN)
-        self.config = _read(path / CONFIG)
+        self.facts = read_json(path / RUN)
+        self.config = read_json(path / CONFIG)
         if self.facts.get("schema") != SCHEMA:
             raise RunError(
                 f"{path / RUN} is of the schema {self.facts.get('schema')!r}, not {SCHEMA!r}.",
@@ -124,15 +93,15 @@ class RunFolder:
         if (path / RUN).exists():
             run = cls.open(path)
             warnings = run._compare(config, facts, may_change)
-            write_text_atomic(path / CONFIG, _json(config))
+            write_text_atomic(path / CONFIG, json_text(config))
             run.config = dict(config)
             return run, warnings
         _refuse_occupied(path)
         for folder in (path / CHECKPOINTS, path / SAMPLES):
             folder.mkdir(parents=True, exist_ok=True)
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_text_atomic(path / CONFIG, _json(config))
-        write_text_atomic(path / RUN, _json({"schema": SCHEMA, "began": began, **facts}))
+        write_text_atomic(path / CONFIG, json_text(config))
+        write_text_atomic(path / RUN, json_text({"schema": SCHEMA, "began": began, **facts}))
         return cls.open(path), []
 
     @contextlib.contextmanager
@@ -166,8 +135,8 @@ class RunFolder:
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """All complete checkpoints, by step."""
         found = []
-        for path in _steps_in(self.path / CHECKPOINTS):
-            record = _read(path / RECORD)
+        for path in steps_in(self.path / CHECKPOINTS):
+            record = read_json(path / RECORD)
             found.append(Checkpoint(path, int(record["step"]), record))
         return tuple(sorted(found, key=lambda checkpoint: checkpoint.step))
 
@@ -201,7 +170,7 @@ class RunFolder:
             record: for `checkpoint.json`, besides `step`, `files` and `metrics_bytes`.
             write: called with an empty folder, writes the files.
         """
-        target = self.path / CHECKPOINTS / _name(step)
+        target = self.path / CHECKPOINTS / step_name(step)
         with appearing(target) as folder:
             write(folder)
             files = {
@@ -210,7 +179,7 @@ class RunFolder:
             }
             whole = {**record, "step": step, "metrics_bytes": self.metrics_size(), "files": files}
             sync_file(self.path / METRICS)
-            (folder / RECORD).write_text(_json(whole), "utf-8")
+            (folder / RECORD).write_text(json_text(whole), "utf-8")
         return Checkpoint(target, step, whole)
 
     def prune(self, keep: int) -> None:
@@ -223,8 +192,8 @@ class RunFolder:
     def rewind(self, step: int, metrics_bytes: int) -> None:
         """Forget what came after a step: later checkpoints and samples, and later figures."""
         for folder in (self.path / CHECKPOINTS, self.path / SAMPLES):
-            for path in _steps_in(folder):
-                if _step_of(path) > step:
+            for path in steps_in(folder):
+                if step_of(path) > step:
                     remove(path)
         path = self.path / METRICS
         if self.metrics_size() < metrics_bytes:
@@ -261,7 +230,7 @@ class RunFolder:
     @contextlib.contextmanager
     def samples(self, step: int) -> Iterator[Path]:
         """A folder for samples of a step; it appears when the block ends well."""
-        target = self.path / SAMPLES / _name(step)
+        target = self.path / SAMPLES / step_name(step)
         remove(target)
         with appearing(target) as folder:
             yield folder
@@ -269,11 +238,11 @@ class RunFolder:
     @property
     def state(self) -> dict[str, Any]:
         """What `state.json` says; empty before the first checkpoint."""
-        return _read(self.path / STATE) if (self.path / STATE).exists() else {}
+        return read_json(self.path / STATE) if (self.path / STATE).exists() else {}
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Replace `state.json`."""
-        write_text_atomic(self.path / STATE, _json(state))
+        write_text_atomic(self.path / STATE, json_text(state))
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -295,38 +264,6 @@ class RunFolder:
             f"The {name} changed since {self.path} was begun: last bits of the result may differ."
             for name in changed
         ]
-
-
-# --- files --------------------------------------------------------------------------------------
-
-
-def _json(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"There is no file {path}.", path=path) from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}.", path=path) from error
-    if not isinstance(document, dict):
-        raise RunError(f"{path} holds no JSON object.", path=path)
-    return document
-
-
-def _name(step: int) -> str:
-    return f"step-{step:08d}"
-
-
-def _step_of(path: Path) -> int:
-    match = _STEP.fullmatch(path.name)
-    return int(match[1]) if match else -1
-
-
-def _steps_in(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if _step_of(path) >= 0 and path.is_dir()]
 
 
 def _refuse_occupied(path: Path) -> None:

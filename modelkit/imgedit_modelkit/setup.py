@@ -1,4 +1,4 @@
-"""What comes before the first step: processes, settings that fit the machine, the run folder."""
+"""What comes before the first step and after the last: processes, optimiser, run folder, report."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from torch import nn
 
 from imgedit_modelkit import fingerprints
 from imgedit_modelkit.errors import TrainingError
-from imgedit_modelkit.runs import Checkpoint, RunFolder
+from imgedit_modelkit.run_files import Checkpoint
+from imgedit_modelkit.runs import RunFolder
 from imgedit_modelkit.training import MAY_CHANGE, TrainConfig, TrainingTask
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.jobs import Job
+from imgedit_plugins.requests import TrainReport
 
 FINISHED = "finished"
 
@@ -152,6 +154,35 @@ def on_main(accelerator: Accelerator, work: Callable[[], Any]) -> Any:
     if told[1]:
         raise TrainingError(told[1])
     return told[0]
+
+
+class Forward(nn.Module):
+    """The loss as a forward pass: distributed training only sees what goes through `forward`."""
+
+    def __init__(self, task: TrainingTask, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self._task = task
+
+    def forward(self, batch: Any) -> tuple[torch.Tensor, dict[str, float]]:
+        """The task's loss and figures; raises TrainingError where it is no scalar to learn by."""
+        loss, figures = self._task.loss(self.model, batch)
+        if loss.ndim or not loss.requires_grad:
+            raise TrainingError(
+                f"The loss must be one number with a gradient, not of shape {tuple(loss.shape)} "
+                f"with requires_grad {loss.requires_grad}."
+            )
+        return loss, figures
+
+
+def report(folder: RunFolder) -> TrainReport:
+    """What a finished training tells."""
+    lines = folder.metrics("train")
+    figures = folder.best_figures() or (lines[-1] if lines else {})
+    return TrainReport(
+        run=folder.path,
+        metrics={n: float(v) for n, v in figures.items() if n not in ("step", "kind")},
+    )
 
 
 def _data(task: TrainingTask, items: Items) -> dict[str, Any]:

@@ -32,14 +32,17 @@ def predict_operations(request: PredictRequest, job: Job) -> EditPlan | None:
 
 @hookimpl
 def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
-    """Score the search on a folder in I-MAD's layout."""
+    """Score the search, or MiniGPT-4 with and without it, on a folder in I-MAD's layout."""
     from imgedit_modelkit.readers.imad import made_with
     from imgedit_reverse_design import evaluation
 
-    options = {
-        "definitions": made_with(request.data),
-        "effort": request.options.get("effort", "normal"),
-    }
+    passed_on = ("effort", "model", "weights", "constrained", "device", "precision")
+    options = {name: request.options[name] for name in passed_on if name in request.options}
+    options = {"effort": "normal", **options, "definitions": made_with(request.data)}
+    if options.get("model") == "minigpt4":
+        from imgedit_reverse_design.minigpt4.evaluating import evaluate_model
+
+        return evaluate_model(request, job, predict_operations, options)
     return evaluation.evaluate(request, job, predict_operations, predict_options=options)
 
 

@@ -121,7 +121,8 @@ def test_flips_and_turns_of_the_answer_are_left_to_the_alignment(predict, says):
 def test_verification_abstains_where_nothing_explains_the_edit(predict, says, photo, model_folder):
     says("x\nbright: 0.56")
     other = picture(160, 200, seed=9)
-    plan = predicting.predict_by_model(request(photo, other, model_folder), Job())
+    asked = request(photo, other, model_folder, effort="quick")
+    plan = predicting.predict_by_model(asked, Job())
     assert plan.abstained
     assert plan.explanation.startswith("No plan explains this edit")
 
@@ -243,3 +244,31 @@ def test_missing_packages_are_told(monkeypatch):
     with pytest.raises(PluginError, match=r"not installed: torch\. Run: pip install") as told:
         require_torch()
     assert "imgedit-plugins[torch]" in str(told.value)
+
+
+# --- scored -----------------------------------------------------------------------------------
+
+
+def test_evaluation_has_both_rows_in_every_table(data, model_folder, reverse_design):
+    from imgedit_plugins.options import resolve_options
+    from imgedit_plugins.requests import EvaluateRequest
+
+    info = reverse_design.get("reverse_design")
+    given = {"model": "minigpt4", "weights": str(model_folder), "device": "cpu",
+             "constrained": True, "limit": 3, "effort": "quick"}  # fmt: skip
+    options = resolve_options(reverse_design.options_for(info, "evaluate"), given)
+    asked = EvaluateRequest(data=data, options=options)
+    report = reverse_design.call("evaluate", asked, Job(), "reverse_design")
+    titles = ["Overall", "95 % intervals", "By number of operations", "By operation"]
+    assert [table.title for table in report.tables] == titles
+    overall = {row[0]: dict(zip(report.tables[0].columns, row, strict=True))
+               for row in report.tables[0].rows}  # fmt: skip
+    assert list(overall)[:2] == ["model alone", "model + verification"]
+    assert "empty plan" in overall
+    assert overall["model alone"]["abstained %"] == 100.0, "an untrained model explains nothing"
+    assert overall["model + verification"]["exact set %"] == 100.0
+    for table in report.tables[1:]:
+        names = [str(row[0]) for row in table.rows]
+        assert any(name.endswith(", model alone") for name in names)
+        assert any(name.endswith(", model + verification") for name in names)
+    assert set(report.details) == {"model alone", "model + verification"}
