@@ -2,8 +2,8 @@
 
 Only safetensors, ONNX and text files are fetched, never a pickle and never code. Sizes and the
 licence are known before anything is. What was begun goes on where it stopped, also when the
-connection breaks. Each file is hashed: against the manifest's SHA-256 where it has one, else against what the
-hub says of that commit. Mirrors are asked in turn.
+connection breaks. Each file is hashed: against the manifest's SHA-256 where it has one, else
+against what the hub says of that commit. Mirrors are asked in turn.
 """
 
 from __future__ import annotations

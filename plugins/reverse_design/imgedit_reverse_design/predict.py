@@ -168,19 +168,17 @@ def abstained(
     )
 
 
-def why_not(verdict: Verdict, min_explained: float) -> str:
+def why_not(verdict: Verdict, min_explained: float, plan: str = "the best one") -> str:
     """Why a plan with this verdict is withheld; '' if it is not."""
     if verdict.invisible:
         return ""
     if verdict.structure < _MIN_STRUCTURE:
         return (
-            "No plan explains this edit: the best one shows "
+            f"No plan explains this edit: {plan} shows "
             f"{verdict.structure:.0%} of what the edited picture shows."
         )
     if verdict.explained < min_explained:
-        return (
-            f"No plan explains this edit: the best one accounts for {verdict.explained:.0%} of it."
-        )
+        return f"No plan explains this edit: {plan} accounts for {verdict.explained:.0%} of it."
     return ""
 
 

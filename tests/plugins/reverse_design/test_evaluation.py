@@ -292,7 +292,8 @@ def test_the_manifest_offers_what_the_hook_takes() -> None:
 
     path = Path(str(files("imgedit_reverse_design"))) / manifest.FILE_NAME
     options = resolve_options(manifest.load(path).options_for("evaluate"), {})
-    assert set(options) == {"split", "limit", "commands", "workers", "effort"}
+    model = {"model", "weights", "constrained", "device", "precision"}
+    assert set(options) == {"split", "limit", "commands", "workers", "effort", *model}
     assert evaluation._settings(options) == evaluation._settings({})
 
 

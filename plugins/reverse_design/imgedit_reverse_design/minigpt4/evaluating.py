@@ -11,6 +11,10 @@ from imgedit_reverse_design.outcomes import Predict
 
 ALONE, VERIFIED = "model alone", "model + verification"
 
+_METHODS: dict[str, Options] = {
+    ALONE: {"verify": False, "min-explained": 0.0},  # every answer counts, as in the paper
+    VERIFIED: {"verify": True},
+}
 _TITLES = ("Overall", "95 % intervals", "By number of operations", "By operation")
 
 
@@ -39,9 +43,9 @@ def evaluate_model(
             job,
             predict,
             plugin=title,
-            predict_options={**predict_options, "verify": title == VERIFIED},
+            predict_options={**predict_options, **how},
         )
-        for title in (ALONE, VERIFIED)
+        for title, how in _METHODS.items()
     }
     tables = zip(*(report.tables for report in reports.values()), strict=True)
     return EvaluateReport(

@@ -5,7 +5,8 @@ Only the projection has gradients. Both pictures go through the same tower.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,14 +157,29 @@ def load_language_model(folder: Path, config: Config, dtype: torch.dtype) -> Pic
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, **safe
-        )
+        with _no_progress_bars():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, **safe
+            )
     except (OSError, ValueError) as error:
         raise DataError(
             f"{folder} holds no language model that transformers can load: {error}", path=folder
         ) from error
     return PictureLanguageModel(model, tokenizer, experiment(config.experiment).special)
+
+
+@contextlib.contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """transformers' bars do not know whether anybody looks; jobs report for them."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def load_tensors(module: nn.Module, path: Path) -> None:

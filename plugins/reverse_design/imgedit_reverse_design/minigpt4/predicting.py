@@ -149,7 +149,8 @@ def _alone(
         reason = "The model's plan turns the picture to another shape than the edited one has."
         return abstained(definitions, reason, by)
     verdict = judge_rendered(pair, rendered)
-    if reason := why_not(verdict, float(request.options.get("min-explained", 0.9))):
+    enough = float(request.options.get("min-explained", 0.9))
+    if enough and (reason := why_not(verdict, enough, "the model's")):
         return abstained(definitions, reason, by, verdict)
     return plan.model_copy(
         update={
