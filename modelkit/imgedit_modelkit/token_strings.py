@@ -16,7 +16,8 @@ def token_strings(tokenizer: Any, size: int | None = None) -> tuple[str, ...]:
 
     Args:
         tokenizer: of transformers, slow or fast.
-        size: of the language model's output, where that is padded beyond the tokenizer's.
+        size: of the language model's output, where that is padded beyond the tokenizer's, or
+            where the tokenizer has tokens that the model knows nothing of.
     """
     count = len(tokenizer)
     special = set(tokenizer.all_special_ids)
@@ -28,7 +29,8 @@ def token_strings(tokenizer: Any, size: int | None = None) -> tuple[str, ...]:
     strings = [
         "" if i in special else _added(_decode(tokenizer, [*anchor, i]), lead) for i in range(count)
     ]
-    return (*strings, *[""] * ((size or count) - count))
+    size = size or count
+    return tuple([*strings, *[""] * (size - count)][:size])
 
 
 def _decode(tokenizer: Any, ids: list[int]) -> str:

@@ -208,6 +208,7 @@ def test_token_strings_write_what_the_tokenizer_writes(kind):
     tokenizer = tiny_tokenizer(TEXTS, kind=kind)
     strings = token_strings(tokenizer, len(tokenizer) + 5)
     assert len(strings) == len(tokenizer) + 5
+    assert token_strings(tokenizer, len(tokenizer) - 3) == strings[:-8]
     assert not any(strings[i] for i in tokenizer.all_special_ids)
     for text in (TEXTS[0], TEXTS[1], "xyz 123\n  two spaces"):
         ids = tokenizer.encode(text, add_special_tokens=False)

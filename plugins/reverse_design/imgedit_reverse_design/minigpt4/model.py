@@ -170,8 +170,10 @@ def load_language_model(folder: Path, config: Config, dtype: torch.dtype) -> Pic
 
 @contextlib.contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """transformers' bars do not know whether anybody looks; jobs report for them."""
-    from transformers.utils import logging
+    """Bars of transformers do not know whether anybody looks; jobs report for them."""
+    from transformers.utils import logging as bars
+
+    logging: Any = bars
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

@@ -201,6 +201,16 @@ def test_the_run_folder_is_a_model_for_predictions(data, model_folder, tmp_path)
     assert read_config(tmp_path / "more" / "model").base == config.base
 
 
+def test_half_precision_trains_the_projection_in_full(data, model_folder, tmp_path):
+    run(data, tmp_path / "run", model_folder, steps=3, validate_every=3, precision="bf16",
+        gradient_checkpointing=True, answers=1)  # fmt: skip
+    learnt = load_file(tmp_path / "run" / "model" / "projection.safetensors")["weight"]
+    before = load_file(model_folder / "projection.safetensors")["weight"]
+    assert learnt.dtype == torch.float32
+    assert learnt.isfinite().all()
+    assert not torch.equal(learnt, before)
+
+
 def test_a_cancelled_training_goes_on_to_the_same_weights(data, model_folder, tmp_path):
     settings = {"steps": 8, "validate_every": 8, "experiment": "2-gradient", "answers": 0}
     run(data, tmp_path / "whole", model_folder, **settings)
