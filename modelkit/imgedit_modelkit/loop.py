@@ -144,7 +144,7 @@ class Loop:
             with contextlib.nullcontext() if last else accelerator.no_sync(self._forward):
                 batch = send_to_device(next(batches), accelerator.device)
                 loss, figures = self._forward(batch)
-                accelerator.backward(loss)
+                self._backward(loss / config.accumulate)
             self._window.add({"loss": loss.detach(), **figures})
         if config.clip is not None:
             norm = accelerator.clip_grad_norm_(self._parameters.values(), config.clip)
@@ -154,6 +154,11 @@ class Loop:
         if self._average is not None:
             self._average.update(self.step)
         self.step += 1
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        # Not accelerator.backward, which looks for an optional package on disk at every call.
+        scaler = self._accelerator.scaler
+        torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
 
     def _is_due(self, every: int) -> bool:
         return self.step > 0 and (self.step == self.steps or self.step % every == 0)

@@ -56,7 +56,6 @@ def accelerator(config: TrainConfig) -> Accelerator:
             # Without a GPU, Accelerate only sees several processes when it is told so.
             cpu=not torch.accelerator.is_available(),
             mixed_precision="no" if config.precision == "fp32" else config.precision,
-            gradient_accumulation_steps=config.accumulate,
             kwargs_handlers=[
                 InitProcessGroupKwargs(timeout=_WAITING),
                 DistributedDataParallelKwargs(gradient_as_bucket_view=True),
