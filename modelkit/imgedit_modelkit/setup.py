@@ -178,10 +178,8 @@ def report(folder: RunFolder) -> TrainReport:
     """What a finished training tells."""
     lines = folder.metrics("train")
     figures = folder.best_figures() or (lines[-1] if lines else {})
-    return TrainReport(
-        run=folder.path,
-        metrics={n: float(v) for n, v in figures.items() if n not in ("step", "kind")},
-    )
+    known = {n: v for n, v in figures.items() if n not in ("step", "kind") and v is not None}
+    return TrainReport(run=folder.path, metrics={name: float(v) for name, v in known.items()})
 
 
 def _data(task: TrainingTask, items: Items) -> dict[str, Any]:
