@@ -42,7 +42,7 @@ def write(
     Args:
         folder: where.
         model: after a whole step, like the next two.
-        optimizer: not wrapped.
+        optimizer: AdamW.
         average: None where none is kept.
         buffers_before: `modes.buffer_hashes` of the model as it was built.
         random_states: of each process, in order.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import broadcast, gather_object, send_to_device
+from torch import nn
 
 from imgedit_modelkit import checkpoints, modes, random_states, setup
 from imgedit_modelkit.ema import RunningAverage
@@ -84,8 +85,7 @@ class Loop:
         self._buffers = modes.buffer_hashes(self._model)
         self._forward = accelerator.prepare(setup.Forward(self._task, self._model))
         self._parameters = modes.trained(self._model)
-        self._raw_optimizer = setup.optimizer(self._parameters.values(), config)
-        self._optimizer = accelerator.prepare(self._raw_optimizer)
+        self._optimizer = setup.optimizer(self._parameters.values(), config)
         self._average = RunningAverage(self._parameters, config.ema) if config.ema else None
         modes.set_training(self._model)
         random_states.seed_all(seed_of(config.seed, "process", accelerator.process_index))
@@ -96,7 +96,7 @@ class Loop:
         states = checkpoints.read(
             checkpoint,
             self._model,
-            self._raw_optimizer,
+            self._optimizer,
             self._average,
             self._accelerator.process_index,
         )
@@ -136,7 +136,7 @@ class Loop:
     def _take_step(self, batches: Iterator[Any]) -> None:
         accelerator, config = self._accelerator, self._config
         rate = self._schedule(self.step)
-        for group in self._raw_optimizer.param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = rate
         for number in range(config.accumulate):
             # Gradients travel between processes once, with the last part.
@@ -144,16 +144,32 @@ class Loop:
             with contextlib.nullcontext() if last else accelerator.no_sync(self._forward):
                 batch = send_to_device(next(batches), accelerator.device)
                 loss, figures = self._forward(batch)
-                accelerator.backward(loss)
+                self._backward(loss / config.accumulate)
             self._window.add({"loss": loss.detach(), **figures})
-        if config.clip is not None:
-            norm = accelerator.clip_grad_norm_(self._parameters.values(), config.clip)
-            self._window.add({"gradient_norm": norm})
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+        self._update()
         if self._average is not None:
             self._average.update(self.step)
         self.step += 1
+
+    # Not by Accelerate's wrappers, which look for optional packages on disk at every step.
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        scaler = self._accelerator.scaler
+        torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
+
+    def _update(self) -> None:
+        scaler, clip = self._accelerator.scaler, self._config.clip
+        if scaler is not None:
+            scaler.unscale_(self._optimizer)
+        if clip is not None:
+            norm = nn.utils.clip_grad_norm_(self._parameters.values(), clip)
+            self._window.add({"gradient_norm": norm})
+        if scaler is None:
+            self._optimizer.step()
+        else:
+            scaler.step(self._optimizer)
+            scaler.update()
+        self._optimizer.zero_grad()
 
     def _is_due(self, every: int) -> bool:
         return self.step > 0 and (self.step == self.steps or self.step % every == 0)
@@ -164,11 +180,13 @@ class Loop:
         if not self._is_due(self._config.log_every):
             return
         figures = self._window.means(self._accelerator)
-        if self._config.precision == "fp16":
-            check_finite({"loss": figures["loss"]}, self.step)  # its gradients overflow at times
-        else:
-            check_finite(figures, self.step)
+        self._check_finite(figures)
         self._write("train", {**figures, "learning_rate": self._schedule(self.step - 1)})
+
+    def _check_finite(self, figures: Mapping[str, float]) -> None:
+        # With fp16 gradients overflow at times, and the step is left out.
+        names = ("loss",) if self._config.precision == "fp16" else ("loss", "gradient_norm")
+        check_finite({name: figures[name] for name in names if name in figures}, self.step)
 
     def _write(self, kind: str, figures: dict[str, float]) -> None:
         if self._accelerator.is_main_process:
@@ -200,7 +218,9 @@ class Loop:
             self._write_state("running")
 
     def _save(self) -> None:
-        own = random_states.capture(), self._window.document()
+        window = self._window.document()
+        self._check_finite({name: total for name, (total, _) in window.items()})
+        own = random_states.capture(), window
         gathered = gather_object([own]) if self._processes > 1 else [own]
         if self._accelerator.is_main_process:
             scaler = self._accelerator.scaler
@@ -215,7 +235,7 @@ class Loop:
                 lambda folder: checkpoints.write(
                     folder,
                     self._model,
-                    self._raw_optimizer,
+                    self._optimizer,
                     self._average,
                     self._buffers,
                     [states for states, _ in gathered],

@@ -154,9 +154,7 @@ class RunFolder:
     def best_figures(self) -> dict[str, Any] | None:
         """The best line of the validations, by the settings `best_by` and `higher_is_better`."""
         name = self.config.get("best_by", "")
-        lines = [
-            line for line in self.metrics("validation") if math.isfinite(line.get(name, math.nan))
-        ]
+        lines = [line for line in self.metrics("validation") if line.get(name) is not None]
         sign = -1 if self.config.get("higher_is_better") else 1
         return min(lines, key=lambda line: sign * line[name], default=None)
 
@@ -208,8 +206,12 @@ class RunFolder:
     # --- figures, samples, state --------------------------------------------------------------
 
     def append_metrics(self, step: int, kind: str, figures: Mapping[str, float]) -> None:
-        """Add a line to `metrics.jsonl`; `kind` is such as 'train' or 'validation'."""
-        line = json.dumps({"step": step, "kind": kind, **figures})
+        """Add a line to `metrics.jsonl`; `kind` is such as 'train' or 'validation'.
+
+        Figures that are no numbers, or infinite, become null: JSON has no words for them.
+        """
+        known = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+        line = json.dumps({"step": step, "kind": kind, **known})
         with (self.path / METRICS).open("a", encoding="utf-8", newline="") as file:
             file.write(line + "\n")
 

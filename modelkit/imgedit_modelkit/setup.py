@@ -56,7 +56,6 @@ def accelerator(config: TrainConfig) -> Accelerator:
             # Without a GPU, Accelerate only sees several processes when it is told so.
             cpu=not torch.accelerator.is_available(),
             mixed_precision="no" if config.precision == "fp32" else config.precision,
-            gradient_accumulation_steps=config.accumulate,
             kwargs_handlers=[
                 InitProcessGroupKwargs(timeout=_WAITING),
                 DistributedDataParallelKwargs(gradient_as_bucket_view=True),
@@ -179,10 +178,8 @@ def report(folder: RunFolder) -> TrainReport:
     """What a finished training tells."""
     lines = folder.metrics("train")
     figures = folder.best_figures() or (lines[-1] if lines else {})
-    return TrainReport(
-        run=folder.path,
-        metrics={n: float(v) for n, v in figures.items() if n not in ("step", "kind")},
-    )
+    known = {n: v for n, v in figures.items() if n not in ("step", "kind") and v is not None}
+    return TrainReport(run=folder.path, metrics={name: float(v) for name, v in known.items()})
 
 
 def _data(task: TrainingTask, items: Items) -> dict[str, Any]:

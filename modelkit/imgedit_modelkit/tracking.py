@@ -52,11 +52,11 @@ class Window:
 
 
 def check_finite(figures: Mapping[str, float], step: int) -> None:
-    """Raise TrainingError where the loss or the gradient's norm is no number any more."""
-    for name in ("loss", "gradient_norm"):
-        if not math.isfinite(figures.get(name, 0.0)):
+    """Raise TrainingError where a figure is no number any more."""
+    for name, value in figures.items():
+        if not math.isfinite(value):
             raise TrainingError(
-                f"{name} is {figures[name]} at step {step}.",
+                f"{name} is {value} at step {step}.",
                 hint="The last checkpoint is good. Lower the learning rate, set clip, or use bf16 "
                 "or fp32 in place of fp16, in a new folder.",
             )

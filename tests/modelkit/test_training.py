@@ -333,7 +333,8 @@ def test_a_damaged_checkpoint_is_left_out_and_made_again(tmp_path):
     assert all(torch.equal(v, whole[n]) for n, v in weights_of(tmp_path / "run").items())
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(tmp_path):
+@pytest.mark.parametrize(("log_every", "told_at"), [(1, 5), (100, 6)])
+def test_a_loss_that_is_no_number_stops_before_a_checkpoint(tmp_path, log_every, told_at):
     class Exploding(PlainTask):
         calls = 0
 
@@ -342,8 +343,9 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(tmp_path):
             loss, figures = super().loss(model, batch)
             return (loss * math.nan if self.calls > 4 else loss), figures
 
-    with pytest.raises(TrainingError, match="loss is nan at step 5"):
-        train(Exploding(), PLAIN, tmp_path / "run", Job())
+    config = dataclasses.replace(PLAIN, log_every=log_every)
+    with pytest.raises(TrainingError, match=f"loss is nan at step {told_at}"):
+        train(Exploding(), config, tmp_path / "run", Job())
     assert RunFolder.open(tmp_path / "run").latest().step == 3
 
 
@@ -370,6 +372,35 @@ def test_faulty_tasks_are_told_what_is_wrong(tmp_path, task, told):
 def test_fp16_without_a_gpu_is_refused(tmp_path):
     with pytest.raises(TrainingError, match=r"'fp16' needs a GPU, and this is 'cpu'"):
         train(PlainTask(), dataclasses.replace(PLAIN, precision="fp16"), tmp_path / "run", Job())
+
+
+def test_scaled_gradients_skip_overflows_and_resume_to_the_same_bits(tmp_path, monkeypatch):
+    """The arithmetic of fp16 with a scaler on the CPU, whose first scales are far too large."""
+    from imgedit_modelkit import setup
+
+    def accelerator(config, make=setup.accelerator):
+        made = make(dataclasses.replace(config, precision="fp32"))
+        made.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, growth_interval=3)
+        return made
+
+    class Large(PlainTask):
+        def loss(self, model, batch):
+            return 16 * super().loss(model, batch)[0], {}
+
+    monkeypatch.setattr(setup, "accelerator", accelerator)
+    config = dataclasses.replace(PLAIN, precision="fp16", steps=20, clip=0.5)
+    train(Large(), config, tmp_path / "whole", Job())
+    job = Job(on_progress=lambda progress: job.cancel() if progress.done == 8 else None)
+    with pytest.raises(JobCancelledError):
+        train(Large(), config, tmp_path / "run", job)
+    train(Large(), config, tmp_path / "run", Job())
+    whole, cut = (RunFolder.open(tmp_path / name) for name in ("whole", "run"))
+    norms = [line["gradient_norm"] for line in whole.metrics("train")]
+    assert norms[0] is None  # infinite; and again whenever the scale has grown
+    assert 3 < norms.count(None) < 15
+    assert json.dumps(whole.metrics()) == json.dumps(cut.metrics())
+    assert whole.latest().record["scaler"] == cut.latest().record["scaler"]
+    assert whole.metrics("train")[-1]["loss"] < whole.metrics("train")[0]["loss"]
 
 
 def test_gradient_checkpointing_needs_a_part_that_knows_it(tmp_path):
