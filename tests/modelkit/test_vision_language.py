@@ -188,6 +188,40 @@ def test_generation_is_greedy_whatever_else_is_in_the_batch(language):
         assert all(0 < p <= 1 for p in one.probabilities)
 
 
+def other_models(tokenizer):
+    """Causal language models with other positions, tied embeddings, other attention."""
+    import transformers as t
+
+    size = {"vocab_size": len(tokenizer), "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    wide = {**size, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return {
+        "gpt2": lambda: t.GPT2LMHeadModel(t.GPT2Config(**size, n_embd=32, n_layer=2, n_head=4)),
+        "opt": lambda: t.OPTForCausalLM(
+            t.OPTConfig(**wide, ffn_dim=64, word_embed_proj_dim=32, max_position_embeddings=256)
+        ),
+        "qwen": lambda: t.Qwen2ForCausalLM(
+            t.Qwen2Config(**wide, intermediate_size=64, num_key_value_heads=2)
+        ),
+        "mistral": lambda: t.MistralForCausalLM(
+            t.MistralConfig(**wide, intermediate_size=64, num_key_value_heads=2, sliding_window=16)
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["gpt2", "opt", "qwen", "mistral"])
+def test_other_causal_language_models_write_the_same_way(name):
+    tokenizer = tiny_tokenizer(TEXTS, kind="bytes")
+    model = realistic(other_models(tokenizer)[name]()).eval()
+    language = PictureLanguageModel(model, tokenizer)
+    features = pictures(2)
+    embedded = language.embed(PROMPTS, features, ["blur: 0.56", "bright: 0.33"])
+    assert float(answer_loss(language(embedded), embedded.labels).detach()) > 0
+    assert language.hidden_states(embedded).shape == embedded.inputs_embeds.shape
+    for row, one in enumerate(language.generate(PROMPTS, features, max_new_tokens=6)):
+        ids = greedy(language, PROMPTS[row], features[row : row + 1], 6)
+        assert list(one.tokens) == [i for i in ids if i != tokenizer.eos_token_id]
+
+
 def test_generation_can_be_stopped(language):
     count = itertools.count()
 

@@ -7,6 +7,7 @@ counts), BLIP-2's Q-Former for the Vicuna variant, and a language model's folder
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -41,7 +42,9 @@ _PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.floa
 def import_weights(request: WeightsRequest, job: Job) -> WeightsReport:
     """Check every key of the user's files and write the model folder.
 
-    The tower's and the language model's missing keys are errors; everything that nobody has a place
+    All is checked before the first file is written, so that a model folder that is there stays as
+    it is when an import is refused (a pickled language model is checked when it is converted).
+    Missing keys of the tower and the language model are errors; everything that nobody has a place
     for is told, and left out. Without a Q-Former the layer norm behind the vision model stays as
     it begins (ones and zeros): so has MiniGPT-4 it, and no file holds it.
 
@@ -49,16 +52,15 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport:
         WeightsError: a file cannot be read, is another model's, or lacks tensors.
     """
     files, out = request.files, request.out
-    out.mkdir(parents=True, exist_ok=True)
     job.report("reading the vision model", 0, 4)
     tower, tensors, notes = _tower(files)
     job.report("reading the projection", 1, 4)
     projection, unexpected = _projection(files, job)
+    _check_widths(projection, tower, files)
     job.report("taking the language model", 2, 4)
     written, strange = take_language_model(
         files["language-model"], out / folders.LANGUAGE_MODEL, job
     )
-    _check_widths(projection, tower, out / folders.LANGUAGE_MODEL, files)
     job.report("writing", 3, 4)
     precision = _PRECISIONS[str(request.options.get("precision", "fp16"))]
     written.append(_save(out / folders.TOWER, tensors, precision))
@@ -77,12 +79,12 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport:
     )
 
 
+@dataclass(frozen=True)
 class _Notes:
     """Keys that did not fit and are no reason to stop."""
 
-    def __init__(self, missing: Iterable[str], unexpected: Iterable[str]) -> None:
-        self.missing = tuple(missing)
-        self.unexpected = tuple(unexpected)
+    missing: list[str]
+    unexpected: list[str]
 
 
 # --- tower ------------------------------------------------------------------------------------
@@ -109,7 +111,7 @@ def _tower(files: Mapping[str, Path]) -> tuple[Tower, dict[str, Tensor], _Notes]
     width = tower.vision["hidden_size"]
     for name in left:
         kept[name] = torch.ones(width) if name.endswith("weight") else torch.zeros(width)
-    return tower, kept, _Notes((f"{n} (stays as it begins)" for n in left), unexpected)
+    return tower, kept, _Notes([f"{n} (stays as it begins)" for n in left], unexpected)
 
 
 # --- projection -------------------------------------------------------------------------------
@@ -133,9 +135,9 @@ def _projection(files: Mapping[str, Path], job: Job) -> tuple[dict[str, Tensor],
 
 
 def _check_widths(
-    projection: Mapping[str, Tensor], tower: Tower, language: Path, files: Mapping[str, Path]
+    projection: Mapping[str, Tensor], tower: Tower, files: Mapping[str, Path]
 ) -> None:
-    config = empty_language_model(language).config
+    config = empty_language_model(files["language-model"]).config
     with torch.device("meta"):
         wide = VisionTower(tower.config()).width
     wanted = (int(config.hidden_size), wide)

@@ -48,30 +48,31 @@ def take_language_model(source: Path, target: Path, job: Job) -> tuple[list[Path
     Raises:
         WeightsError: it is no such folder, or weights are missing.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    _check(source)
-    written = [_link(source / name, target / name) for name in _KEPT if (source / name).is_file()]
     shards = sorted(source.glob("*.safetensors"))
     pickles = [] if shards else sorted(source.glob("pytorch_model*.bin"))
     if not shards and not pickles:
         raise WeightsError(f"{source} holds no model*.safetensors.", path=source)
+    if shards:
+        _check_keys(source, shards)
+    target.mkdir(parents=True, exist_ok=True)
+    weights = []
     for number, path in enumerate(shards or pickles):
         job.report(f"taking {path.name}", number, len(shards or pickles))
         if shards:
-            written.append(_link(path, target / path.name))
+            weights.append(_link(path, target / path.name))
         else:
-            written.append(_convert(path, target / _renamed(path)))
-    weights = [path for path in written if path.suffix == ".safetensors"]
-    written.append(_write_index(target, weights))
-    missing, unexpected = _misfits(target, weights)
-    if missing:
-        raise WeightsError(
-            f"{source} lacks weights of its model: {', '.join(missing)}.", path=source
-        )
-    return written, unexpected
+            weights.append(_convert(path, target / _renamed(path)))
+    unexpected = _check_keys(source, weights)
+    others = [_link(source / name, target / name) for name in _KEPT if (source / name).is_file()]
+    return [*weights, *others, _write_index(target, weights)], unexpected
 
 
-def _check(source: Path) -> None:
+def check_folder(source: Path) -> None:
+    """Refuse a folder that is not of transformers.
+
+    Raises:
+        WeightsError: says of what form it is, or what it lacks.
+    """
     if any(source.glob("consolidated.*.pth")):
         raise WeightsError(
             f"{source} is in Meta's own form.",
@@ -135,6 +136,7 @@ def empty_language_model(folder: Path) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    check_folder(folder)
     build: Any = AutoModelForCausalLM.from_config
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -147,8 +149,8 @@ def empty_language_model(folder: Path) -> Any:
         ) from error
 
 
-def _misfits(folder: Path, weights: list[Path]) -> tuple[list[str], list[str]]:
-    """Keys against those of the model's class."""
+def _check_keys(folder: Path, weights: list[Path]) -> list[str]:
+    """The keys that a folder's model has no place for; raises where it lacks any."""
     model = empty_language_model(folder)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = dict(header for path in weights for header in _headers(path))
@@ -157,8 +159,12 @@ def _misfits(folder: Path, weights: list[Path]) -> tuple[list[str], list[str]]:
     )
     wrong = [n for n, shape in wanted.items() if n in found and found[n] != shape]
     missing = [n for n in wanted if (n not in found or n in wrong) and n not in tied]
-    unexpected = [f"{n} {found[n]}, not {wanted[n]}" for n in wrong]
-    return missing, unexpected + [name for name in found if name not in wanted]
+    if missing:
+        told = [
+            f"{n} (there it is {found[n]}, not {wanted[n]})" if n in wrong else n for n in missing
+        ]
+        raise WeightsError(f"{folder} lacks weights of its model: {', '.join(told)}.", path=folder)
+    return [name for name in found if name not in wanted]
 
 
 def _is_tied(config: Any) -> bool:

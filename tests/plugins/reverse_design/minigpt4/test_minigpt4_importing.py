@@ -143,6 +143,7 @@ def test_a_projection_of_another_model_is_refused(files, tmp_path):
     with pytest.raises(WeightsError, match="leads from 24 to 32, and it must lead from 64") as told:
         imported(given, tmp_path / "out")
     assert "With Vicuna, --qformer must be given" in str(told.value)
+    assert not (tmp_path / "out").exists(), "all is checked before anything is written"
 
 
 def test_the_vicuna_variant_has_a_q_former(files, tmp_path):
@@ -230,6 +231,25 @@ def test_a_pickled_language_model_becomes_safetensors(files, tmp_path):
     assert all(torch.equal(loaded[name], tensors[name]) for name in names)
 
 
+def test_tied_embeddings_are_not_missed(files, tmp_path):
+    """GPT-2 keeps its output matrix as its embeddings, and only there."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from imgedit_modelkit.testing import realistic, save_tiny_language_model, tiny_tokenizer
+
+    tokenizer = tiny_tokenizer(published.texts(), kind="bytes")
+    config = GPT2Config(vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=4,
+                        bos_token_id=0, eos_token_id=1)  # fmt: skip
+    made = realistic(GPT2LMHeadModel(config))
+    source = save_tiny_language_model(tmp_path / "gpt2", tokenizer, made)
+    report = imported({**files, "language-model": source}, tmp_path / "out", wrap="plain")
+    assert not report.unexpected_keys
+    language = load_model(tmp_path / "out").language.language_model
+    table = language.get_input_embeddings().weight
+    assert language.get_output_embeddings().weight is table
+    assert torch.equal(table, made.transformer.wte.weight)
+
+
 def test_a_language_model_that_lacks_weights_is_refused(files, tmp_path):
     from safetensors.torch import save_file
 
@@ -238,9 +258,14 @@ def test_a_language_model_that_lacks_weights_is_refused(files, tmp_path):
     tensors = load_file(source / "model.safetensors")
     del tensors["model.layers.1.mlp.up_proj.weight"]
     tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.zeros(4)
+    tensors["lm_head.weight"] = tensors["lm_head.weight"][:, :-1].contiguous()
     save_file(tensors, source / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(WeightsError, match=r"lacks .*model\.layers\.1\.mlp\.up_proj\.weight"):
+    with pytest.raises(
+        WeightsError, match=r"lacks .*model\.layers\.1\.mlp\.up_proj\.weight"
+    ) as told:
         imported({**files, "language-model": source}, tmp_path / "out")
+    assert "lm_head.weight (there it is (" in str(told.value)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -266,7 +291,7 @@ def test_no_code_of_a_language_model_is_run(files, tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match="contains custom code"):
         imported({**files, "language-model": source}, tmp_path / "out")
     assert not (tmp_path / "evil-was-here").exists()
-    assert not (tmp_path / "out" / "language_model" / "own.py").exists()
+    assert not (tmp_path / "out").exists()
 
 
 # --- through the core -------------------------------------------------------------------------
