@@ -97,7 +97,9 @@ def _imageio(source: str, target: str) -> None:
     import imageio.v3 as imageio
 
     known = imageio.immeta(source)
-    kept = {k: known[k] for k in ("icc_profile", "exif", "xmp", "dpi") if k in known}
+    kept: dict[str, Any] = {
+        k: known[k] for k in ("icc_profile", "exif", "xmp", "dpi") if k in known
+    }
     pixels = imageio.imread(source)
     if target.endswith("jpg"):
         kept |= {"quality": QUALITY, "subsampling": 0}

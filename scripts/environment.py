@@ -1,9 +1,9 @@
 """Makes .venv with the project in it; nothing but Python is needed. Used by demo.py and test.py.
 
-    python3 scripts/environment.py [EXTRA]
+    python3 scripts/environment.py [EXTRAS]
 
-installs the project with that extra ('dev' for the tests) and prints the Python of .venv.
-Nothing happens when pyproject.toml and the constraints are those of the last installation.
+installs the project with these extras ('dev,dev-torch' for the tests), and prints the Python of
+.venv. Nothing happens when pyproject.toml and the constraints are those of the last installation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-CONSTRAINTS = ROOT / "constraints" / "dev.txt"
+CONSTRAINTS = (ROOT / "constraints" / "dev.txt", ROOT / "constraints" / "torch.txt")
 
 _OLDEST = (3, 11)
 _DONE = "imgedit-plugins-installed.txt"
@@ -34,7 +34,7 @@ class SetupError(Exception):
 
 
 def prepare(extra: str = "") -> Path:
-    """Make .venv if needed and install the project with `extra`; returns its Python.
+    """Make .venv if needed and install the project with `extra` (or several); returns its Python.
 
     Raises:
         SetupError: Python is too old, has no venv, or pip failed.
@@ -132,20 +132,22 @@ def _outside() -> dict[str, str]:
 def _fingerprint() -> str:
     """Changes when another installation is needed."""
     digest = hashlib.sha256(str(ROOT).encode())
-    for path in (ROOT / "pyproject.toml", CONSTRAINTS, VENV / "pyvenv.cfg"):
+    for path in (ROOT / "pyproject.toml", *CONSTRAINTS, VENV / "pyvenv.cfg"):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def _install(python: Path, extra: str) -> None:
     what = "the project and its test tools" if extra else "the project"
-    print(f"Installing {what} into {VENV} (about a minute the first time) ...", flush=True)
+    time = "some minutes" if "torch" in extra else "about a minute"
+    print(f"Installing {what} into {VENV} ({time} the first time) ...", flush=True)
     project = f"{ROOT}[{extra}]" if extra else str(ROOT)
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["--constraint", str(CONSTRAINTS), "--editable", project]
+    command += [word for path in CONSTRAINTS for word in ("--constraint", str(path))]
+    command += ["--editable", project]
     # What builds the project is installed apart, out of the reach of --constraint.
-    pins = {"PIP_CONSTRAINT": CONSTRAINTS.as_uri(), "PIP_BUILD_CONSTRAINT": CONSTRAINTS.as_uri()}
-    env = {**clean_environment(), **pins}
+    pins = " ".join(path.as_uri() for path in CONSTRAINTS)
+    env = {**clean_environment(), "PIP_CONSTRAINT": pins, "PIP_BUILD_CONSTRAINT": pins}
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     (VENV / _LOG).write_text(done.stdout + done.stderr, "utf-8")
     if done.returncode != 0:

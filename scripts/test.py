@@ -3,8 +3,11 @@
     python3 scripts/test.py [PYTEST ARGUMENTS]
 
 makes .venv beside this folder when it is missing, installs the project with its test tools there
-(exact versions: constraints/dev.txt), and runs pytest. Without arguments the whole suite runs, on
-all cores; with arguments pytest gets just these: `scripts/test.py tests/core -k plan`.
+(exact versions: constraints), and runs pytest. Without arguments the whole suite runs, on all
+cores; with arguments pytest gets just these: `scripts/test.py tests/core -k plan`.
+
+Among the test tools is PyTorch. Where pip would take the build with CUDA, which is gigabytes, and
+the CPU's is enough, set PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ WHOLE_SUITE = ["-n", "auto", "--maxprocesses", "8"]
 
 def main(arguments: Sequence[str]) -> int:
     """Prepare .venv, run pytest there, and return its exit code."""
-    python = prepare("dev")
+    python = prepare("dev,dev-torch")
     command = [str(python), "-m", "pytest", *(arguments or WHOLE_SUITE)]
     return subprocess.run(command, cwd=ROOT, env=clean_environment(), check=False).returncode
 

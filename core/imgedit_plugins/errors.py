@@ -176,3 +176,11 @@ class DataError(ImgeditError):
     def __init__(self, message: str, *, path: Path | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.path = path
+
+
+class WeightsError(ImgeditError):
+    """Weights are missing, damaged or cannot be had. `path` names the place, if there is one."""
+
+    def __init__(self, message: str, *, path: Path | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path

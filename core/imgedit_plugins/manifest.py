@@ -145,29 +145,59 @@ class Recipe(_Table, frozen=True):
 
 
 class WeightsFile(_Table, frozen=True):
-    """One file of published weights; `path` is relative to their folder, `size` in bytes."""
+    """One file of published weights that can be fetched.
+
+    Attributes:
+        path: relative to their folder, and in the publisher's repository.
+        sha256: what it must be; without one, what the publisher's hub says of its commit counts.
+        size: in bytes; without one, the hub is asked.
+    """
 
     path: Text
-    sha256: Sha256
-    size: Bytes
+    sha256: Sha256 | None = None
+    size: Bytes | None = None
+
+
+class WeightsPart(_Table, frozen=True):
+    """One part of weights that the user has, for `import_weights`.
+
+    Attributes:
+        name: as in ``--NAME PATH``.
+        help: one sentence.
+        licence: SPDX identifier, or the name that the publisher gives.
+        source: URL that it comes from.
+        kind: 'file' or 'folder'.
+        optional: whether the import does without it.
+    """
+
+    name: Identifier
+    help: Text
+    licence: Text
+    source: Annotated[str, Meta(pattern=r"^https?://")]
+    kind: Literal["file", "folder"] = "file"
+    optional: bool = False
 
 
 class Weights(_Table, frozen=True):
-    """Published weights that the plugin can use.
+    """Published weights that the plugin can use: fetched, or imported from what the user has.
 
     Attributes:
-        id: as in ``imgedit-plugins weights fetch ID``.
+        id: as in ``imgedit-plugins weights fetch PLUGIN/ID``.
         title: for people.
-        files: all of them.
         licence: SPDX identifier, or the name that the publisher gives.
-        source: URL that they come from.
+        source: URL that they come from; a repository of a hub where there are files.
+        files: what is fetched.
+        parts: what is imported.
+        revision: the commit to fetch; the newest by default.
     """
 
     id: Identifier
     title: Text
-    files: tuple[WeightsFile, ...]
     licence: Text
     source: Annotated[str, Meta(pattern=r"^https?://")]
+    files: tuple[WeightsFile, ...] = ()
+    parts: tuple[WeightsPart, ...] = ()
+    revision: str = ""
 
 
 class Manifest(_Table, frozen=True):

@@ -21,6 +21,9 @@ from imgedit_plugins.manifest import (
 )
 from imgedit_plugins.options import check_value, did_you_mean
 
+FETCHED = (".safetensors", ".onnx", ".data", ".json", ".txt", ".model", ".jinja", ".md")
+"""Kinds of files that hold weights or say something about them, and can hold no program."""
+
 Fault = tuple[str, str]
 """(place such as ``options[2].default``, what is wrong)"""
 
@@ -163,17 +166,22 @@ def _data(manifest: Manifest) -> Iterator[Fault]:
 
 def _weights(manifest: Manifest) -> Iterator[Fault]:
     for index, weights in enumerate(manifest.weights):
-        place = f"weights[{index}].files"
-        if not weights.files:
-            yield place, "must name at least one file"
-        yield from _repeated(place, [file.path for file in weights.files], ".path")
-        yield from _each(weights.files, place, _weights_file)
+        place = f"weights[{index}]"
+        if not weights.files and not weights.parts:
+            yield f"{place}.files", "must name at least one file, or parts at least one part"
+        yield from _repeated(f"{place}.files", [file.path for file in weights.files], ".path")
+        yield from _each(weights.files, f"{place}.files", _weights_file)
+        yield from _repeated(f"{place}.parts", [part.name for part in weights.parts], ".name")
+        if weights.parts and "import_weights" not in manifest.hooks:
+            yield f"{place}.parts", "needs 'import_weights' in hooks"
 
 
 def _weights_file(file: WeightsFile, place: str) -> Iterator[Fault]:
     path = PurePosixPath(file.path)
     if path.is_absolute() or ".." in path.parts or "\\" in file.path or ":" in file.path:
         yield f"{place}.path", f"must stay inside the weights' folder, not {file.path!r}"
+    elif path.suffix not in FETCHED:
+        yield f"{place}.path", f"{file.path!r} is fetched by nobody; {_either(FETCHED)} are"
 
 
 # --- options ----------------------------------------------------------------------------------

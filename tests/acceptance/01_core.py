@@ -335,7 +335,7 @@ def point_10(s: Session) -> None:
     s.check(not told["shared"], "photograph lists are disjoint", figure)
     s.check(not told["imports_ours"], "the second implementation imports none of ours", "0 imports")
     s.suite("tests.plugins.reverse_design.test_make_imad")
-    s.suite("tests.plugins.reverse_design.test_imad_data", "tests.benchmarks.test_reference_edits")
+    s.suite("tests.modelkit.test_imad", "tests.benchmarks.test_reference_edits")
     s.suite("tests.plugins.reverse_design.test_evaluation")
     s.suite("tests.plugins.reverse_design.test_scores")
     _goals(s)

@@ -27,7 +27,8 @@ SHIPPED = {".py", ".toml", ".json", ".j2", ".in", ".typed"}
 
 
 def constraints() -> dict[str, Requirement]:
-    lines = (ROOT / "constraints" / "dev.txt").read_text(encoding="utf-8").splitlines()
+    files = [ROOT / "constraints" / name for name in ("dev.txt", "torch.txt")]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     pins = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
     assert len({canonicalize_name(pin.name) for pin in pins}) == len(pins)
     return {canonicalize_name(pin.name): pin for pin in pins}
@@ -37,10 +38,15 @@ def direct() -> list[Requirement]:
     return [Requirement(line) for line in (*PROJECT["dependencies"], *EXTRAS["dev"])]
 
 
+def torch_side() -> list[Requirement]:
+    lines = [Requirement(line) for line in (*EXTRAS["torch"], *EXTRAS["dev-torch"])]
+    return [requirement for requirement in lines if requirement.name != PROJECT["name"]]
+
+
 def installed_requirements() -> set[str]:
-    """Names of all that `.[dev]` needs on this machine, followed through what is installed."""
+    """Names of all that the tests need on this machine, followed through what is installed."""
     found: set[str] = set()
-    waiting = [(requirement.name, requirement.extras) for requirement in direct()]
+    waiting = [(one.name, one.extras) for one in (*direct(), *torch_side())]
     while waiting:
         name, extras = waiting.pop()
         if canonicalize_name(name) in found:
@@ -69,7 +75,7 @@ def test_constraints_are_exact_versions():
         assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(pin.specifier)), pin
 
 
-@pytest.mark.parametrize("requirement", direct(), ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", [*direct(), *torch_side()], ids=lambda r: r.name)
 def test_ranges_admit_the_pins(requirement):
     pin = constraints()[canonicalize_name(requirement.name)]
     assert requirement.specifier.contains(str(pin.specifier).removeprefix("=="))
@@ -103,7 +109,17 @@ def test_python_and_licence():
 
 
 def test_extras():
-    assert set(EXTRAS) == {"cpu", "gpu", "torch", "export", "scale", "heif", "jxl", "dev"}
+    assert set(EXTRAS) == {
+        "cpu",
+        "gpu",
+        "torch",
+        "export",
+        "scale",
+        "heif",
+        "jxl",
+        "dev",
+        "dev-torch",
+    }
     names = {extra: {Requirement(line).name for line in lines} for extra, lines in EXTRAS.items()}
     assert not names["cpu"] & names["gpu"]
 
@@ -120,7 +136,8 @@ def test_the_base_needs_none_of_the_heavy():
 
 
 def test_all_packages_are_listed_everywhere():
-    places = ("bridges/*/__init__.py", "core/*/__init__.py", "plugins/*/*/__init__.py")
+    tops = ("bridges", "core", "modelkit", "plugins/*")
+    places = [f"{top}/*/__init__.py" for top in tops]
     on_disk = [path for place in places for path in ROOT.glob(place)]
     assert sorted(PACKAGES) == sorted(path.parent for path in on_disk)
     assert sorted(PYPROJECT["tool"]["mypy"]["packages"]) == sorted(p.name for p in PACKAGES)

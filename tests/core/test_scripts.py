@@ -19,9 +19,10 @@ def environment(tmp_path, monkeypatch):
 
     (tmp_path / "pyproject.toml").write_text("[project]")
     (tmp_path / "dev.txt").write_text("a==1")
+    (tmp_path / "torch.txt").write_text("t==1")
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(environment, "CONSTRAINTS", tmp_path / "dev.txt")
+    monkeypatch.setattr(environment, "CONSTRAINTS", (tmp_path / "dev.txt", tmp_path / "torch.txt"))
     yield environment
     sys.modules.pop("environment")
 
@@ -68,10 +69,11 @@ def test_installs_once_until_something_changes(environment, installed):
         environment.prepare("dev")
     environment.prepare()
     assert installed == ["", "dev"]
-    environment.CONSTRAINTS.write_text("a==2")
-    environment.prepare("dev")
-    environment.prepare()
-    assert installed == ["", "dev", "dev"]
+    for file in environment.CONSTRAINTS:
+        file.write_text("a==2")
+        environment.prepare("dev")
+        environment.prepare()
+    assert installed == ["", "dev", "dev", "dev"]
 
 
 def test_pip_failures_are_one_sentence(environment, monkeypatch):

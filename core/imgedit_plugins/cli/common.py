@@ -61,7 +61,12 @@ def complete_option(
     ctx: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Options of the command's hook as NAME=, or the values of a choice as NAME=VALUE."""
-    hook = {"predict": "predict_operations", "apply": "apply_edit", "evaluate": "evaluate"}
+    hook = {
+        "predict": "predict_operations",
+        "apply": "apply_edit",
+        "evaluate": "evaluate",
+        "train": "train",
+    }
     wanted = ctx.params.get("plugin")
     found: dict[str, str] = {}
     for info in plugin_manager().plugins:

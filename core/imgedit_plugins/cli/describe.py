@@ -98,11 +98,21 @@ def _default(option: OptionSpec) -> str:
 
 
 def _print_weights(weights: Weights) -> None:
-    size = sum(file.size for file in weights.files) / 1e6
     _head(f"Weights {weights.id}: {weights.title}")
-    click.echo(f"  {size:,.1f} MB, licence {weights.licence}, from {weights.source}")
-    rows = [(file.path, f"{file.size / 1e6:,.1f} MB", file.sha256) for file in weights.files]
-    print_table(("file", "size", "SHA-256"), rows, indent="  ")
+    click.echo(f"  licence {weights.licence}, from {weights.source}")
+    if weights.files:
+        rows = [(f.path, _megabytes(f.size), f.sha256 or "the hub's") for f in weights.files]
+        print_table(("file to fetch", "size", "SHA-256"), rows, indent="  ")
+    if weights.parts:
+        parts = [
+            (f"--{p.name}", p.kind, "no" if p.optional else "yes", p.licence, p.help)
+            for p in weights.parts
+        ]
+        print_table(("part to import", "kind", "needed", "licence", "what"), parts, indent="  ")
+
+
+def _megabytes(size: int | None) -> str:
+    return f"{size / 1e6:,.1f} MB" if size else "not known"
 
 
 def _head(text: str) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CHECKS = "imgedit_plugins.checks"
 
 _DISTRIBUTION = "imgedit-plugins"
-_DEVELOPMENT = "dev"
+_DEVELOPMENT = ("dev", "dev-torch")
 
 _RIVALS = (
     ("onnxruntime", "onnxruntime-gpu"),
@@ -154,7 +154,7 @@ def _requirements() -> Iterator[Finding]:
         if not requirement.extra:
             yield _required(requirement)
     for extra in dict.fromkeys(r.extra for r in declared):
-        if extra not in ("", _DEVELOPMENT):
+        if extra not in ("", *_DEVELOPMENT):
             yield _extra(extra, [r for r in declared if r.extra == extra])
 
 

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from imgedit_modelkit.readers.imad import ImadRow, read_imad
+from imgedit_modelkit.readers.splits import SPLITS, split_by_image
 from imgedit_plugins.errors import DataError, OptionError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import EvaluateReport, EvaluateRequest, Options
 from imgedit_reverse_design import scores
-from imgedit_reverse_design.imad_data import SPLITS, ImadRow, read_imad, split_by_image
 from imgedit_reverse_design.imad_distribution import OPERATION_NAMES
 from imgedit_reverse_design.outcomes import Outcome, Predict, Task, sample_of, untouched
 from imgedit_reverse_design.prediction_pool import outcomes_of

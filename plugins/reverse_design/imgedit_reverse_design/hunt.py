@@ -99,16 +99,25 @@ def solver(definitions: str, longest: int) -> Solver:
     return Solver(definitions, longest)
 
 
-def best_answer(pair: Pair, engine: Solver, effort: str, job: Job) -> tuple[Answer, Pair]:
+def best_answer(
+    pair: Pair, engine: Solver, effort: str, job: Job, proposal: Sequence_ = ()
+) -> tuple[Answer, Pair]:
     """The best answer, and the pair with the filter that scaled it.
 
     Each likely alignment is searched quickly; the one that went best is searched on.
+
+    Args:
+        pair: the pictures.
+        engine: of the definitions.
+        effort: 'quick', 'normal' or 'thorough'.
+        job: progress and cancellation.
+        proposal: a plan from elsewhere, without flips and turns, to be looked at first.
     """
     found = alignments(pair.source, pair.edited)
     likely = [a for a in found[:_ALIGNMENTS] if a.score >= _LIKELY * found[0].score]
     hunts: list[Hunt] = []
     for alignment in likely:
-        hunts.append(Hunt(pair, alignment, engine, effort, job))
+        hunts.append(Hunt(pair, alignment, engine, effort, job, proposal))
         hunts[-1].advance()
         if hunts[-1].done:
             break
@@ -129,7 +138,13 @@ class Hunt:
     """
 
     def __init__(
-        self, pair: Pair, alignment: Alignment, engine: Solver, effort: str, job: Job
+        self,
+        pair: Pair,
+        alignment: Alignment,
+        engine: Solver,
+        effort: str,
+        job: Job,
+        proposal: Sequence_ = (),
     ) -> None:
         self.pair = pair
         self.alignment = alignment
@@ -141,9 +156,16 @@ class Hunt:
         self.done = False
         self._left = list(_STAGES[effort])
         self._searches: dict[str, Search] = {}
+        self._proposal = proposal
 
     def advance(self) -> None:
-        """Search with the next effort."""
+        """Look at the proposal, if there is one and it was not yet; or search with more effort."""
+        if self._proposal and self.best.moves == ():
+            self.job.report("checking the proposal")
+            plan = self._search("levels").propose(self._proposal, QUICK)
+            if self.stage.enough(plan):
+                self.best, self.done = plan, True
+                return
         choice, effort = self._left.pop(0)
         whole = len(_STAGES[self.effort])
         self.job.report("searching", whole - len(self._left) - 1, whole)
@@ -192,7 +214,7 @@ class Hunt:
         best = pairs[errors.index(min(errors))]
         if best == self.pair or min(errors) > 0.9 * errors[0]:
             return self
-        hunt = Hunt(best, self.alignment, self.engine, self.effort, self.job)
+        hunt = Hunt(best, self.alignment, self.engine, self.effort, self.job, self._proposal)
         hunt.advance()
         return hunt
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from imgedit_modelkit.readers.imad import INPUTS, OUTPUTS, ROWS_CSV, VALUES_CSV
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError
@@ -21,7 +22,6 @@ from imgedit_plugins.pictures import RGB8, Picture
 from imgedit_plugins.plan import EditPlan, PlannedOperation
 from imgedit_plugins.render import render_plan
 from imgedit_reverse_design import imad_sentences
-from imgedit_reverse_design.imad_data import INPUTS, OUTPUTS, ROWS_CSV, VALUES_CSV
 from imgedit_reverse_design.imad_distribution import Draw
 from imgedit_reverse_design.imad_work import ROWS, Settings, Source, Work, sha256_of
 from imgedit_reverse_design.threads import Steps, in_threads

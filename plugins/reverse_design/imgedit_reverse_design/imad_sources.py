@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from imgedit_modelkit.readers.imad import INPUTS, MADE_BY, OUTPUTS, ROWS_CSV, VALUES_CSV
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.errors import DataError, PictureReadError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import open_picture
-from imgedit_reverse_design.imad_data import INPUTS, MADE_BY, OUTPUTS, ROWS_CSV, VALUES_CSV
 from imgedit_reverse_design.imad_work import ROWS, Settings, Source, sha256_of
 from imgedit_reverse_design.threads import Steps, in_threads
 

@@ -13,7 +13,7 @@ from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.align import Turn
 from imgedit_reverse_design.moves import Renderer, Sequence_
 from imgedit_reverse_design.places import DEEP_MARGIN, Place
-from imgedit_reverse_design.scene import Pair, cut_scene
+from imgedit_reverse_design.scene import Pair, compress, cut_scene
 
 _WHOLE = 4_000_000
 """Pictures of up to that many pixels are judged whole, larger ones on a grid of tiles."""
@@ -83,6 +83,24 @@ def judge(pair: Pair, renderer: Renderer, moves: Sequence_, turn: tuple[Turn, Tu
         lossy = scene.inner(rendered, lossy=True) if pair.jpeg is not None else lossless
         unedited = scene.crops[0].compared(stretched[window])
         sums += _sums(scene.target, (lossless, lossy, unedited))
+    plain, modelled, source, mean = (float(s) for s in sums[:4] / max(1.0, 3 * sums[4]))
+    return Verdict(plain, modelled, source, mean)
+
+
+def judge_rendered(pair: Pair, rendered: RGB8) -> Verdict:
+    """The verdict on a plan that was rendered elsewhere, on the whole pictures.
+
+    Args:
+        pair: both pictures as they are.
+        rendered: of the edited picture's shape.
+    """
+    lossy = rendered if pair.jpeg is None else compress(rendered, pair.jpeg)
+    opaque = slice(None) if pair.opaque is None else pair.opaque.ravel()
+    target, *shown = (
+        np.ascontiguousarray(pixels.reshape(-1, 3)[opaque])
+        for pixels in (pair.edited, rendered, lossy, _stretched(pair))
+    )
+    sums = _sums(target, tuple(shown))
     plain, modelled, source, mean = (float(s) for s in sums[:4] / max(1.0, 3 * sums[4]))
     return Verdict(plain, modelled, source, mean)
 

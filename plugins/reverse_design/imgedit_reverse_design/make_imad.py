@@ -1,6 +1,6 @@
 """The recipe make-imad: pairs with I-MAD-Dense's exact distribution, from any folder of pictures.
 
-What is written, besides the authors' layout (see `imad_data`):
+What is written, besides the authors' layout (see `imgedit_modelkit.readers.imad`):
 
 * ``imad.json``: the request, and every picture that was found, with its SHA-256. Written first.
 * ``rows/rows-00000.jsonl`` ...: one JSON object per row with all that made it. A file appears

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgedit_modelkit.readers.imad import ImadRow
 from imgedit_plugins.errors import ImgeditError, JobCancelledError, PictureReadError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.operations import load_profile
 from imgedit_plugins.plan import EditPlan
 from imgedit_plugins.requests import Options, PredictRequest
-from imgedit_reverse_design.imad_data import ImadRow
 from imgedit_reverse_design.scores import Sample
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def psnr_between(rendered: RGB8, edited: RGB8) -> float:
     from imgedit_plugins.render import mean_squared_error, psnr
 
     if rendered.shape != edited.shape:
-        fitted = _at_size_of(rendered, edited)
+        fitted = at_size_of(rendered, edited)
         if fitted is None:
             return 0.0
         rendered = fitted
@@ -171,7 +171,7 @@ def psnr_between(rendered: RGB8, edited: RGB8) -> float:
     return math.inf if value is None else value
 
 
-def _at_size_of(rendered: RGB8, edited: RGB8) -> RGB8 | None:
+def at_size_of(rendered: RGB8, edited: RGB8) -> RGB8 | None:
     """`rendered` scaled to the other's size, or None when the aspect ratios differ."""
     import cv2
     import numpy as np

@@ -1,4 +1,4 @@
-"""The plugin: verified search behind `predict_operations`, I-MAD's data and scores."""
+"""The plugin: verified search and MiniGPT-4 behind `predict_operations`, I-MAD's data, scores."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
         EvaluateReport,
         EvaluateRequest,
         PredictRequest,
+        TrainReport,
+        TrainRequest,
+        WeightsReport,
+        WeightsRequest,
     )
 
 
@@ -28,14 +32,17 @@ def predict_operations(request: PredictRequest, job: Job) -> EditPlan | None:
 
 @hookimpl
 def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
-    """Score the search on a folder in I-MAD's layout."""
+    """Score the search, or MiniGPT-4 with and without it, on a folder in I-MAD's layout."""
+    from imgedit_modelkit.readers.imad import made_with
     from imgedit_reverse_design import evaluation
-    from imgedit_reverse_design.imad_data import made_with
 
-    options = {
-        "definitions": made_with(request.data),
-        "effort": request.options.get("effort", "normal"),
-    }
+    passed_on = ("effort", "model", "weights", "constrained", "device", "precision")
+    options = {name: request.options[name] for name in passed_on if name in request.options}
+    options = {"effort": "normal", **options, "definitions": made_with(request.data)}
+    if options.get("model") == "minigpt4":
+        from imgedit_reverse_design.minigpt4.evaluating import evaluate_model
+
+        return evaluate_model(request, job, predict_operations, options)
     return evaluation.evaluate(request, job, predict_operations, predict_options=options)
 
 
@@ -45,3 +52,28 @@ def make_data(request: DataRequest, job: Job) -> DataReport | None:
     from imgedit_reverse_design.make_imad import make_imad
 
     return make_imad(request, job) if request.recipe == "make-imad" else None
+
+
+@hookimpl
+def train(request: TrainRequest, job: Job) -> TrainReport | None:
+    """Fine-tune MiniGPT-4's projection on a folder in I-MAD's layout."""
+    from imgedit_reverse_design.minigpt4.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_reverse_design.minigpt4 import training
+
+    with memory_told():
+        return training.train(request, job)
+
+
+@hookimpl
+def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
+    """Take the published files of the MiniGPT-4 family."""
+    from imgedit_reverse_design.minigpt4.requirements import require_torch
+
+    if request.weights != "minigpt4":
+        return None
+    require_torch()
+    from imgedit_reverse_design.minigpt4 import importing
+
+    return importing.import_weights(request, job)

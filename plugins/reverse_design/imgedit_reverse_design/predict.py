@@ -10,11 +10,11 @@ from imgedit_plugins.operations import DEFAULT_PROFILE, default_vocabulary
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.plan import EditPlan, PlannedOperation, Provenance, Residual
 from imgedit_plugins.render import psnr
-from imgedit_plugins.requests import PredictRequest
+from imgedit_plugins.requests import Options, PredictRequest
 from imgedit_reverse_design.align import UPRIGHT, alignments
 from imgedit_reverse_design.hunt import Answer, best_answer, solver
 from imgedit_reverse_design.judge import Verdict
-from imgedit_reverse_design.moves import Move
+from imgedit_reverse_design.moves import Move, Sequence_
 from imgedit_reverse_design.scene import Pair
 
 _SMALLEST = 64
@@ -31,24 +31,57 @@ def predict(request: PredictRequest, job: Job) -> EditPlan | None:
     """The plan that leads from `request.source` to `request.edited`; None without the latter."""
     if request.edited is None:
         return None
-    options = request.options
+    if request.options.get("model", "search") == "minigpt4":
+        from imgedit_reverse_design.minigpt4.predicting import predict_by_model
+
+        return predict_by_model(request, job)
+    return verified(pair_of(request.source, request.edited, job), request.options, job)
+
+
+def verified(
+    pair: Pair,
+    options: Options,
+    job: Job,
+    proposal: Sequence_ = (),
+    provenance: Provenance | None = None,
+) -> EditPlan:
+    """The plan of the verified search.
+
+    Args:
+        pair: both pictures.
+        options: of the hook.
+        job: progress and cancellation.
+        proposal: a plan from elsewhere, without flips and turns, to be looked at first.
+        provenance: who proposed it.
+    """
     definitions = str(options.get("definitions", DEFAULT_PROFILE))
-    pair = _pair(request.source, request.edited, job)
+    by = provenance or provenance_of("search")
     job.report("aligning")
-    reason = _hopeless(pair)
-    if reason:
-        return _abstained(definitions, reason)
+    if reason := _hopeless(pair):
+        return abstained(definitions, reason, by)
     answer = _identical(pair)
     if answer is None:
         engine = solver(definitions, int(options.get("max-operations", 5)))
-        answer, pair = best_answer(pair, engine, str(options.get("effort", "normal")), job)
-    return _plan(answer, pair, definitions, float(options.get("min-explained", 0.9)))
+        effort = str(options.get("effort", "normal"))
+        answer, pair = best_answer(pair, engine, effort, job, proposal)
+    verdict = answer.verdict
+    if reason := why_not(verdict, float(options.get("min-explained", 0.9))):
+        return abstained(definitions, reason, by, verdict)
+    operations = _operations(answer)
+    return EditPlan(
+        definitions=definitions,
+        operations=operations,
+        residual=residual_of(verdict),
+        explanation=explain(operations, pair, verdict),
+        provenance=by,
+    )
 
 
 # --- before the search --------------------------------------------------------------------------
 
 
-def _pair(source: Picture, edited: Picture, job: Job) -> Pair:
+def pair_of(source: Picture, edited: Picture, job: Job) -> Pair:
+    """Both pictures in 8 bits, with what the edited file lost; warns of what was given up."""
     if source.pixels.dtype != edited.pixels.dtype:
         job.warn(
             f"The pictures have different depths ({source.pixels.dtype} and "
@@ -92,22 +125,6 @@ def _identical(pair: Pair) -> Answer | None:
 # --- the plan -----------------------------------------------------------------------------------
 
 
-def _plan(answer: Answer, pair: Pair, definitions: str, min_explained: float) -> EditPlan:
-    verdict = answer.verdict
-    if not verdict.invisible and (
-        verdict.explained < min_explained or verdict.structure < _MIN_STRUCTURE
-    ):
-        return _abstained(definitions, _why_not(verdict), verdict)
-    operations = _operations(answer)
-    return EditPlan(
-        definitions=definitions,
-        operations=operations,
-        residual=_residual(verdict),
-        explanation=_explain(operations, pair, verdict),
-        provenance=_provenance(),
-    )
-
-
 def _operations(answer: Answer) -> tuple[PlannedOperation, ...]:
     before, after = answer.turn
     moves = tuple(
@@ -126,34 +143,47 @@ def _parameters(move: Move) -> dict[str, int | float]:
     return {default_vocabulary()[move.name].parameters[0].name: move.value}
 
 
-def _residual(verdict: Verdict) -> Residual:
+def residual_of(verdict: Verdict) -> Residual:
+    """A verdict as a plan says it."""
     return Residual(psnr_db=psnr(verdict.plain), explained=verdict.explained)
 
 
-def _provenance() -> Provenance:
-    return Provenance(plugin="reverse_design", model="search", version=__version__)
-
-
-def _abstained(definitions: str, reason: str, verdict: Verdict | None = None) -> EditPlan:
-    return EditPlan(
-        definitions=definitions,
-        abstained=True,
-        residual=None if verdict is None else _residual(verdict),
-        explanation=reason,
-        provenance=_provenance(),
+def provenance_of(model: str, model_sha256: str | None = None) -> Provenance:
+    """Who made a plan."""
+    return Provenance(
+        plugin="reverse_design", model=model, version=__version__, model_sha256=model_sha256
     )
 
 
-def _why_not(verdict: Verdict) -> str:
+def abstained(
+    definitions: str, reason: str, provenance: Provenance, verdict: Verdict | None = None
+) -> EditPlan:
+    """The plan that says that there is none, and why."""
+    return EditPlan(
+        definitions=definitions,
+        abstained=True,
+        residual=None if verdict is None else residual_of(verdict),
+        explanation=reason,
+        provenance=provenance,
+    )
+
+
+def why_not(verdict: Verdict, min_explained: float, plan: str = "the best one") -> str:
+    """Why a plan with this verdict is withheld; '' if it is not."""
+    if verdict.invisible:
+        return ""
     if verdict.structure < _MIN_STRUCTURE:
         return (
-            "No plan explains this edit: the best one shows "
+            f"No plan explains this edit: {plan} shows "
             f"{verdict.structure:.0%} of what the edited picture shows."
         )
-    return f"No plan explains this edit: the best one accounts for {verdict.explained:.0%} of it."
+    if verdict.explained < min_explained:
+        return f"No plan explains this edit: {plan} accounts for {verdict.explained:.0%} of it."
+    return ""
 
 
-def _explain(operations: tuple[PlannedOperation, ...], pair: Pair, verdict: Verdict) -> str:
+def explain(operations: tuple[PlannedOperation, ...], pair: Pair, verdict: Verdict) -> str:
+    """A plan in one sentence."""
     (height, width), (edited_height, edited_width) = pair.source.shape[:2], pair.edited.shape[:2]
     scaled = height * width != edited_height * edited_width
     if not operations:

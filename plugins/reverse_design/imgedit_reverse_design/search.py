@@ -126,6 +126,16 @@ class Search:
                 self._climb(start, effort.rounds)
         return self._prune(self._polish(self._ranked()[0]))
 
+    def propose(self, moves: Sequence_, effort: Effort) -> Found:
+        """The best that small changes and other orders make of a plan from elsewhere.
+
+        Later runs know it, too.
+        """
+        self._limit = self.stage.spent + effort.cost
+        self._add(moves[: self.choice.longest])
+        self._reorder(1)
+        return self._prune(self._polish(self._ranked()[0]))
+
     # --- plans found so far ---------------------------------------------------------------------
 
     def _add(self, moves: Sequence_) -> Found:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from imgedit_modelkit.readers.imad import read_imad
 from imgedit_plugins.errors import (
     DataError,
     ImgeditError,
@@ -35,7 +36,6 @@ from imgedit_plugins.requests import (
 )
 from imgedit_reverse_design import evaluation, outcomes
 from imgedit_reverse_design.evaluation import evaluate
-from imgedit_reverse_design.imad_data import read_imad
 from imgedit_reverse_design.make_imad import make_imad
 from imgedit_reverse_design.scores import Sample
 
@@ -292,7 +292,8 @@ def test_the_manifest_offers_what_the_hook_takes() -> None:
 
     path = Path(str(files("imgedit_reverse_design"))) / manifest.FILE_NAME
     options = resolve_options(manifest.load(path).options_for("evaluate"), {})
-    assert set(options) == {"split", "limit", "commands", "workers", "effort"}
+    model = {"model", "weights", "constrained", "device", "precision"}
+    assert set(options) == {"split", "limit", "commands", "workers", "effort", *model}
     assert evaluation._settings(options) == evaluation._settings({})
 
 

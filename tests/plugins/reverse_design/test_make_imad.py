@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgedit_modelkit.readers.imad import read_imad
 from imgedit_plugins.errors import DataError, JobCancelledError, OptionError, ProfileError
 from imgedit_plugins.jobs import Job, Progress
 from imgedit_plugins.operations import imad, load_profile
@@ -29,7 +30,6 @@ from imgedit_plugins.plan import parse_plan
 from imgedit_plugins.render import render_plan
 from imgedit_plugins.requests import DataReport, DataRequest, OptionValue
 from imgedit_reverse_design import imad_sentences
-from imgedit_reverse_design.imad_data import read_imad
 from imgedit_reverse_design.imad_distribution import (
     LEVEL_COUNTS,
     OPERATION_COUNTS,

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgedit_plugins.errors import DataError, ProfileError
-from imgedit_plugins.jobs import Job
-from imgedit_plugins.picture_files import save_picture
-from imgedit_plugins.pictures import Picture
-from imgedit_plugins.plan import EditPlan, step
-from imgedit_reverse_design.imad_data import (
+from imgedit_modelkit.readers.imad import (
     INPUTS,
     OUTPUTS,
     ROWS_CSV,
     VALUES_CSV,
     ImadRow,
     read_imad,
-    split_by_image,
 )
+from imgedit_modelkit.readers.splits import split_by_image
+from imgedit_plugins.errors import DataError, ProfileError
+from imgedit_plugins.jobs import Job
+from imgedit_plugins.picture_files import save_picture
+from imgedit_plugins.pictures import Picture
+from imgedit_plugins.plan import EditPlan, step
 
 ROWS = [
     ("000001.jpg", "['flip']", "Mirror it."),

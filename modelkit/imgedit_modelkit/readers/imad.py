@@ -14,8 +14,6 @@ from __future__ import annotations
 import ast
 import csv
 import json
-import math
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +35,6 @@ INPUTS, OUTPUTS = "input_images", "output_images"
 MADE_BY = "imad.json"
 """Written by `make_imad`: the request, with the definition profile, and the list of pictures."""
 
-SPLITS = ("train", "validation", "test")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 _NAMED = 3  # examples in a message
@@ -119,38 +116,6 @@ def made_with(folder: Path) -> str:
         return str(json.loads(path.read_text(encoding="utf-8"))["request"]["definitions"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", path=path) from error
-
-
-def split_by_image(
-    rows: Sequence[ImadRow],
-    *,
-    seed: int = 42,
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
-) -> dict[str, tuple[ImadRow, ...]]:
-    """The rows split into 'train', 'validation' and 'test', no picture in two of them.
-
-    The published split is by picture too (4,000 / 500 / 500 of 5,000) and this one has its
-    proportions, but not its members: those hang on the authors' library.
-
-    Args:
-        rows: any order; each part keeps it.
-        seed: the same seed and pictures give the same split everywhere.
-        fractions: of the pictures; whole numbers of pictures are rounded down for validation
-            and test, and the rest is for training.
-    """
-    if min(fractions) < 0 or not math.isclose(sum(fractions), 1.0):
-        raise ValueError(f"fractions must be positive and add up to 1, not {fractions}")
-    images = sorted({row.img_source for row in rows})
-    rng = random.Random(f"split/{seed}")  # noqa: S311 (not for secrets)
-    keys = {image: rng.random() for image in images}
-    images.sort(key=keys.__getitem__)
-    # 1e-9: 0.1 * 5000 and the like must not fall below their whole number.
-    validation, test = (int(fraction * len(images) + 1e-9) for fraction in fractions[1:])
-    train = len(images) - validation - test
-    part = dict.fromkeys(images[:train], "train")
-    part |= dict.fromkeys(images[train : train + validation], "validation")
-    part |= dict.fromkeys(images[train + validation :], "test")
-    return {name: tuple(r for r in rows if part[r.img_source] == name) for name in SPLITS}
 
 
 # --- CSV files --------------------------------------------------------------------------------

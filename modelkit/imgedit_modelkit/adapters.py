@@ -1,0 +1,97 @@
+"""Models that are too large to train whole: LoRA adapters, and frozen parts in 8 or 4 bits."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from imgedit_modelkit.errors import MissingPackageError, TrainingError
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import BitsAndBytesConfig
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters (Hu et al. 2021), by peft.
+
+    Attributes:
+        targets: ends of the names of the linear layers to adapt, such as 'q_proj'.
+        rank: of the update.
+        alpha: the update is scaled by alpha / rank.
+        dropout: before the update, 0..1.
+    """
+
+    targets: Sequence[str]
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.0
+
+
+def add_lora(model: nn.Module, lora: Lora) -> nn.Module:
+    """Put adapters into a model, in place, and freeze everything else.
+
+    The adapters start as no change at all. Only they are in the checkpoints of a run.
+
+    Raises:
+        TrainingError: no layer has such a name.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    names = [name for name, _ in model.named_modules()]
+    missing = [t for t in lora.targets if not any(_ends_with(name, t) for name in names)]
+    if missing or not lora.targets:
+        layers = sorted({name.rpartition(".")[2] for name in names if name} - {""})
+        raise TrainingError(
+            f"{type(model).__name__} has no layer {missing[0] if missing else ''!r}.",
+            hint=f"Its layers end in {', '.join(layers[:20])}.",
+        )
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets),
+    )
+    adapted: nn.Module = inject_adapter_in_model(config, model)
+    for name, parameter in adapted.named_parameters():
+        parameter.requires_grad_("lora_" in name)
+    return adapted
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Add the adapters' updates to the weights that they adapt, so that the adapters can go."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+
+
+def quantisation(bits: Literal[4, 8]) -> BitsAndBytesConfig:
+    """For `from_pretrained(..., quantization_config=...)`: a frozen part in 4 or 8 bits.
+
+    4 bits are NF4 with computations in bfloat16 (Dettmers et al. 2023).
+
+    Raises:
+        MissingPackageError: bitsandbytes is not installed.
+    """
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise MissingPackageError("bitsandbytes", f"Keeping a frozen part in {bits} bits")
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_use_double_quant=True,
+    )
+
+
+def _ends_with(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")

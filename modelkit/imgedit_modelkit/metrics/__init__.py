@@ -1,0 +1,1 @@
+"""Figures for pictures and texts, from well-kept libraries."""

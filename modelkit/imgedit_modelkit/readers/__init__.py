@@ -1,0 +1,1 @@
+"""Readers of public data sets; none of them imports torch."""

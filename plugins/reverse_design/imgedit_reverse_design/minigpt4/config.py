@@ -1,0 +1,117 @@
+"""What a model folder holds and says of itself; nothing here imports torch.
+
+::
+
+    minigpt4.json              this configuration, with the lineage
+    projection.safetensors     the only part that learns
+    tower.safetensors          the frozen vision model (with its Q-Former)
+    language_model/            the frozen language model, as transformers saves it
+    weights.json               what `weights import` wrote, with the hash of every file
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from imgedit_plugins.atomic import write_bytes_atomic
+from imgedit_plugins.errors import DataError
+from imgedit_reverse_design.minigpt4.prompts import Wrap
+
+if TYPE_CHECKING:
+    from imgedit_modelkit.vision_towers import TowerConfig
+
+FILE = "minigpt4.json"
+PROJECTION = "projection.safetensors"
+TOWER = "tower.safetensors"
+LANGUAGE_MODEL = "language_model"
+MODEL = "model"
+"""Folder in a run folder: what was learnt, beside the folder that its frozen parts lie in."""
+
+MAX_NEW_TOKENS = 256
+"""Where the authors break an answer off."""
+
+
+class Tower(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields of the model kit's `TowerConfig`; joined 4 is MiniGPT-4's for LLaMA-2."""
+
+    kind: Literal["eva", "clip"] = "eva"
+    vision: dict[str, Any] = {}
+    joined: int = 4
+    queries: int = 0
+    qformer: dict[str, Any] = {}
+    layer: int = -1
+
+    def config(self) -> TowerConfig:
+        """The same for the model kit."""
+        from imgedit_modelkit.vision_towers import TowerConfig
+
+        return TowerConfig(**msgspec.to_builtins(self))
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a part of the model came from.
+
+    Attributes:
+        part: 'eva', 'projection' and so on.
+        file: the name of the file or folder that was imported.
+        sha256: of that file; '' for a folder, whose files are listed in ``weights.json``.
+        licence, source: as the manifest gives them.
+    """
+
+    part: str
+    file: str
+    sha256: str
+    licence: str
+    source: str
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model folder.
+
+    Attributes:
+        schema: 'imgedit-minigpt4/1'.
+        tower: the vision model.
+        wrap: how the language model wants its prompts ('llama-2', 'vicuna', 'plain').
+        experiment: how the projection was trained; sets the special tokens.
+        own_sentences: whether it was trained on our answers' sentences, so that constrained
+            decoding may insist on them.
+        base: the folder of the frozen parts, where they are not in this one.
+        lineage: what it was made of.
+    """
+
+    schema: Literal["imgedit-minigpt4/1"] = "imgedit-minigpt4/1"
+    tower: Tower = Tower()
+    wrap: Wrap = "llama-2"
+    experiment: str = "1"
+    own_sentences: bool = True
+    base: str = ""
+    lineage: tuple[Part, ...] = ()
+
+
+def read_config(folder: Path) -> Config:
+    """The configuration of a model folder.
+
+    Raises:
+        DataError: there is none, or it is malformed.
+    """
+    path = folder / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Config)
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} is no model folder: it has no {FILE}.",
+            path=path,
+            hint="`imgedit-plugins weights import reverse_design/minigpt4` makes one.",
+        ) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.", path=path) from error
+
+
+def write_config(folder: Path, config: Config) -> Path:
+    """Write the configuration; the folder is complete once it is there."""
+    path = folder / FILE
+    write_bytes_atomic(path, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
+    return path

@@ -1,0 +1,136 @@
+"""The `train` hook: fine-tune the projection on a folder in I-MAD's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import torch
+
+from imgedit_modelkit.readers.imad import ImadRow, read_imad
+from imgedit_modelkit.readers.splits import split_by_image
+from imgedit_modelkit.runs import RunFolder
+from imgedit_modelkit.training import TrainConfig
+from imgedit_modelkit.training import train as run_training
+from imgedit_plugins.atomic import atomic_write
+from imgedit_plugins.errors import DataError
+from imgedit_plugins.jobs import Job
+from imgedit_plugins.requests import TrainReport, TrainRequest
+from imgedit_reverse_design.minigpt4 import config as folders
+from imgedit_reverse_design.minigpt4.config import Part, write_config
+from imgedit_reverse_design.minigpt4.devices import choose_device, choose_precision, free_memory
+from imgedit_reverse_design.minigpt4.forecast import Forecast, forecast
+from imgedit_reverse_design.minigpt4.predicting import model_folder
+from imgedit_reverse_design.minigpt4.task import ReverseDesignTask, Setting
+
+WEIGHT_DECAY = 0.05
+WARMUP_RATE = 1e-6
+"""The paper's, like the defaults of the options."""
+
+
+def train(request: TrainRequest, job: Job) -> TrainReport:
+    """Train, or go on with the training in `request.out`.
+
+    When it is finished, ``model/`` in the run folder is a model folder for `predict`.
+
+    Raises:
+        WeightsError, DataError, OptionError: there is no model, no data, or no such device.
+    """
+    options = request.options
+    folder = model_folder(str(options["weights"]))
+    device = choose_device("auto")
+    precision = choose_precision(str(options["precision"]), device, folder)
+    rows = _rows(request, job)
+    config = _config(request, precision)
+    steps = config.total_steps(len(rows["train"]))
+    told = forecast(
+        folder,
+        batch=config.batch_size,
+        device=device,
+        precision=precision,
+        checkpointing=config.gradient_checkpointing,
+    )
+    if options["dry-run"]:
+        return TrainReport(run=request.out, metrics=_figures(told, steps))
+    if told.memory > free_memory(device):
+        job.warn(
+            f"This training may not fit: it needs {told.sentence(steps)}, and "
+            f"{free_memory(device) / 1e9:.1f} GB are free."
+        )
+    setting = Setting(
+        folder=folder,
+        experiment=str(options["experiment"]),
+        fresh=bool(options["fresh"]),
+        precision=precision,
+        answers=int(options["answers"]),
+    )
+    task = ReverseDesignTask(setting, rows["train"], rows["validation"])
+    report = run_training(task, config, request.out, job)
+    _write_model(task, request.out)
+    return report
+
+
+def _rows(request: TrainRequest, job: Job) -> dict[str, Sequence[ImadRow]]:
+    parts = split_by_image(read_imad(request.data, job))
+    limit = int(request.options["limit"])
+    rows: dict[str, Sequence[ImadRow]] = {
+        name: part[: limit or None] for name, part in parts.items()
+    }
+    if not rows["train"]:
+        raise DataError(f"{request.data} has too few pictures to train on.", path=request.data)
+    return rows
+
+
+def _config(request: TrainRequest, precision: torch.dtype) -> TrainConfig:
+    options = request.options
+    steps = int(options["steps"])
+    mixed = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[precision]
+    return TrainConfig(
+        steps=steps or None,
+        epochs=None if steps else float(options["epochs"]),
+        batch_size=int(options["batch-size"]),
+        accumulate=int(options["accumulate"]),
+        learning_rate=float(options["learning-rate"]),
+        final_learning_rate=0.8 * float(options["learning-rate"]),
+        warmup_steps=int(options["warmup-steps"]),
+        warmup_learning_rate=min(WARMUP_RATE, float(options["learning-rate"])),
+        weight_decay=WEIGHT_DECAY,
+        clip=None,
+        precision=mixed,  # type: ignore[arg-type]
+        validate_every=int(options["validate-every"]),
+        checkpoint_every=int(options["validate-every"]),
+        gradient_checkpointing=bool(options["gradient-checkpointing"]),
+        num_workers=int(options["workers"]),
+        seed=request.seed,
+    )
+
+
+def _figures(told: Forecast, steps: int) -> dict[str, float]:
+    parts = {f"parameters of the {name}": float(n) for name, n in told.parameters.items()}
+    return parts | {
+        "memory, GB": told.memory / 1e9,
+        "steps": float(steps),
+        "seconds a step": told.seconds,
+        "hours": told.seconds * steps / 3600,
+    }
+
+
+def _write_model(task: ReverseDesignTask, run: Path) -> None:
+    """A model folder with what was learnt; the frozen parts stay where they are."""
+    from safetensors.torch import load_file, save_file
+
+    best = RunFolder.open(run).best()
+    assert best is not None  # a finished training has a checkpoint
+    learnt = {
+        name.removeprefix("projection."): tensor for name, tensor in load_file(best.weights).items()
+    }
+    folder = run / folders.MODEL
+    folder.mkdir(exist_ok=True)
+    with atomic_write(folder / folders.PROJECTION) as temporary:
+        save_file(learnt, temporary)
+    how = f"experiment {task.setting.experiment}, step {best.step}"
+    digest = best.record["files"][best.weights.name]["sha256"]
+    part = Part("training", how, digest, "", str(run.resolve()))
+    config = msgspec.structs.replace(task.config, lineage=(*task.config.lineage, part))
+    write_config(folder, config)
