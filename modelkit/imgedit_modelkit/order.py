@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -81,6 +82,8 @@ def loader(batches: Dataset[Any], numbers: range, workers: int, *, pinned: bool)
             sampler=numbers,
             num_workers=workers,
             pin_memory=pinned,
+            # torch's own choice, a fork server, outlives a killed training with all its workers.
+            multiprocessing_context="fork" if sys.platform == "linux" else None,
             generator=torch.Generator().manual_seed(0),
         )
     )

@@ -4,10 +4,12 @@ import dataclasses
 import multiprocessing
 import random
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.torch
@@ -91,7 +93,20 @@ def test_killed_at_random_times(uninterrupted, tmp_path):
 
 
 def test_loader_processes_change_nothing(uninterrupted, tmp_path):
-    config, out = dataclasses.replace(CONFIG, num_workers=2), tmp_path / "run"
-    assert run(out, config, kill_at=90) == -signal.SIGKILL
-    assert run(out, config) == 0
+    """Nor does one outlive a killed training: it notices within seconds that it has no parent."""
+    program = (
+        "import sys, pathlib, dataclasses, tiny_task\n"
+        "config = dataclasses.replace(tiny_task.CONFIG, num_workers=2)\n"
+        "kill_at = int(sys.argv[2]) if sys.argv[2:] else None\n"
+        "tiny_task.train_tiny(pathlib.Path(sys.argv[1]), config, kill_at)"
+    )
+    command, out = [sys.executable, "-c", program], tmp_path / "run"
+    here = Path(__file__).parent
+    killed = subprocess.run([*command, str(out), "90"], cwd=here, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    while any(str(out) in p.info["cmdline"] for p in psutil.process_iter(["cmdline"], [])):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    subprocess.run([*command, str(out)], cwd=here, check=True)
     assert contents(out) == uninterrupted
