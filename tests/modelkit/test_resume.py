@@ -84,12 +84,15 @@ def test_killed_at_changes_of_files(uninterrupted, tmp_path, seed):
 
 
 def test_killed_at_random_times(uninterrupted, tmp_path):
-    rng, out, kills = random.Random(9), tmp_path / "run", 0
-    while run(out, kill_later=rng.uniform(0.0, 0.2)) == -signal.SIGKILL:
-        kills += 1
-        assert kills < 30
-    assert kills > 3
-    assert contents(out) == uninterrupted
+    rng, kills, runs = random.Random(9), 0, 0
+    while kills <= 3:  # a run on an idle machine may end before it is killed that often
+        out = tmp_path / f"run-{runs}"
+        runs += 1
+        while run(out, kill_later=rng.uniform(0.0, 0.2)) == -signal.SIGKILL:
+            kills += 1
+            assert kills < 60
+        assert contents(out) == uninterrupted
+        assert runs < 10
 
 
 def test_loader_processes_change_nothing(uninterrupted, tmp_path):
