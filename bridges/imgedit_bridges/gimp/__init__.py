@@ -1,6 +1,5 @@
 """GIMP 3: what runs inside it, how it holds an edit, and how the plug-in gets there.
 
-`plugin`, `actions`, `placing`, `canvas`, `running`, `holdings` and `forms` run in GIMP's own
-Python: standard library and GIMP's own modules only, Python 3.10 and newer. `install` belongs to
-the command line.
+Everything but `install` runs in GIMP's own Python: standard library and GIMP's own modules only,
+Python 3.10 and newer. `install` belongs to the command line.
 """

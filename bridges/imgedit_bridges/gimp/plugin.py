@@ -20,7 +20,7 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
 from imgedit_bridges.client import BridgeError, JobCancelledError  # noqa: E402
-from imgedit_bridges.gimp import actions, running  # noqa: E402
+from imgedit_bridges.gimp import actions, running, windows  # noqa: E402
 
 _MENU = "<Image>/Filters/imgedit"
 _READWRITE = GObject.ParamFlags.READWRITE
@@ -48,6 +48,11 @@ class _Entry:
     declare: Callable[[Any], None]
     run: Callable[[Any, list[Any], Any, running.Told], str | None]
     dialog: bool = True
+
+    @property
+    def title(self) -> str:
+        """Of its windows."""
+        return self.label.replace("_", "")
 
 
 # --- the entries ------------------------------------------------------------------------------
@@ -166,10 +171,10 @@ def _run(procedure: Any, mode: Any, image: Any, drawables: list[Any], config: An
     entry = _ENTRIES[procedure.get_name()]
     interactive = mode == Gimp.RunMode.INTERACTIVE
     try:
-        if interactive and not _asked(procedure, entry, config):
+        if interactive and entry.dialog and not windows.asked(procedure, entry.title, config):
             return _ended(procedure, Gimp.PDBStatusType.CANCEL)
         layers = [_layer(one) for one in drawables]
-        with _Progress(entry, windows=interactive) as told:
+        with _Progress(entry, interactive=interactive) as told:
             value = entry.run(image, layers, config, told)
     except JobCancelledError:
         return _ended(procedure, Gimp.PDBStatusType.CANCEL)
@@ -182,7 +187,7 @@ def _run(procedure: Any, mode: Any, image: Any, drawables: list[Any], config: An
         )
     Gimp.displays_flush()
     if interactive and not entry.dialog and value is not None:
-        _show(entry, value)
+        windows.show(entry.title, value)
     return _ended(procedure, Gimp.PDBStatusType.SUCCESS, value=value)
 
 
@@ -208,10 +213,10 @@ def _ended(procedure: Any, status: Any, fault: str = "", value: str | None = Non
 class _Progress:
     """How the work goes: in GIMP's status bar, or in a window with Cancel."""
 
-    def __init__(self, entry: _Entry, *, windows: bool) -> None:
-        self._title = entry.label.replace("_", "").rstrip("…")
-        self._windows = windows
-        self._window: _ProgressWindow | None = None
+    def __init__(self, entry: _Entry, *, interactive: bool) -> None:
+        self._title = entry.title.rstrip("…")
+        self._interactive = interactive
+        self._window: windows.ProgressWindow | None = None
 
     def __enter__(self) -> running.Told:
         Gimp.progress_init(self._title)
@@ -219,90 +224,17 @@ class _Progress:
         return self._told
 
     def _told(self, stage: str, share: float) -> bool:
-        if not self._windows:
+        if not self._interactive:
             _ = Gimp.progress_update(share) if share >= 0 else Gimp.progress_pulse()
             return True
         if self._window is None and time.monotonic() - self._began > _SOON:
-            self._window = _ProgressWindow(self._title)
+            self._window = windows.ProgressWindow(self._title)
         return self._window is None or self._window.show(stage, share)
 
     def __exit__(self, *_: object) -> None:
         if self._window is not None:
             self._window.close()
         Gimp.progress_end()
-
-
-# --- windows ----------------------------------------------------------------------------------
-
-
-def _ui() -> Any:
-    gi.require_version("GimpUi", "3.0")
-    from gi.repository import GimpUi
-
-    GimpUi.init("imgedit")
-    return GimpUi
-
-
-def _asked(procedure: Any, entry: _Entry, config: Any) -> bool:
-    if not entry.dialog:
-        return True
-    dialog = _ui().ProcedureDialog.new(procedure, config, entry.label.replace("_", ""))
-    dialog.fill(None)
-    wanted = dialog.run()
-    dialog.destroy()
-    return bool(wanted)
-
-
-def _gtk() -> Any:
-    _ui()
-    gi.require_version("Gtk", "3.0")
-    from gi.repository import Gtk
-
-    return Gtk
-
-
-class _ProgressWindow:
-    """A bar and a button; the work asks it now and then whether to go on."""
-
-    def __init__(self, title: str) -> None:
-        self._gtk = _gtk()
-        self._dialog = self._gtk.Dialog(title=title)
-        self._dialog.add_button("_Cancel", self._gtk.ResponseType.CANCEL)
-        self._dialog.connect("response", self._stop)
-        self._bar = self._gtk.ProgressBar(show_text=True, text="Starting", margin=18)
-        self._bar.set_size_request(360, -1)
-        self._dialog.get_content_area().add(self._bar)
-        self._dialog.show_all()
-        self._going = True
-
-    def _stop(self, *_: object) -> None:
-        self._going = False
-        self._bar.set_text("Cancelling")
-
-    def show(self, stage: str, share: float) -> bool:
-        """Show how far the work is; returns whether it shall go on."""
-        if share >= 0:
-            self._bar.set_fraction(share)
-        else:
-            self._bar.pulse()
-        if self._going and stage:
-            self._bar.set_text(stage[:1].upper() + stage[1:])
-        while self._gtk.events_pending():
-            self._gtk.main_iteration()
-        return self._going
-
-    def close(self) -> None:
-        self._dialog.destroy()
-
-
-def _show(entry: _Entry, text: str) -> None:
-    gtk = _gtk()
-    dialog = gtk.MessageDialog(
-        message_type=gtk.MessageType.INFO, buttons=gtk.ButtonsType.CLOSE, text=text
-    )
-    dialog.set_title(entry.label.replace("_", ""))
-    dialog.run()
-    dialog.destroy()
 
 
 # --- the plug-in ------------------------------------------------------------------------------
