@@ -15,7 +15,14 @@ from typing import Any
 
 from imgedit_bridges import pixels, starting, transport
 from imgedit_bridges.errors import BridgeError, MessageError
-from imgedit_bridges.locations import Places, WorkerState, find_places, lock_holder, read_record
+from imgedit_bridges.locations import (
+    Places,
+    Record,
+    WorkerState,
+    find_places,
+    lock_holder,
+    read_record,
+)
 from imgedit_bridges.pixels import PixelFile
 from imgedit_bridges.protocol import FINAL, JobRequest, PictureRef, is_id, parse_picture
 from imgedit_bridges.transport import ANSWER_SECONDS, RefusedError, WorkerGoneError
@@ -87,15 +94,22 @@ class Client:
         name: of the editor, such as 'gimp'.
         python: the interpreter that starts the worker; by default the one of the installation
             record.
+        prefix: words before it, which lead out of a sandbox; see `Record`.
         environ: where to look for the worker's folder, and what a new worker gets, but for what
             the editor's bundle put there.
     """
 
     def __init__(
-        self, name: str, *, python: str | None = None, environ: Mapping[str, str] = os.environ
+        self,
+        name: str,
+        *,
+        python: str | None = None,
+        prefix: tuple[str, ...] = (),
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._name = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
         self._python = python
+        self._prefix = prefix
         self._environ = environ
         self._places: Places | None = None
         self._state: WorkerState | None = None
@@ -109,6 +123,11 @@ class Client:
 
     # --- the worker ---------------------------------------------------------------------------
 
+    @property
+    def worker(self) -> int | None:
+        """The process id of the worker that was used last; None before the first one."""
+        return None if self._state is None else self._state.pid
+
     def connect(self) -> dict[str, Any]:
         """Find the worker or start one; returns its greeting.
 
@@ -118,9 +137,12 @@ class Client:
         if found := starting.find_worker(self.places):
             self._state, hello = found
             return hello
-        python = self._python or read_record().python
+        record = Record(self._python, "", self._prefix) if self._python else read_record()
+        self._prefix = record.prefix
         environ = starting.clean_environment(self._environ)
-        self._state, hello = starting.ensure_worker(self.places, python, environ=environ)
+        self._state, hello = starting.ensure_worker(
+            self.places, record.python, prefix=record.prefix, environ=environ
+        )
         return hello
 
     def actions(self) -> list[dict[str, Any]]:
@@ -320,7 +342,7 @@ class Client:
             return True
         except WorkerGoneError:
             if lock_holder(self.places) == state.pid:
-                starting.end_process(self.places, state.pid, hangs=True)
+                starting.end_process(self.places, state.pid, hangs=True, prefix=self._prefix)
             return True
         return False
 

@@ -12,7 +12,8 @@ from imgedit_plugins.cli import common
 from imgedit_plugins.cli.terminal import print_json
 
 if TYPE_CHECKING:
-    from imgedit_bridges.gimp.install import Change, Profile
+    from imgedit_bridges.gimp.install import Change
+    from imgedit_bridges.gimp.profiles import Profile
 
 _Folder = click.Path(file_okay=False, exists=True, path_type=Path)
 _profile = click.option(
@@ -56,11 +57,12 @@ def uninstall_gimp(*, profile: Path | None, dry_run: bool, as_json: bool) -> Non
 
 
 def _profiles(chosen: Path | None) -> list[Profile]:
-    from imgedit_bridges.gimp.install import InstallError, Profile, find_profiles
+    from imgedit_bridges.gimp import profiles
+    from imgedit_bridges.gimp.install import InstallError
 
     if chosen is not None:
-        return [Profile("chosen", chosen.absolute())]
-    if found := find_profiles():
+        return [profiles.Profile("chosen", chosen.absolute())]
+    if found := profiles.find_profiles():
         return found
     raise InstallError(
         "No configuration folder of GIMP 3 was found.",
@@ -77,6 +79,14 @@ _SAID = {
 }
 
 
+_SANDBOXES = {
+    "flatpak": "GIMP from Flatpak may start this Python only if you allow it to run programs of "
+    "your system: flatpak override --user --talk-name=org.freedesktop.Flatpak org.gimp.GIMP",
+    "snap": "GIMP from Snap may not start programs of your system, this Python included: the "
+    "entries are there, but none can work. Use GIMP from your distribution or from Flatpak.",
+}
+
+
 def _tell(changes: Iterable[Change], *, dry_run: bool, as_json: bool) -> None:
     changes = list(changes)
     if as_json:
@@ -89,11 +99,8 @@ def _tell(changes: Iterable[Change], *, dry_run: bool, as_json: bool) -> None:
                 click.echo(f"  {name}")
         for name in one.kept:
             click.echo(f"  {name} is not ours and stays")
-        if one.what in ("installed", "updated") and one.profile.kind in ("flatpak", "snap"):
-            click.echo(
-                f"  GIMP from {one.profile.kind.capitalize()} may not be allowed to start the "
-                "worker: live filters from plans work only where it can run this Python."
-            )
+        if one.what in ("installed", "updated") and one.profile.kind in _SANDBOXES:
+            click.echo(f"  {_SANDBOXES[one.profile.kind]}")
     if not dry_run and any(one.what in ("installed", "updated") for one in changes):
         click.echo("Start GIMP again to see Filters > imgedit.")
 

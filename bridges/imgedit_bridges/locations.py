@@ -83,10 +83,22 @@ class WorkerState:
 
 @dataclass(frozen=True)
 class Record:
-    """What the installation into an editor wrote down: which Python starts the worker."""
+    """What the installation into an editor wrote down: how the worker is started.
+
+    Attributes:
+        python: the interpreter that imgedit-plugins is installed in.
+        version: of imgedit-plugins.
+        prefix: words before it, such as those that lead out of a sandbox.
+    """
 
     python: str
     version: str
+    prefix: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What a command line for this Python begins with."""
+        return (*self.prefix, self.python)
 
 
 # --- folders ----------------------------------------------------------------------------------
@@ -96,12 +108,14 @@ def find_places(environ: Mapping[str, str] = os.environ) -> Places:
     """The folder of this user's worker, made where it is missing.
 
     It is ``imgedit-plugins`` in XDG_RUNTIME_DIR, or ``imgedit-plugins-UID`` in the folder for
-    temporary files.
+    temporary files; in Flatpak, in the part of XDG_RUNTIME_DIR that is the same outside.
 
     Raises:
         BridgeError: it cannot be made, or is not this user's alone.
     """
     runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and (sandbox := environ.get("FLATPAK_ID")):
+        runtime = f"{runtime}/app/{sandbox}"
     if runtime and Path(runtime).is_absolute() and Path(runtime).is_dir():
         return Places(private_folder(Path(runtime) / NAME))
     return Places(private_folder(Path(tempfile.gettempdir()) / f"{NAME}-{_user()}"))
@@ -266,10 +280,11 @@ def read_record(path: Path | None = None) -> Record:
             f"There is no installation record {path}.",
             hint="Run `imgedit-plugins install gimp` or `imgedit-plugins install krita` again.",
         )
-    python, version = data.get("python"), data.get("version")
-    if not isinstance(python, str) or not isinstance(version, str):
+    python, version, prefix = data.get("python"), data.get("version"), data.get("prefix", [])
+    words = isinstance(prefix, list) and all(isinstance(word, str) for word in prefix)
+    if not isinstance(python, str) or not isinstance(version, str) or not words:
         raise BridgeError(f"{path} is no installation record.", hint="Install the plug-in again.")
-    return Record(python, version)
+    return Record(python, version, tuple(prefix))  # type: ignore[arg-type]
 
 
 # --- the lock ---------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 
 from imgedit_bridges import transport
 from imgedit_bridges.errors import BridgeError
-from imgedit_bridges.locations import Places, WorkerState, lock_holder, read_state
+from imgedit_bridges.locations import Places, Record, WorkerState, lock_holder, read_state
 from imgedit_bridges.protocol import PROTOCOLS
 
 START_SECONDS = 30.0
@@ -27,6 +27,15 @@ _DETACHED = 0x00000208 if os.name == "nt" else 0  # DETACHED_PROCESS, CREATE_NEW
 _FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
 _BUNDLED = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES",
             "SSL_CERT_FILE")  # fmt: skip
+
+
+FLATPAK = ("flatpak-spawn", "--host")
+"""Leads out of Flatpak's sandbox, where that is allowed."""
+
+_FLATPAK_HINT = (
+    "Flatpak has to allow it: run `flatpak override --user --talk-name=org.freedesktop.Flatpak "
+    "org.gimp.GIMP` and start GIMP again."
+)
 
 
 def find_worker(places: Places) -> tuple[WorkerState, dict[str, Any]] | None:
@@ -78,13 +87,18 @@ def check_protocols(theirs: object, version: str, ours: tuple[int, ...] | None =
 
 
 def ensure_worker(
-    places: Places, python: str, *, environ: Mapping[str, str] = os.environ
+    places: Places,
+    python: str,
+    *,
+    prefix: tuple[str, ...] = (),
+    environ: Mapping[str, str] = os.environ,
 ) -> tuple[WorkerState, dict[str, Any]]:
     """The running worker, started where there is none; one that hangs is ended first.
 
     Args:
         places: of this user.
         python: the interpreter that imgedit-plugins is installed in.
+        prefix: words before it; see `Record`.
         environ: of the new worker.
 
     Raises:
@@ -98,13 +112,13 @@ def ensure_worker(
             return found
         holder = lock_holder(places)
         if process is None and holder is not None:
-            _wait_for_other(places, holder)
+            _wait_for_other(places, holder, prefix)
             continue
         if process is None:
-            process = _spawn(places, python, environ)
+            process = _spawn(places, Record(python, "", prefix), environ)
         elif process.poll() is not None and holder is None:
             if asked:
-                raise _died(places, process.returncode)
+                raise _died(places, process.returncode, prefix)
             asked = True  # it may have lost a race against one that is ending
             process = None
         time.sleep(_LOOK_AGAIN)
@@ -114,7 +128,9 @@ def ensure_worker(
     )
 
 
-def end_process(places: Places, pid: int, *, hangs: bool = False) -> bool:
+def end_process(
+    places: Places, pid: int, *, hangs: bool = False, prefix: tuple[str, ...] = ()
+) -> bool:
     """End the worker of that id; returns whether it is gone.
 
     Only a process that holds the worker's lock is touched: ids are used again by others.
@@ -123,13 +139,17 @@ def end_process(places: Places, pid: int, *, hangs: bool = False) -> bool:
         places: of this user.
         pid: its process id.
         hangs: whether asking it first is of no use.
+        prefix: words before a command that reach it; in a sandbox its id is somebody else's.
     """
     kill = getattr(signal, "SIGKILL", signal.SIGTERM)
     for number in (kill,) if hangs else (signal.SIGTERM, kill):
         if lock_holder(places) != pid:
             return True
         with contextlib.suppress(OSError):
-            os.kill(pid, number)
+            if prefix:
+                subprocess.run([*prefix, "kill", f"-{number:d}", str(pid)], check=False)
+            else:
+                os.kill(pid, number)
         deadline = time.monotonic() + _END_SECONDS / 2
         while time.monotonic() < deadline:
             if lock_holder(places) != pid:
@@ -149,7 +169,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name not in left_out}
 
 
-def _wait_for_other(places: Places, holder: int) -> None:
+def _wait_for_other(places: Places, holder: int, prefix: tuple[str, ...]) -> None:
     """Give a worker that is starting or ending its time; end one that hangs."""
     deadline = time.monotonic() + _END_SECONDS
     while time.monotonic() < deadline:
@@ -162,13 +182,14 @@ def _wait_for_other(places: Places, holder: int) -> None:
         if find_worker(places):
             return
         break  # it had its time to answer just now
-    end_process(places, holder, hangs=True)
+    end_process(places, holder, hangs=True, prefix=prefix)
 
 
-def _spawn(places: Places, python: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    if not Path(python).is_file():
+def _spawn(places: Places, record: Record, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    # Outside of a sandbox there may be what cannot be seen from within.
+    if not record.prefix and not Path(record.python).is_file():
         raise BridgeError(
-            f"The Python that runs the worker is gone: {python}.",
+            f"The Python that runs the worker is gone: {record.python}.",
             hint="Install imgedit-plugins and its plug-in for the editor again.",
         )
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
@@ -180,7 +201,7 @@ def _spawn(places: Places, python: str, environ: Mapping[str, str]) -> subproces
     try:
         process = subprocess.Popen(
             # -P: nothing is imported from the folder that the process starts in.
-            [python, "-P", "-m", "imgedit_bridges.worker", str(places.folder)],
+            [*record.command, "-P", "-m", "imgedit_bridges.worker", str(places.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -191,7 +212,8 @@ def _spawn(places: Places, python: str, environ: Mapping[str, str]) -> subproces
         )
     except OSError as error:
         why = error.strerror or str(error)
-        raise BridgeError(f"The worker cannot be started with {python}: {why}.") from error
+        first = record.command[0]
+        raise BridgeError(f"The worker cannot be started with {first}: {why}.") from error
     finally:
         os.close(log)
     # It outlives this call and perhaps this process; without a wait it would end as a zombie.
@@ -199,11 +221,12 @@ def _spawn(places: Places, python: str, environ: Mapping[str, str]) -> subproces
     return process
 
 
-def _died(places: Places, code: int) -> BridgeError:
+def _died(places: Places, code: int, prefix: tuple[str, ...]) -> BridgeError:
     told = " ".join(tail(places, _LOG_TAIL)[-1:])
+    more = "`imgedit-plugins worker logs` shows more."
     return BridgeError(
         f"The worker ended right after its start (code {code}){': ' if told else ''}{told}.",
-        hint="`imgedit-plugins worker logs` shows more.",
+        hint=_FLATPAK_HINT if prefix == FLATPAK else more,
     )
 
 

@@ -11,13 +11,9 @@ from click.testing import CliRunner
 
 from imgedit_bridges import commands
 from imgedit_bridges.gimp import install as installing
-from imgedit_bridges.gimp.install import (
-    InstallError,
-    Profile,
-    find_profiles,
-    install,
-    uninstall,
-)
+from imgedit_bridges.gimp import profiles
+from imgedit_bridges.gimp.install import InstallError, install, uninstall
+from imgedit_bridges.gimp.profiles import Profile, find_profiles
 from imgedit_bridges.locations import read_record
 
 
@@ -97,15 +93,22 @@ def test_the_plugin_is_whole_and_executable(profile):
     assert sorted(path.name for path in profile.folder.iterdir()) == ["plug-ins"]
 
 
-def test_the_plugin_has_all_that_it_imports(profile):
+def test_the_plugin_has_all_that_it_imports(profile, tmp_path):
     """In Python without this environment: what is missing there is missing in GIMP."""
     install(profile)
     modules = [name.removesuffix(".py").replace("/", ".") for name in tree(profile.plugin)
-               if name.startswith("imgedit_bridges/") and "canvas" not in name]  # fmt: skip
-    offline = [one for one in modules if one.split(".")[-1] not in ("actions", "placing")]
-    assert {"imgedit_bridges.client", "imgedit_bridges.gimp.running"} <= set(offline)
-    code = "import " + ", ".join(one.removesuffix(".__init__") for one in offline)
-    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, '.'); {code}"]
+               if name.startswith("imgedit_bridges/")]  # fmt: skip
+    assert {"imgedit_bridges.client", "imgedit_bridges.gimp.plugin_actions"} <= set(modules)
+    binding = tmp_path / "binding" / "gi"
+    binding.mkdir(parents=True)
+    (binding / "__init__.py").write_text("def require_version(*_): pass", "utf-8")
+    (binding / "repository.py").write_text(
+        "from unittest.mock import MagicMock\n"
+        "Gegl, Gimp, GLib, GObject = (MagicMock() for _ in range(4))", "utf-8",
+    )  # fmt: skip
+    paths = f"import sys; sys.path[:0] = ['.', {str(binding.parent)!r}]"
+    code = "import " + ", ".join(one.removesuffix(".__init__") for one in modules)
+    command = [sys.executable, "-I", "-S", "-c", f"{paths}; {code}"]
     subprocess.run(command, cwd=profile.plugin, check=True)
 
 
@@ -235,5 +238,13 @@ def test_without_gimp_a_sentence_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_flatpak_is_told_its_limits(profile, monkeypatch):
-    monkeypatch.setattr(installing, "find_profiles", lambda: [Profile("flatpak", profile.folder)])
-    assert "Flatpak may not be allowed" in call(commands.install).output
+    monkeypatch.setattr(profiles, "find_profiles", lambda: [Profile("flatpak", profile.folder)])
+    told = call(commands.install).output
+    assert "flatpak override --user --talk-name=org.freedesktop.Flatpak org.gimp.GIMP" in told
+    record = read_record(profile.plugin / "bridge.json")
+    assert record.command == ("flatpak-spawn", "--host", sys.executable)
+
+
+def test_snap_is_told_its_limits(profile, monkeypatch):
+    monkeypatch.setattr(profiles, "find_profiles", lambda: [Profile("snap", profile.folder)])
+    assert "Snap may not start programs of your system" in call(commands.install).output

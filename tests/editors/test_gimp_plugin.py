@@ -51,7 +51,7 @@ def assert_close(got, wanted, mean=0.1, largest=1):
 
 def test_the_menu_has_an_entry_for_each_action(plugin):
     run = plugin.run("""
-for name in ("imgedit-recover", "imgedit-apply-plan", "imgedit-copy-edit", "imgedit-save-plan",
+for name in ("imgedit-reverse-design-recover-edit", "imgedit-apply-plan", "imgedit-copy-edit", "imgedit-save-plan",
              "imgedit-explain"):
     procedure = Gimp.get_pdb().lookup_procedure(name)
     mark("entry", label=procedure.get_menu_label(), paths=list(procedure.get_menu_paths()))
@@ -97,7 +97,7 @@ image = load({str(before)!r})
 upper = Gimp.file_load_layer(Gimp.RunMode.NONINTERACTIVE, image,
                              Gio.File.new_for_path({str(after)!r}))
 image.insert_layer(upper, None, 0)
-mark("plan", plan=call("imgedit-recover", image, image.get_layers()))
+mark("plan", plan=call("imgedit-reverse-design-recover-edit", image, image.get_layers()))
 tell(image)
 seen(image, {str(folder / "seen.bin")!r})
 pixels(image.get_layers()[2], {str(folder / "before.bin")!r})
@@ -340,7 +340,7 @@ def test_a_fault_is_one_sentence_and_the_picture_is_untouched(plugin, photo, fol
     run = plugin.run(NAMES + f"""
 image = load({str(path)!r})
 apply_plan(image, image.get_layers(), {str(folder / "plan.json")!r})
-call("imgedit-recover", image, image.get_layers())
+call("imgedit-reverse-design-recover-edit", image, image.get_layers())
 tell(image)
 seen(image, {str(folder / "seen.bin")!r})
 """)  # fmt: skip
@@ -484,7 +484,7 @@ upper = Gimp.file_load_layer(Gimp.RunMode.NONINTERACTIVE, image,
 image.insert_layer(upper, None, 0)
 thread = threading.Thread(target=kill_later)
 thread.start()
-assert call("imgedit-recover", image, image.get_layers()) is None
+assert call("imgedit-reverse-design-recover-edit", image, image.get_layers()) is None
 mark("noticed", at=time.monotonic())
 thread.join()
 tell(image)

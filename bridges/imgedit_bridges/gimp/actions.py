@@ -16,39 +16,6 @@ from imgedit_bridges.client import BridgeError
 from imgedit_bridges.gimp import canvas, holdings, running
 from imgedit_bridges.gimp.placing import Plan, layout_of, prepare, put, undo_group
 from imgedit_bridges.gimp.running import Told
-from imgedit_bridges.protocol import JobRequest
-
-
-def recover(image: Any, layers: Sequence[Any], *, swap: bool, told: Told) -> Plan:
-    """Find the edit between two layers and show it as live filters on a copy of the first.
-
-    Args:
-        image: that they are in.
-        layers: two; the lower one is the picture before, unless `swap`.
-        swap: whether the upper one is.
-        told: told how it goes.
-
-    Returns:
-        The plan.
-
-    Raises:
-        BridgeError: there are not two layers, no plan explains the edit, or the worker failed.
-    """
-    before, after = _two(layers, swap=swap)
-    client = running.new_client()
-    with canvas.uploaded(client, [before, after]) as (source, edited):
-        request = JobRequest("predict_operations", {"source": source, "edited": edited})
-        job, result = running.run_job(client, request, told)
-        client.forget(job)
-    plan = result.plan
-    if plan is None or plan.get("abstained"):
-        why = result.explanation or "No edit was found that explains the difference."
-        raise BridgeError(why if why.endswith(".") else f"{why}.")
-    upper = after if _height_of(after) <= _height_of(before) else before
-    prepared = prepare(client, before, plan, told)
-    with undo_group(image) as undo:
-        put(client, prepared, undo, selection="", above=upper, name=_title(plan, "Recovered"))
-    return plan
 
 
 def apply_plan(image: Any, layers: Sequence[Any], plan: Plan, told: Told) -> None:
@@ -74,7 +41,7 @@ def copy_edit(image: Any, layer: Any, told: Told) -> int:
     plan = layer_plan(layer)
     others = canvas.other_images(image)
     if not others:
-        raise BridgeError("No other RGB image is open.")
+        raise BridgeError("No other image is open that could get the edit.")
     _apply_to([(other, canvas.selected_layers(other)) for other in others], plan, told)
     return len(others)
 
@@ -90,16 +57,41 @@ def _apply_to(places: Sequence[tuple[Any, Sequence[Any]]], plan: Plan, told: Tol
                 hint="Select a layer and try again.",
             )
         selection = canvas.selection_kind(image)
-        _refuse_moves(plan, selection)
-        made = [prepare(client, one, plan, told, canvas.plan_of(one)) for one in layers]
+        refuse_moves(plan, selection)
+        check_layers(image, layers)
+        made = [
+            prepare(client, one, plan, told, kept=canvas.plan_of(one), selection=selection)
+            for one in layers
+        ]
         ready.append((image, selection, made))
     for image, selection, made in ready:
         with undo_group(image) as undo:
             for one in made:
-                put(client, one, undo, selection=selection, name=_title(plan, ""))
+                put(client, one, undo, selection=selection, name=title_of(plan))
 
 
-def _refuse_moves(plan: Plan, selection: str) -> None:
+def check_layers(image: Any, layers: Sequence[Any]) -> None:
+    """Refuse layers that cannot be edited.
+
+    Raises:
+        BridgeError: one floats, is indexed, or lies wholly outside the selection.
+    """
+    selected = canvas.selection_kind(image)
+    for layer in layers:
+        canvas.check_layer(layer)
+        if selected and not layer.mask_intersect()[0]:
+            raise BridgeError(
+                f"The selection does not meet the layer “{layer.get_name()}”.",
+                hint="Select a part of it, or nothing (Select > None), and try again.",
+            )
+
+
+def refuse_moves(plan: Plan, selection: str) -> None:
+    """Refuse what a selection cannot limit.
+
+    Raises:
+        BridgeError: something is selected and the plan moves pixels.
+    """
     moving = [step["name"] for step in plan["operations"] if holdings.is_geometric(step)]
     if selection and moving:
         raise BridgeError(
@@ -144,8 +136,10 @@ def explain(layer: Any) -> str:
     """A layer's edit in words: one line a fact.
 
     Raises:
-        BridgeError: it carries no plan.
+        BridgeError: it carries neither a plan nor an explanation.
     """
+    if canvas.plan_of(layer) is None and (told := canvas.explanation_of(layer)):
+        return told
     plan = layer_plan(layer)
     layout = layout_of(layer, plan)
     lines = [str(plan.get("explanation") or "")]
@@ -158,31 +152,13 @@ def explain(layer: Any) -> str:
     return "\n".join(line for line in lines if line) or "Nothing is changed."
 
 
-# --- layers and names -------------------------------------------------------------------------
-
-
-def _two(layers: Sequence[Any], *, swap: bool) -> tuple[Any, Any]:
-    if len(layers) != 2:
-        raise BridgeError(
-            "Two layers are needed: the picture before the edit and the one after it.",
-            hint="Select both in the list of layers (Ctrl+click) and try again.",
-        )
-    upper, lower = sorted(layers, key=_height_of)
-    return (upper, lower) if swap else (lower, upper)
-
-
-def _height_of(layer: Any) -> tuple[int, ...]:
-    """Its place in the tree, from the top."""
-    image, places = layer.get_image(), []
-    item = layer
-    while item is not None:
-        places.append(image.get_item_position(item))
-        item = item.get_parent()
-    return tuple(reversed(places))
-
-
-def _title(plan: Plan, prefix: str) -> str:
+def title_of(plan: Plan, prefix: str = "") -> str:
+    """A layer's name that says what a plan does."""
     told = str(plan.get("explanation") or "").rstrip(".")
     told = told or ", ".join(str(step["name"]) for step in plan["operations"]) or "no change"
-    title = f"{prefix}: {told}" if prefix else told
+    return shortened(f"{prefix}: {told}" if prefix else told)
+
+
+def shortened(title: str) -> str:
+    """A text as long as a layer's name can be read."""
     return title if len(title) <= 80 else f"{title[:79]}…"

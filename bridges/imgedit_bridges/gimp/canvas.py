@@ -1,14 +1,10 @@
-"""Layers, pixels, filters and plans of an open image: everything that talks to GIMP's core.
-
-Pixels are asked for and given as sRGB-encoded values; GEGL converts from and to what the image
-holds. Images of more than 8 bits travel as 16 bits.
-"""
+"""Layers, filters, selections and plans of an open image: what talks to GIMP's core."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gi
@@ -17,94 +13,16 @@ gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gegl, Gimp  # noqa: E402
 
-from imgedit_bridges.client import BridgeError, Client  # noqa: E402
+from imgedit_bridges.client import BridgeError  # noqa: E402
 from imgedit_bridges.gimp.forms import Filter, Turn  # noqa: E402
 from imgedit_bridges.protocol import PictureRef  # noqa: E402
 
 PARASITE = "imgedit-plan"
+EXPLANATION = "imgedit-explanation"
 _UNDOABLE = 2  # Gimp.PARASITE_UNDOABLE, which GObject introspection does not show everywhere
 _BAND = 512  # rows
 
-# --- pixels -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def uploaded(client: Client, layers: Sequence[Any]) -> Iterator[list[PictureRef]]:
-    """The layers' pixels, their own filters included, in pixel files that end with the block.
-
-    Raises:
-        BridgeError: there is no room or no worker.
-    """
-    refs: list[PictureRef] = []
-    try:
-        refs.extend(_upload_seen(client, layer) for layer in layers)
-        yield refs
-    finally:
-        for ref in refs:
-            with suppress(BridgeError):  # a worker that is gone has removed them
-                client.drop_pixels(ref.pixels)
-
-
-def _upload_seen(client: Client, layer: Any) -> PictureRef:
-    image = layer.get_image()
-    if not layer.get_filters():
-        return _upload(client, layer)
-    chosen = image.get_selected_layers()
-    image.undo_freeze()
-    copy = layer.copy()
-    image.insert_layer(copy, layer.get_parent(), image.get_item_position(layer))
-    try:
-        copy.merge_filters()
-        return _upload(client, copy)
-    finally:
-        image.remove_layer(copy)
-        image.set_selected_layers(chosen)
-        image.undo_thaw()
-
-
-def _upload(client: Client, layer: Any) -> PictureRef:
-    dtype, channels = _sample(layer), 4 if layer.has_alpha() else 3
-    width, height = layer.get_width(), layer.get_height()
-    ref = PictureRef("0" * 32, width, height, channels, dtype)
-    name = _format(dtype, channels)
-    row = ref.pixel_bytes // height
-    buffer = layer.get_buffer()
-    with client.new_pixels(ref.file_bytes) as file:
-        for top in range(0, height, _BAND):
-            rows = min(_BAND, height - top)
-            area = Gegl.Rectangle.new(0, top, width, rows)
-            values = buffer.get(area, 1.0, name, Gegl.AbyssPolicy.NONE)
-            file.data[top * row : (top + rows) * row] = bytes(values)
-        return PictureRef(file.id, width, height, channels, dtype)
-
-
-def write(client: Client, ref: PictureRef, layer: Any) -> None:
-    """Put a result's pixels into a new layer of its size.
-
-    Raises:
-        BridgeError: the result has expired.
-    """
-    name = _format(ref.dtype, ref.channels)
-    row = ref.pixel_bytes // ref.height
-    buffer = layer.get_buffer()
-    with client.open_picture(ref) as file:
-        for top in range(0, ref.height, _BAND):
-            rows = min(_BAND, ref.height - top)
-            area = Gegl.Rectangle.new(0, top, ref.width, rows)
-            buffer.set(area, name, bytes(file.data[top * row : (top + rows) * row]))
-    buffer.flush()
-    layer.update(0, 0, ref.width, ref.height)
-
-
-def _sample(layer: Any) -> str:
-    # Precisions are numbered by hundreds: 100 to 199 have 8 bits; linear 8 bits need more.
-    return "uint8" if int(layer.get_image().get_precision()) in (150, 175) else "uint16"
-
-
-def _format(dtype: str, channels: int) -> str:
-    letters = {1: "Y'", 2: "Y'A", 3: "R'G'B'", 4: "R'G'B'A"}[channels]
-    kinds = {"uint8": "u8", "uint16": "u16", "float32": "float"}
-    return f"{letters} {kinds[dtype]}"
+# --- images and layers ------------------------------------------------------------------------
 
 
 def is_opaque(layer: Any) -> bool:
@@ -120,21 +38,64 @@ def is_opaque(layer: Any) -> bool:
     return True
 
 
+def is_plain(layer: Any) -> bool:
+    """Whether a layer above it would hide it wholly and take its place."""
+    modes = (Gimp.LayerMode.NORMAL, Gimp.LayerMode.NORMAL_LEGACY)
+    usual = layer.get_mode() in modes and layer.get_opacity() == 100 and not layer.get_mask()
+    return usual and is_opaque(layer)
+
+
+def check_layer(layer: Any) -> None:
+    """Refuse what is no layer of an image that can be edited.
+
+    Raises:
+        BridgeError: it floats, or the image is indexed.
+    """
+    if layer.is_floating_sel():
+        raise BridgeError(
+            "The selection floats.", hint="Anchor it (Layer > Anchor Layer) and try again."
+        )
+    if layer.is_indexed():
+        raise BridgeError(
+            f"“{layer.get_image().get_name()}” is an indexed image: an edit needs other colours "
+            "than those of its palette.",
+            hint="Choose Image > Mode > RGB and try again.",
+        )
+
+
+def check_locks(layer: Any, *, moves: bool) -> None:
+    """Refuse to edit what the user has locked.
+
+    Raises:
+        BridgeError: the layer's pixels are locked, or its position and the edit moves it.
+    """
+    what = "pixels" if layer.get_lock_content() else "position"
+    if what == "pixels" or (moves and layer.get_lock_position()):
+        raise BridgeError(
+            f"The {what} of the layer “{layer.get_name()}” {'are' if what == 'pixels' else 'is'} "
+            "locked.",
+            hint="Unlock it in the list of layers and try again.",
+        )
+
+
 def is_srgb(image: Any) -> bool:
     """Whether the image's colours are those of sRGB, in whatever precision."""
     return "sRGB" in (image.get_effective_color_profile().get_label() or "")
 
 
-# --- images and layers ------------------------------------------------------------------------
-
-
 def other_images(image: Any) -> list[Any]:
-    """All other open images in RGB."""
+    """All other open images but indexed ones."""
     return [
         one
         for one in Gimp.get_images()
-        if one.get_id() != image.get_id() and one.get_base_type() == Gimp.ImageBaseType.RGB
+        if one.get_id() != image.get_id() and one.get_base_type() != Gimp.ImageBaseType.INDEXED
     ]
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Tell the user, where GIMP tells such things."""
+    if told := "\n".join(warnings):
+        Gimp.message(told)
 
 
 def selected_layers(image: Any) -> list[Any]:
@@ -146,8 +107,18 @@ def selected_layers(image: Any) -> list[Any]:
 
 def new_layer(image: Any, ref: PictureRef, name: str) -> Any:
     """An empty layer for a result, not yet in the image."""
-    kind = Gimp.ImageType.RGBA_IMAGE if ref.channels in (2, 4) else Gimp.ImageType.RGB_IMAGE
+    grey = image.get_base_type() == Gimp.ImageBaseType.GRAY
+    alpha = ref.channels in (2, 4)
+    kind = getattr(Gimp.ImageType, f"{'GRAY' if grey else 'RGB'}{'A' if alpha else ''}_IMAGE")
     return Gimp.Layer.new(image, name, ref.width, ref.height, kind, 100.0, Gimp.LayerMode.NORMAL)
+
+
+def take_place(layer: Any, other: Any) -> None:
+    """Let `other` show in the way that `layer` does, which is hidden; its mask is in the pixels."""
+    mode = layer.get_mode()
+    other.set_mode(Gimp.LayerMode.NORMAL if mode == Gimp.LayerMode.PASS_THROUGH else mode)
+    other.set_opacity(layer.get_opacity())
+    layer.set_visible(False)
 
 
 def mix_encoded(layer: Any) -> None:
@@ -255,6 +226,19 @@ def plan_of(layer: Any) -> dict[str, Any] | None:
     if not isinstance(plan, dict) or not isinstance(plan.get("operations"), list):
         raise BridgeError(f"The plan of the layer “{layer.get_name()}” is damaged.")
     return plan
+
+
+def explanation_of(layer: Any) -> str:
+    """What a plugin said about the layer that it made; may be empty."""
+    parasite = layer.get_parasite(EXPLANATION)
+    data = b"" if parasite is None else bytes(parasite.get_data())
+    return data.rstrip(b"\0").decode("utf-8", "replace")
+
+
+def attach_explanation(layer: Any, text: str) -> None:
+    """Let a layer say how it was made; kept in .xcf files."""
+    flags = Gimp.PARASITE_PERSISTENT | _UNDOABLE
+    layer.attach_parasite(Gimp.Parasite.new(EXPLANATION, flags, text.encode("utf-8")))
 
 
 def attach_plan(layer: Any, plan: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ class Layout:
     surroundings: bool
 
 
-def lay_out(plan: Mapping[str, Any], *, opaque: bool = True) -> Layout:
+def lay_out(plan: Mapping[str, Any], *, opaque: bool = True, grey: bool = False) -> Layout:
     """How GIMP holds a plan.
 
     Operations keep their order. Only turns come before the filters that follow the rendered
@@ -47,12 +47,15 @@ def lay_out(plan: Mapping[str, Any], *, opaque: bool = True) -> Layout:
         plan: as decoded JSON, valid.
         opaque: whether no pixel of the layer is transparent. Legacy modes change transparent
             pixels less, and blurs mix what is hidden into what is seen: neither is live then.
+        grey: whether the layer has no colours; filters that would make some are not live then.
     """
     steps = plan.get("operations", [])
     known = plan.get("definitions", DEFINITIONS) == DEFINITIONS
     held = [_held(step) if known else None for step in steps]
     if not opaque:
         held = [None if _needs_opaque(one) else one for one in held]
+    if grey:
+        held = [h if one["name"] in GREY else None for h, one in zip(held, steps)]  # noqa: B905
     first = max((i + 1 for i, one in enumerate(held) if one is None), default=0)
     turns: list[Turn] = []
     filters: list[Filter] = []
@@ -100,6 +103,11 @@ def _needs_opaque(held: tuple[Filter, ...] | Turn | None) -> bool:
 
 
 # --- the table --------------------------------------------------------------------------------
+
+GREY = frozenset(
+    {"bright", "contrast", "levels", "invert", "gaussian", "exposure", "rotate", "flip"}
+)
+"""Live operations that leave grey grey."""
 
 GEOMETRIC = frozenset({"rotate", "flip", "crop", "straighten", "resize", "perspective"})
 

@@ -12,15 +12,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import imgedit_bridges
-from imgedit_bridges.locations import Record, write_record
+from imgedit_bridges.errors import BridgeError
+from imgedit_bridges.gimp import catalogue, refresh
+from imgedit_bridges.gimp.profiles import NAME, Profile
+from imgedit_bridges.locations import Record, read_record, write_record
 from imgedit_plugins._version import __version__
 from imgedit_plugins.atomic import write_failure
 from imgedit_plugins.errors import ImgeditError
 
-NAME = "imgedit"
 RECORD = "bridge.json"
 FILES = "files.json"
 
@@ -29,24 +31,6 @@ _PACKAGE = Path(imgedit_bridges.__file__).parent
 
 class InstallError(ImgeditError):
     """The plug-in cannot be put into GIMP's folder, or not be removed."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One configuration folder of GIMP.
-
-    Attributes:
-        kind: whose GIMP uses it.
-        folder: such as ~/.config/GIMP/3.0.
-    """
-
-    kind: Literal["chosen", "system", "flatpak", "snap"]
-    folder: Path
-
-    @property
-    def plugin(self) -> Path:
-        """The plug-in's folder."""
-        return self.folder / "plug-ins" / NAME
 
 
 @dataclass(frozen=True)
@@ -66,47 +50,20 @@ class Change:
     kept: tuple[str, ...] = ()
 
 
-def find_profiles(
-    environ: Mapping[str, str] = os.environ,
-    home: Path | None = None,
-    platform: str = sys.platform,
-) -> list[Profile]:
-    """Every configuration folder of a GIMP 3 that has been started once.
-
-    Args:
-        environ: where GIMP3_DIRECTORY, XDG_CONFIG_HOME and APPDATA are looked up.
-        home: the user's folder.
-        platform: as `sys.platform`.
-    """
-    home = home or Path.home()
-    found: dict[Path, Profile] = {}
-    for profile in _candidates(environ, home, platform):
-        if profile.folder.is_dir():
-            found.setdefault(profile.folder.resolve(), profile)
-    return list(found.values())
-
-
-def _candidates(environ: Mapping[str, str], home: Path, platform: str) -> Iterator[Profile]:
-    if chosen := environ.get("GIMP3_DIRECTORY"):
-        yield Profile("chosen", Path(chosen))
-    if platform == "win32":
-        bases = [Path(environ.get("APPDATA") or home / "AppData" / "Roaming") / "GIMP"]
-    elif platform == "darwin":
-        bases = [home / "Library" / "Application Support" / "GIMP"]
-    else:
-        bases = [Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "GIMP"]
-    for base in bases:
-        yield from (Profile("system", folder) for folder in sorted(base.glob("3.*")))
-    if platform in ("win32", "darwin"):
-        return
-    flatpak = home / ".var/app/org.gimp.GIMP/config/GIMP"
-    yield from (Profile("flatpak", folder) for folder in sorted(flatpak.glob("3.*")))
-    for part in ("current", "common"):
-        snap = home / "snap/gimp" / part / ".config/GIMP"
-        yield from (Profile("snap", folder) for folder in sorted(snap.glob("3.*")))
-
-
 # --- installing -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the plug-in's folder shall hold: files by name, the actions, and the record."""
+
+    files: Mapping[str, bytes]
+    actions: dict[str, Any]
+    record: Record
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*sorted(self.files), catalogue.ACTIONS, FILES, RECORD)
 
 
 def install(profile: Profile, *, python: str = sys.executable, dry_run: bool = False) -> Change:
@@ -120,14 +77,14 @@ def install(profile: Profile, *, python: str = sys.executable, dry_run: bool = F
     Raises:
         InstallError: another plug-in has the place, or the folder cannot be written.
     """
-    wanted = _contents()
-    folder = profile.plugin
-    there = _installed(folder)
-    if there is not None and _is_current(folder, wanted, python):
+    files, found = _contents(), refresh.recorded()
+    wanted = _Wanted(files, found, Record(python, __version__, profile.prefix))
+    there = _installed(profile.plugin)
+    if there is not None and _is_current(profile, wanted):
         return Change(profile, "unchanged")
-    change = Change(profile, "installed" if there is None else "updated", _written(wanted))
+    change = Change(profile, "installed" if there is None else "updated", wanted.names)
     if not dry_run:
-        _replace(profile, wanted, python)
+        _replace(profile, wanted)
     return change
 
 
@@ -141,7 +98,7 @@ def uninstall(profile: Profile, *, dry_run: bool = False) -> Change:
     there = _installed(folder)
     if there is None:
         return Change(profile, "absent")
-    ours = {*there, FILES, RECORD}
+    ours = {*there, catalogue.ACTIONS, catalogue.NEXT, FILES, RECORD}
     files = sorted(name for name in ours if (folder / name).is_file())
     kept = sorted(_others(folder, ours))
     if not dry_run:
@@ -178,11 +135,7 @@ def _imported(source: bytes) -> Iterator[Path]:
                             if one.is_file())  # fmt: skip
 
 
-def _written(wanted: Mapping[str, bytes]) -> tuple[str, ...]:
-    return (*sorted(wanted), FILES, RECORD)
-
-
-def _replace(profile: Profile, wanted: Mapping[str, bytes], python: str) -> None:
+def _replace(profile: Profile, wanted: _Wanted) -> None:
     folder = profile.plugin
     token = secrets.token_hex(4)
     # Not in plug-ins, where GIMP would look into them.
@@ -190,7 +143,9 @@ def _replace(profile: Profile, wanted: Mapping[str, bytes], python: str) -> None
     old = profile.folder / f".{NAME}-{token}.old"
     try:
         try:
-            _write(new, wanted, python)
+            before = profile.script.stat().st_mtime if profile.script.exists() else 0.0
+            _write(new, wanted)
+            refresh.look_changed(new / f"{NAME}.py", before)
             folder.parent.mkdir(exist_ok=True)
             if folder.exists():
                 folder.rename(old)
@@ -206,15 +161,16 @@ def _replace(profile: Profile, wanted: Mapping[str, bytes], python: str) -> None
         raise InstallError(f"{folder} cannot be written: {write_failure(error)}.") from error
 
 
-def _write(folder: Path, wanted: Mapping[str, bytes], python: str) -> None:
-    for name, data in wanted.items():
+def _write(folder: Path, wanted: _Wanted) -> None:
+    for name, data in wanted.files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     (folder / f"{NAME}.py").chmod(0o755)  # GIMP starts executable files only
-    listed = {name: hashlib.sha256(data).hexdigest() for name, data in wanted.items()}
+    listed = {name: hashlib.sha256(data).hexdigest() for name, data in wanted.files.items()}
     (folder / FILES).write_text(json.dumps(listed, indent=1) + "\n", "utf-8")
-    write_record(Record(python, __version__), folder / RECORD)
+    (folder / catalogue.ACTIONS).write_bytes(refresh.as_bytes(wanted.actions))
+    write_record(wanted.record, folder / RECORD)
 
 
 # --- what is there ----------------------------------------------------------------------------
@@ -244,14 +200,16 @@ def _is_inside(name: object) -> bool:
     return isinstance(name, str) and not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
-def _is_current(folder: Path, wanted: Mapping[str, bytes], python: str) -> bool:
+def _is_current(profile: Profile, wanted: _Wanted) -> bool:
+    folder = profile.plugin
     try:
-        record = json.loads((folder / RECORD).read_bytes())
-        same = all((folder / name).read_bytes() == data for name, data in wanted.items())
-    except (OSError, ValueError):
+        record = read_record(folder / RECORD)
+        same = all((folder / name).read_bytes() == data for name, data in wanted.files.items())
+    except (OSError, BridgeError):
         return False
-    runs = os.access(folder / f"{NAME}.py", os.X_OK)
-    return same and runs and record == {"python": python, "version": __version__}
+    newest = catalogue.newest_listing(folder)
+    known = newest.get("actions") == wanted.actions["actions"]
+    return same and known and os.access(profile.script, os.X_OK) and record == wanted.record
 
 
 def _others(folder: Path, ours: set[str]) -> Iterator[str]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, ResultPicture
-from imgedit_bridges.gimp import canvas, holdings, running
+from imgedit_bridges.gimp import canvas, holdings, transfer
 from imgedit_bridges.gimp.holdings import DEFINITIONS, Layout
 from imgedit_bridges.gimp.running import Told
-from imgedit_bridges.protocol import JobRequest
+from imgedit_bridges.protocol import JobRequest, PictureRef
 
 Plan = Mapping[str, Any]
 """A plan as decoded JSON."""
@@ -29,6 +29,8 @@ class Prepared:
         layout: how GIMP holds the plan.
         plan: that the layer carries afterwards.
         job, picture: of the rendered part, where there is one.
+        masked: whether the rendered part is limited to the selection already.
+        hides: whether the rendered part takes the layer's place instead of covering it.
     """
 
     layer: Any
@@ -36,13 +38,22 @@ class Prepared:
     plan: Plan
     job: str = ""
     picture: ResultPicture | None = None
+    masked: bool = False
+    hides: bool = False
 
 
 # --- preparing --------------------------------------------------------------------------------
 
 
 def prepare(
-    client: Client, layer: Any, plan: Plan, told: Told, kept: Plan | None = None
+    client: Client,
+    layer: Any,
+    plan: Plan,
+    told: Told,
+    *,
+    kept: Plan | None = None,
+    selection: str = "",
+    copied: bool = False,
 ) -> Prepared:
     """Lay a plan out and have rendered what needs it; the image is not changed.
 
@@ -52,34 +63,67 @@ def prepare(
         plan: the edit.
         told: told how it goes.
         kept: the plan that the layer carries already.
+        selection: see `canvas.selection_kind`.
+        copied: whether a copy of the layer gets the edit.
 
     Raises:
-        BridgeError: the worker failed, or the two plans do not go together.
+        BridgeError: the worker failed, the two plans do not go together, the layer is locked, or
+            it is grey and the edit is not.
     """
-    layout = layout_of(layer, plan)
-    whole = _after(kept, plan)
+    layout, whole = layout_of(layer, plan), _after(kept, plan)
+    plain = canvas.is_plain(layer)
+    separate = bool(layout.rendered) or _needs_own_layer(layout, selection)
+    # Under a layer that is no plain one the same pixels once more would show through.
+    masked = bool(selection) and separate and not plain
+    if masked:
+        layout = Layout(tuple(plan["operations"]), (), (), surroundings=False)
+    if not (separate or copied):
+        canvas.check_locks(layer, moves=bool(layout.turns))
     if not layout.rendered:
         return Prepared(layer, layout, whole)
     head = {**_bare(plan), "operations": list(layout.rendered)}
-    job, picture = _rendered(client, layer, head, told)
-    return Prepared(layer, layout, whole, job, picture)
+    job, picture = _rendered(client, layer, head, told, masked=masked)
+    check_colours(layer, picture)
+    return Prepared(layer, layout, whole, job, picture, masked, hides=not (plain or copied))
+
+
+def check_colours(layer: Any, picture: ResultPicture) -> None:
+    """Refuse colours where the image has none.
+
+    Raises:
+        BridgeError: the picture has some and the layer cannot.
+    """
+    if layer.is_gray() and picture.ref.channels > 2:
+        raise BridgeError(
+            f"The edit makes colours, and “{layer.get_image().get_name()}” is a grey image.",
+            hint="Choose Image > Mode > RGB and run it again.",
+        )
 
 
 def layout_of(layer: Any, plan: Plan) -> Layout:
     """How a plan is held on this layer."""
     if canvas.is_srgb(layer.get_image()):
-        return holdings.lay_out(plan, opaque=canvas.is_opaque(layer))
+        opaque = canvas.is_opaque(layer)
+        return holdings.lay_out(plan, opaque=opaque, grey=layer.is_gray())
     # Filters see the codes of the image's own colour space, for which nothing was measured.
     return Layout(tuple(plan["operations"]), (), (), surroundings=False)
 
 
-def _rendered(client: Client, layer: Any, plan: Plan, told: Told) -> tuple[str, ResultPicture]:
-    with canvas.uploaded(client, [layer]) as (source,):
-        request = JobRequest("render", {"picture": source}, plan=plan)
-        job, result = running.run_job(client, request, told)
+def _rendered(
+    client: Client, layer: Any, plan: Plan, told: Told, *, masked: bool
+) -> tuple[str, ResultPicture]:
+    def request(picture: PictureRef, *mask: PictureRef) -> JobRequest:
+        return JobRequest("render", pictures(picture, *mask), plan=plan)
+
+    job, result = transfer.run_on(client, [layer], request, told, selection=masked)
     if not result.pictures:
         raise BridgeError("The worker rendered nothing.")
     return job, result.pictures[0]
+
+
+def pictures(picture: PictureRef, *mask: PictureRef) -> dict[str, PictureRef]:
+    """The inputs of a job that edits a picture, within a mask where there is one."""
+    return {"picture": picture, **({"mask": mask[0]} if mask else {})}
 
 
 def _bare(plan: Plan) -> dict[str, Any]:
@@ -142,14 +186,14 @@ def put(
     image = layer.get_image()
     target = layer
     if prepared.picture is not None:
-        target = canvas.new_layer(image, prepared.picture.ref, name)
-        _insert(above or layer, layer, target, name, undo)
-        canvas.write(client, prepared.picture.ref, target)
+        target = put_picture(client, layer, prepared.picture, undo, above or layer, name)
         client.forget(prepared.job)
+        if prepared.hides:
+            hide_below(layer, target, undo)
     elif above is not None or _needs_own_layer(layout, selection):
         target = layer.copy()
         _insert(above or layer, layer, target, name, undo)
-    masked = bool(selection) and target is not layer
+    masked = bool(selection) and target is not layer and not prepared.masked
     if masked:
         canvas.add_mask(target)
         canvas.mix_encoded(target)
@@ -165,17 +209,45 @@ def put(
         image.set_selected_layers([target])
 
 
+def put_picture(
+    client: Client, layer: Any, picture: ResultPicture, undo: Undo, above: Any, name: str
+) -> Any:
+    """Put a picture that was made of a layer into a new layer above another one; returns it.
+
+    Raises:
+        BridgeError: its pixels are gone.
+    """
+    target = canvas.new_layer(layer.get_image(), picture.ref, name)
+    _insert(above, layer, target, name, undo, picture.offset)
+    transfer.write(client, picture.ref, target)
+    return target
+
+
+def hide_below(layer: Any, target: Any, undo: Undo) -> None:
+    """Let a new layer take a layer's place; see `canvas.take_place`."""
+    seen = layer.get_visible()
+    undo.append(lambda: layer.set_visible(seen))
+    canvas.take_place(layer, target)
+
+
 def _needs_own_layer(layout: Layout, selection: str) -> bool:
     # Soft masks of filters change when an .xcf file is opened again; and behind a mask the second
     # blur would see pixels that the first has not blurred.
     return selection == "soft" or (bool(selection) and layout.surroundings)
 
 
-def _insert(place: Any, source: Any, target: Any, name: str, undo: Undo) -> None:
-    """Put a new layer above `place`, where `source` lies in the image."""
+def _insert(
+    place: Any,
+    source: Any,
+    target: Any,
+    name: str,
+    undo: Undo,
+    offset: tuple[int, int] = (0, 0),
+) -> None:
+    """Put a new layer above `place`, where `source` lies in the image, and so far from there."""
     canvas.insert_above(place, target, name)
     _, x, y = source.get_offsets()
-    target.set_offsets(x, y)
+    target.set_offsets(x + offset[0], y + offset[1])
     target.set_visible(True)
     image = place.get_image()
     undo.append(lambda: image.remove_layer(target))

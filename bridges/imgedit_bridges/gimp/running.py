@@ -8,13 +8,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, Result
+from imgedit_bridges.gimp import catalogue
 from imgedit_bridges.locations import Record, read_record
 from imgedit_bridges.protocol import JobRequest
-from imgedit_bridges.starting import clean_environment
+from imgedit_bridges.starting import FLATPAK, clean_environment
 
 RECORD = Path(__file__).resolve().parents[2] / "bridge.json"
 """The installation record: it lies beside imgedit.py in the plug-in's folder."""
@@ -28,17 +31,32 @@ whether to go on."""
 
 
 def record() -> Record:
-    """Which Python starts the worker.
+    """How the worker is started.
 
     Raises:
         BridgeError: the plug-in was not installed by `imgedit-plugins install gimp`.
     """
-    return read_record(RECORD)
+    found = read_record(RECORD)
+    # Flatpak's GIMP may use the configuration folder of another one.
+    return replace(found, prefix=FLATPAK) if "FLATPAK_ID" in os.environ else found
 
 
 def new_client() -> Client:
     """A line to the worker, which is started when it is first needed."""
-    return Client("gimp", python=record().python)
+    found = record()
+    return Client("gimp", python=found.python, prefix=found.prefix)
+
+
+def look_for_plugins(folder: Path) -> None:
+    """Have the menu's actions written down again, for GIMP's next start, where plugins changed."""
+    if not catalogue.is_stale(folder):
+        return
+    with suppress(BridgeError, OSError):  # whatever is wrong, the user did not ask for this
+        line = [*record().command, "-P", "-m", "imgedit_bridges.gimp.refresh", str(folder)]
+        subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=clean_environment(os.environ), start_new_session=True,
+        )  # fmt: skip
 
 
 def run_job(client: Client, request: JobRequest, told: Told) -> tuple[str, Result]:
@@ -90,12 +108,12 @@ def read_plan(path: Path) -> dict[str, Any]:
 
 
 def _core(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    python = record().python
+    found = record()
     hint = "Run `imgedit-plugins install gimp` again."
-    if not Path(python).is_file():
-        raise BridgeError(f"The Python that runs the worker is gone: {python}.", hint=hint)
+    if not found.prefix and not Path(found.python).is_file():
+        raise BridgeError(f"The Python that runs the worker is gone: {found.python}.", hint=hint)
     # -P: nothing is imported from the folder that GIMP was started in.
-    line = [python, "-P", "-m", "imgedit_plugins.cli", *arguments]
+    line = [*found.command, "-P", "-m", "imgedit_plugins.cli", *arguments]
     environ = {**clean_environment(os.environ), "PYTHONIOENCODING": "utf-8"}
     try:
         return subprocess.run(
@@ -103,7 +121,7 @@ def _core(arguments: list[str]) -> subprocess.CompletedProcess[str]:
             timeout=_READ_SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BridgeError(f"{python} cannot be run: {error}.", hint=hint) from error
+        raise BridgeError(f"{found.python} cannot be run: {error}.", hint=hint) from error
 
 
 def _last_line(text: str) -> str:
