@@ -14,9 +14,10 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GObject  # noqa: E402
 
 from imgedit_bridges.client import BridgeError  # noqa: E402
-from imgedit_bridges.gimp import actions, plugin_actions, running  # noqa: E402
+from imgedit_bridges.gimp import actions, pane_edit, plugin_actions, running  # noqa: E402
 from imgedit_bridges.gimp.catalogue import Action, Argument  # noqa: E402
 from imgedit_bridges.gimp.plugin_actions import Given  # noqa: E402
+from imgedit_bridges.protocol import MAX_STRENGTH  # noqa: E402
 
 _READWRITE = GObject.ParamFlags.READWRITE
 _COLOURS = "RGB*, GRAY*"
@@ -59,7 +60,15 @@ class Entry:
 
 def _apply(image: Any, layers: list[Any], config: Any, told: running.Told) -> None:
     plan = running.read_plan(_path(config, "file"))
-    actions.apply_plan(image, layers, plan, told)
+    strength = config.get_property("strength") / 100
+    actions.apply_plan(image, layers, plan, told, strength=strength)
+
+
+def _adjust(_: Any, layers: list[Any], config: Any, told: running.Told) -> None:
+    layer = _one(layers)
+    file = config.get_property("file")
+    plan = running.read_plan(_path(config, "file")) if file is not None else None
+    pane_edit.adjust(layer, plan, config.get_property("strength") / 100, told)
 
 
 def _copy(image: Any, layers: list[Any], _: Any, told: running.Told) -> None:
@@ -77,15 +86,31 @@ def _explain(_: Any, layers: list[Any], __: Any, ___: running.Told) -> str:
 def _declare_open(procedure: Any) -> None:
     about = "A plan as JSON, or a picture that was edited by one and carries it"
     _add_file(procedure, "_Plan or picture", about, "OPEN")
+    _add_strength(procedure)
+
+
+def _declare_adjust(procedure: Any) -> None:
+    about = "A plan that takes the place of the layer's; without one, that stays"
+    _add_file(procedure, "_Plan or picture", about, "OPEN", optional=True)
+    _add_strength(procedure)
+
+
+def _add_strength(procedure: Any) -> None:
+    procedure.add_double_argument(
+        "strength", "_Strength (%)", "How far to go: 0 is the picture before, 100 the edit",
+        0.0, 100.0 * MAX_STRENGTH, 100.0, _READWRITE,
+    )  # fmt: skip
 
 
 def _declare_save(procedure: Any) -> None:
     _add_file(procedure, "_File", "Where the plan is written, as JSON", "SAVE")
 
 
-def _add_file(procedure: Any, nick: str, about: str, action: str) -> None:
+def _add_file(
+    procedure: Any, nick: str, about: str, action: str, *, optional: bool = False
+) -> None:
     choose = getattr(Gimp.FileChooserAction, action)
-    procedure.add_file_argument("file", nick, about, choose, False, None, _READWRITE)
+    procedure.add_file_argument("file", nick, about, choose, optional, None, _READWRITE)
 
 
 def _declare_explain(procedure: Any) -> None:
@@ -101,6 +126,13 @@ OWN = {
         ("DRAWABLE", "DRAWABLES"),
         _declare_open,
         _apply,
+    ),
+    "imgedit-adjust-edit": Entry(
+        "A_djust edit…",
+        "Changes the steps of the selected layer's edit and its strength, or starts an edit",
+        ("DRAWABLE",),
+        _declare_adjust,
+        _adjust,
     ),
     "imgedit-copy-edit": Entry(
         "_Copy this edit to other open images",
