@@ -129,3 +129,11 @@ def photo(folder):
     path = folder / "photo.png"
     save_picture(picture, path)
     return path, np.asarray(picture.pixels)
+
+
+@pytest.fixture
+def plugin(gimp, installed, root):
+    """GIMP with the plug-in, installed as a user does."""
+    command = [f"{installed}/bin/imgedit-plugins", "install", "gimp"]
+    root.call([*command, "--profile", f"{gimp.home}/GIMP"])
+    return gimp

@@ -38,6 +38,8 @@ class Entry:
         dialog: whether there is something to choose.
         images: types of images that it works on.
         tells: whether what it returns is shown to the user.
+        window: what is shown instead of a dialog of the arguments; procedure, entry, image,
+            layers, config -> as `run`.
     """
 
     label: str
@@ -48,6 +50,7 @@ class Entry:
     dialog: bool = True
     images: str = _COLOURS
     tells: bool = False
+    window: Callable[[Any, Entry, Any, list[Any], Any], str | None] | None = None
 
     @property
     def title(self) -> str:
@@ -81,6 +84,12 @@ def _save(_: Any, layers: list[Any], config: Any, __: running.Told) -> None:
 
 def _explain(_: Any, layers: list[Any], __: Any, ___: running.Told) -> str:
     return actions.explain(_one(layers))
+
+
+def _show_pane(_: Any, entry: Entry, image: Any, layers: list[Any], __: Any) -> None:
+    from imgedit_bridges.gimp import pane  # needs a display
+
+    pane.open_pane(image, _one(layers), entry.title.rstrip("…"))
 
 
 def _declare_open(procedure: Any) -> None:
@@ -133,6 +142,7 @@ OWN = {
         ("DRAWABLE",),
         _declare_adjust,
         _adjust,
+        window=_show_pane,
     ),
     "imgedit-copy-edit": Entry(
         "_Copy this edit to other open images",

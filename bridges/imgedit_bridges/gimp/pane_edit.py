@@ -17,6 +17,7 @@ from gi.repository import Gegl, Gimp
 from imgedit_bridges.client import BridgeError, Client
 from imgedit_bridges.gimp import actions, canvas, holdings, placing, records, running, transfer
 from imgedit_bridges.gimp.forms import Filter, Turn
+from imgedit_bridges.gimp.preview_pictures import Pixels, read_layer
 from imgedit_bridges.gimp.records import EditRecord
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.gimp.strengths import Form, form_of
@@ -64,7 +65,10 @@ class LayerEdit:
             baked=placing.layout_of(layer, plan).rendered
         )
         self.steps = _steps_of(plan, self._record, vocabulary)
-        self._plain_source = canvas.is_plain(self.source() or layer)
+        ground = self.source() or layer
+        self._ground = placing.ground_of(ground)
+        self._plain_source = canvas.is_plain(ground)
+        self._seen: tuple[int, Pixels] | None = None
         self._shown: list[tuple[Filter, Any]] = []
         self._opacity: float | None = None
         self._own = _own_filters(layer, plan, self._record)
@@ -78,8 +82,7 @@ class LayerEdit:
     def outcome(self) -> Outcome:
         """What the steps as they are now come to."""
         plan, strength, before = self.steps.plan(), self.steps.strength, self._record.before
-        layout = placing.layout_of(self.source() or self.layer, plan)
-        form = form_of(plan, layout, strength, opaque=self._plain_source)
+        form = form_of(plan, self._ground.lay_out(plan), strength, opaque=self._plain_source)
         turns = tuple((one.degrees, one.flip) for one in form.layout.turns)
         steps = tuple(self.steps.state()["steps"])
         record = EditRecord(
@@ -88,6 +91,20 @@ class LayerEdit:
         )  # fmt: skip
         whole = {**plan, "operations": [*before, *plan["operations"]]}
         return Outcome(whole, form, record)
+
+    def before(self, longest: int) -> Pixels | None:
+        """The picture before the edit, reduced; None where the layer that has it is gone."""
+        if self._seen is not None and self._seen[0] == longest:
+            return self._seen[1]
+        source = self.source()
+        if source is None:
+            return None
+        plain = self._plain(source) if source == self.layer else source
+        with transfer.as_seen(plain) as seen:
+            self._seen = (longest, read_layer(seen, longest))
+        if plain != source:
+            plain.delete()
+        return self._seen[1]
 
     def is_live(self, outcome: Outcome) -> bool:
         """Whether the canvas can show it without rendering."""

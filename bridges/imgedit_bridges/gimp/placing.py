@@ -139,13 +139,37 @@ def check_colours(layer: Any, picture: ResultPicture) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What of a layer decides how a plan is held on it.
+
+    Attributes:
+        srgb: whether its colours are those of sRGB.
+        opaque: whether no pixel is transparent.
+        grey: whether it has no colours.
+    """
+
+    srgb: bool
+    opaque: bool
+    grey: bool
+
+    def lay_out(self, plan: Plan) -> Layout:
+        """How a plan is held."""
+        if self.srgb:
+            return holdings.lay_out(plan, opaque=self.opaque, grey=self.grey)
+        # Filters see the codes of the image's own colour space, for which nothing was measured.
+        return _all_rendered(plan)
+
+
+def ground_of(layer: Any) -> Ground:
+    """What a layer is like; looks at all its pixels."""
+    srgb = canvas.is_srgb(layer.get_image())
+    return Ground(srgb, srgb and canvas.is_opaque(layer), bool(layer.is_gray()))
+
+
 def layout_of(layer: Any, plan: Plan) -> Layout:
     """How a plan is held on this layer."""
-    if canvas.is_srgb(layer.get_image()):
-        opaque = canvas.is_opaque(layer)
-        return holdings.lay_out(plan, opaque=opaque, grey=layer.is_gray())
-    # Filters see the codes of the image's own colour space, for which nothing was measured.
-    return _all_rendered(plan)
+    return ground_of(layer).lay_out(plan)
 
 
 def rendered(

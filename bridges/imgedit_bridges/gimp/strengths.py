@@ -9,6 +9,7 @@ from typing import Any
 from imgedit_bridges.gimp.forms import Filter
 from imgedit_bridges.gimp.holdings import Layout, is_geometric
 
+
 @dataclass(frozen=True)
 class Form:
     """How a plan of some strength is held.

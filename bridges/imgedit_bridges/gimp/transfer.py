@@ -65,7 +65,7 @@ def _uploaded(
     refs: list[PictureRef] = []
     try:
         for layer in layers:
-            with _as_seen(layer) as seen:
+            with as_seen(layer) as seen:
                 refs.append(_upload(client, seen, _sample(layer), _channels(seen)))
         if selection:
             refs.append(_upload_selection(client, layers[0]))
@@ -77,7 +77,7 @@ def _uploaded(
 
 
 @contextmanager
-def _as_seen(layer: Any) -> Iterator[Any]:
+def as_seen(layer: Any) -> Iterator[Any]:
     """A layer with the same pixels that has no filters, mask or layers in it.
 
     It is made in an image of its own: the user's is left alone, even if GIMP ends meanwhile.

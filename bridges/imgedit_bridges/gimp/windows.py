@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 import gi
+
+from imgedit_bridges.client import BridgeError, Client, JobCancelledError
+from imgedit_bridges.gimp import running
+
+_SOON = 0.5  # seconds; a window for less would only flicker
+_LOOK_SECONDS = 0.05
+_ROOM = 0.3  # of the screen's height, which one part of a window may take
 
 
 def _ui() -> Any:
@@ -22,6 +33,24 @@ def asked(procedure: Any, title: str, config: Any) -> bool:
     wanted = dialog.run()
     dialog.destroy()
     return bool(wanted)
+
+
+def dialog(title: str, role: str) -> Any:
+    """An empty dialog with GIMP's looks, not shown yet."""
+    made = _ui().Dialog(title=title, role=role)
+    made.set_icon_name("gimp-gegl")
+    return made
+
+
+def room_for(height: int) -> int:
+    """A height that leaves room for the rest of a window also on a small or scaled screen."""
+    _gtk()
+    gi.require_version("Gdk", "3.0")
+    from gi.repository import Gdk
+
+    display = Gdk.Display.get_default()
+    monitor = display.get_primary_monitor() or display.get_monitor(0)
+    return int(min(height, _ROOM * monitor.get_workarea().height))
 
 
 def _gtk() -> Any:
@@ -65,6 +94,52 @@ class ProgressWindow:
     def close(self) -> None:
         """Take the window away."""
         self._dialog.destroy()
+
+
+@contextmanager
+def progress(title: str) -> Iterator[running.Told]:
+    """Work with a window that appears when it takes a while; its Cancel stops the work."""
+    began = time.monotonic()
+    window: ProgressWindow | None = None
+
+    def told(stage: str, share: float) -> bool:
+        nonlocal window
+        if window is None and time.monotonic() - began > _SOON:
+            window = ProgressWindow(title)
+        return window is None or window.show(stage, share)
+
+    try:
+        yield told
+    finally:
+        if window is not None:
+            window.close()
+
+
+def with_vocabulary(title: str) -> tuple[Client, list[dict[str, Any]]]:
+    """A line to the worker and what plans are made of; starts the worker if need be.
+
+    Raises:
+        BridgeError: it cannot be started.
+        JobCancelledError: the user did not want to wait.
+    """
+    client = running.new_client()
+    with progress(title) as told, ThreadPoolExecutor(1) as pool:
+        going = pool.submit(client.operations)
+        while not wait([going], _LOOK_SECONDS).done:
+            if not told("Loading plugins", -1.0):
+                raise JobCancelledError
+        return client, going.result()
+
+
+def show_fault(parent: Any, error: BridgeError) -> None:
+    """Show a fault above the window that it happened in."""
+    gtk = _gtk()
+    made = gtk.MessageDialog(
+        transient_for=parent, modal=True, message_type=gtk.MessageType.ERROR,
+        buttons=gtk.ButtonsType.CLOSE, text=str(error),
+    )  # fmt: skip
+    made.run()
+    made.destroy()
 
 
 def show(title: str, text: str) -> None:
