@@ -21,7 +21,7 @@ _PAGES = 10  # of a slider: so many presses of Page Up from end to end
 _BEND = 0.98  # from which on a logarithmic slider is as good as a straight one
 
 
-class StepRow(Gtk.ListBoxRow):  # type: ignore[misc]
+class StepRow(Gtk.Box):  # type: ignore[misc]
     """One step.
 
     Args:
@@ -38,23 +38,23 @@ class StepRow(Gtk.ListBoxRow):  # type: ignore[misc]
         changed: Callable[[], None],
         moved: Callable[[Step, int], None],
     ) -> None:
-        super().__init__(activatable=False, selectable=False, can_focus=False)
+        super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=4, margin=8)
         self.step = step
         self._steps = steps
         self._changed = changed
-        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=4, margin=6)
-        box.pack_start(self._head(moved), False, False, 0)
+        self.pack_start(self._head(moved), False, False, 0)
         self._body = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=4)
         self._body.set_margin_start(_INDENT)
         self._fill()
-        box.pack_start(self._body, False, False, 0)
-        self.add(box)
+        self.pack_start(self._body, False, False, 0)
         self._body.set_sensitive(step.on)
 
     def _head(self, moved: Callable[[Step, int], None]) -> Any:
         head = Gtk.Box(spacing=2)
         title = self._steps.title(self.step)
-        check = Gtk.CheckButton(label=title, active=self.step.on)
+        check = Gtk.CheckButton(active=self.step.on)
+        check.add(Gtk.Label(label=f"<b>{GLib.markup_escape_text(title)}</b>", use_markup=True))
+        check.get_accessible().set_name(title)
         check.set_tooltip_text(f"Whether {title} takes part")
         check.connect("toggled", self._switched)
         head.pack_start(check, True, True, 0)
@@ -223,7 +223,7 @@ def label_of(parameter: Declared) -> str:
     """A slider's label: 'Amount (%)'."""
     title = str(parameter.get("title") or parameter["name"]).replace("_", "__")
     unit = str(parameter.get("unit") or "")
-    return title if unit in ("", "number") else f"{title} ({unit})"
+    return title if unit in ("", "code", "number") else f"{title} ({unit})"
 
 
 def _gamma(scale: Scale) -> float:

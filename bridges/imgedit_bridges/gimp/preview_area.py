@@ -75,10 +75,10 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
     def set_after(self, pixels: Pixels) -> None:
         """Show the picture after the edit; it may have another shape."""
         self._after = self._fitted(pixels)
-        self.set_busy(False)
+        self.set_busy(busy=False)
         self._draw()
 
-    def set_busy(self, busy: bool) -> None:
+    def set_busy(self, *, busy: bool) -> None:
         """Show that a new picture is on its way."""
         if busy:
             self._spinner.show()

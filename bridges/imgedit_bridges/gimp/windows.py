@@ -16,6 +16,7 @@ from imgedit_bridges.gimp import running
 _SOON = 0.5  # seconds; a window for less would only flicker
 _LOOK_SECONDS = 0.05
 _ROOM = 0.3  # of the screen's height, which one part of a window may take
+_WHOLE = 0.9
 
 
 def _ui() -> Any:
@@ -37,20 +38,30 @@ def asked(procedure: Any, title: str, config: Any) -> bool:
 
 def dialog(title: str, role: str) -> Any:
     """An empty dialog with GIMP's looks, not shown yet."""
-    made = _ui().Dialog(title=title, role=role)
-    made.set_icon_name("gimp-gegl")
+    ui = _ui()
+    made = ui.Dialog(title=title, role=role)
+    ui.window_set_transient(made)  # it stays above GIMP's windows
     return made
 
 
 def room_for(height: int) -> int:
     """A height that leaves room for the rest of a window also on a small or scaled screen."""
+    return int(min(height, _ROOM * _screen_height()))
+
+
+def height_for(height: int) -> int:
+    """A height of a window that fits on the screen."""
+    return int(min(height, _WHOLE * _screen_height()))
+
+
+def _screen_height() -> int:
     _gtk()
     gi.require_version("Gdk", "3.0")
     from gi.repository import Gdk
 
     display = Gdk.Display.get_default()
     monitor = display.get_primary_monitor() or display.get_monitor(0)
-    return int(min(height, _ROOM * monitor.get_workarea().height))
+    return int(monitor.get_workarea().height)
 
 
 def _gtk() -> Any:
