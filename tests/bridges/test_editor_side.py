@@ -23,8 +23,10 @@ EDITOR_SIDE = {
     "transport",
     "starting",
     "client",
+    "edits",
+    "plan_files",
 }
-COMMAND_LINE = {"commands"}
+COMMAND_LINE = {"commands", "plugin_folder"}
 OLDEST = (3, 10)
 
 ROUND_TRIP = """

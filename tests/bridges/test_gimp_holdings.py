@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgedit_bridges import edits
 from imgedit_bridges.gimp import forms, holdings
 from imgedit_bridges.gimp.forms import Filter, Turn
 from imgedit_bridges.gimp.holdings import lay_out
@@ -231,8 +232,8 @@ def test_only_filters_that_were_tried_are_made():
 
 def test_steps_in_words():
     step = {"name": "curves", "parameters": {"all": [[0, 0], [1, 1]], "strength": 2}}
-    assert holdings.describe(step) == "curves (all …, strength 2)"
-    assert holdings.describe({"name": "invert", "parameters": {}}) == "invert"
+    assert edits.describe(step) == "curves (all …, strength 2)"
+    assert edits.describe({"name": "invert", "parameters": {}}) == "invert"
     assert isinstance(Filter("a", "b").properties, dict)
 
 
@@ -240,9 +241,9 @@ def test_steps_in_words():
 
 
 def test_the_plugin_needs_the_standard_library_and_gimp_only():
-    from imgedit_bridges.gimp import install
+    from imgedit_bridges.plugin_folder import PACKAGE, contents
 
-    for name, data in install._contents().items():
+    for name, data in contents("imgedit.py", PACKAGE / "gimp" / "plugin.py").items():
         for node in ast.walk(ast.parse(data, name, feature_version=(3, 10))):
             modules = []
             if isinstance(node, ast.Import):

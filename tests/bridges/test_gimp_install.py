@@ -9,8 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from imgedit_bridges import commands
-from imgedit_bridges.gimp import install as installing
+from imgedit_bridges import commands, plugin_folder
 from imgedit_bridges.gimp import profiles
 from imgedit_bridges.gimp.install import InstallError, install, uninstall
 from imgedit_bridges.gimp.profiles import Profile, find_profiles
@@ -155,7 +154,7 @@ def test_a_failure_half_way_leaves_the_old_one(profile, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(installing, "write_record", fail)
+    monkeypatch.setattr(plugin_folder, "write_record", fail)
     with pytest.raises(InstallError, match="the disk is full"):
         install(profile)
     assert tree(profile.folder) == before

@@ -1,6 +1,15 @@
 """The plug-in in GIMP: what scripts in GIMP use, and how GIMP's pixels come back."""
 
+import json
+
 import numpy as np
+
+from imgedit_plugins.picture_files import open_picture
+from imgedit_plugins.plan import parse_plan
+from imgedit_plugins.render import render_plan
+
+RECOVER = "imgedit-reverse-design-recover-edit"
+LIVE = [("bright", {"offset": 40}), ("contrast", {"gain": 1.2})]
 
 NAMES = """\
 def call(name, image, layers, **values):
@@ -52,3 +61,21 @@ def pixels_of(run, path):
     """What `seen` or `pixels` wrote, (height, width, 3)."""
     [mark] = [one for one in run.events("pixels") if one["path"] == str(path)]
     return np.fromfile(path, np.uint8).reshape(mark["height"], mark["width"], 3)
+
+
+def write_plan(path, steps):
+    operations = [{"name": name, "parameters": parameters} for name, parameters in steps]
+    data = {"schema": "imgedit-plan/1", "operations": operations}
+    path.write_text(json.dumps(data), "utf-8")
+    return parse_plan(data)
+
+
+def rendered(path, plan, mask=None):
+    return np.asarray(render_plan(open_picture(path), plan, mask=mask).pixels)
+
+
+def assert_close(got, wanted, mean=0.1, largest=1):
+    assert got.shape == wanted.shape
+    difference = np.abs(got.astype(int) - wanted.astype(int))
+    assert difference.mean() <= mean
+    assert difference.max() <= largest

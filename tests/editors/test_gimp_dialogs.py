@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from gimp_session import NAMES, pixels_of
+from gimp_session import NAMES
 
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.picture_files import save_picture
@@ -18,16 +18,22 @@ def test_scratch(plugin, gimp_window, folder):
     save_picture(photograph(960, 640), path)
     steps = [("bright", {"offset": 40}), ("contrast", {"gain": 1.2}), ("gaussian", {"kernel": 5})]
     operations = [{"name": name, "parameters": parameters} for name, parameters in steps]
-    (folder / "plan.json").write_text(json.dumps({"schema": "imgedit-plan/1", "operations": operations}))
+    (folder / "plan.json").write_text(
+        json.dumps({"schema": "imgedit-plan/1", "operations": operations})
+    )
     window = gimp_window(path)
-    window.run(NAMES + f"""
+    window.run(
+        NAMES
+        + f"""
 image = Gimp.get_images()[0]
 apply_plan(image, image.get_layers(), {str(folder / "plan.json")!r})
 Gimp.displays_flush()
-""")
+"""
+    )
     window.action("Adjust edit")
     window.wait_for_window(PANE)
     import time
+
     time.sleep(5)
     window.screen.screenshot("pane")
     window.run(NAMES + "tell(Gimp.get_images()[0])")

@@ -5,16 +5,14 @@ All work that can fail is done before the image is touched.
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from imgedit_bridges.client import BridgeError
+from imgedit_bridges.edits import Plan, describe, residual_line, title, write_plan
 from imgedit_bridges.gimp import canvas, holdings, records, running
-from imgedit_bridges.gimp.placing import Plan, layout_of, prepare, put, undo_group
+from imgedit_bridges.gimp.placing import layout_of, prepare, put, undo_group
 from imgedit_bridges.gimp.running import Told
 
 
@@ -59,7 +57,7 @@ def _apply_to(
     for image, layers in places:
         if not layers:
             raise BridgeError(
-                f"No layer of “{image.get_name()}” is selected.",
+                f"No layer of “{canvas.name_of(image)}” is selected.",
                 hint="Select a layer and try again.",
             )
         selection = canvas.selection_kind(image)
@@ -81,7 +79,7 @@ def _apply_to(
     for image, selection, made in ready:
         with undo_group(image) as undo:
             for one in made:
-                put(client, one, undo, selection=selection, name=title_of(plan))
+                put(client, one, undo, selection=selection, name=title(plan))
 
 
 def check_layers(image: Any, layers: Sequence[Any]) -> None:
@@ -135,15 +133,7 @@ def save_plan(layer: Any, path: Path) -> None:
     Raises:
         BridgeError: the layer carries none, or the file cannot be written.
     """
-    text = json.dumps(layer_plan(layer), indent=2) + "\n"
-    temporary = path.with_name(f".{path.name[:40]}-{secrets.token_hex(4)}.part")
-    try:
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, path)  # noqa: PTH105  # Path.replace says no other thing
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        why = (error.strerror or str(error)).rstrip(".")
-        raise BridgeError(f"{path} cannot be written: {why}.") from error
+    write_plan(layer_plan(layer), path)
 
 
 def explain(layer: Any) -> str:
@@ -159,20 +149,6 @@ def explain(layer: Any) -> str:
     lines = [str(plan.get("explanation") or "")]
     for number, step in enumerate(plan["operations"], 1):
         how = "live" if number > len(layout.rendered) else f"rendered{holdings.why(step)}"
-        lines.append(f"{number}. {holdings.describe(step)}: {how}")
-    residual = plan.get("residual") or {}
-    if isinstance(residual.get("explained"), int | float):
-        lines.append(f"It explains {100 * residual['explained']:.4g} % of the edit.")
+        lines.append(f"{number}. {describe(step)}: {how}")
+    lines.append(residual_line(plan))
     return "\n".join(line for line in lines if line) or "Nothing is changed."
-
-
-def title_of(plan: Plan, prefix: str = "") -> str:
-    """A layer's name that says what a plan does."""
-    told = str(plan.get("explanation") or "").rstrip(".")
-    told = told or ", ".join(str(step["name"]) for step in plan["operations"]) or "no change"
-    return shortened(f"{prefix}: {told}" if prefix else told)
-
-
-def shortened(title: str) -> str:
-    """A text as long as a layer's name can be read."""
-    return title if len(title) <= 80 else f"{title[:79]}…"

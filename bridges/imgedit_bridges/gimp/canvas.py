@@ -57,7 +57,7 @@ def check_layer(layer: Any) -> None:
         )
     if layer.is_indexed():
         raise BridgeError(
-            f"“{layer.get_image().get_name()}” is an indexed image: an edit needs other colours "
+            f"“{name_of(layer.get_image())}” is an indexed image: an edit needs other colours "
             "than those of its palette.",
             hint="Choose Image > Mode > RGB and try again.",
         )
@@ -81,6 +81,12 @@ def check_locks(layer: Any, *, moves: bool) -> None:
 def is_srgb(image: Any) -> bool:
     """Whether the image's colours are those of sRGB, in whatever precision."""
     return "sRGB" in (image.get_effective_color_profile().get_label() or "")
+
+
+def name_of(image: Any) -> str:
+    """As the user knows it."""
+    file = image.get_file() or image.get_imported_file()
+    return str(file.get_basename() if file is not None else image.get_name())
 
 
 def other_images(image: Any) -> list[Any]:

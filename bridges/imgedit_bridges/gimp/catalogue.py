@@ -24,7 +24,7 @@ OWN = ("imgedit-apply-plan", "imgedit-copy-edit", "imgedit-save-plan", "imgedit-
 """Procedures of the bridge itself, whose names no plugin can take."""
 
 _RESERVED = frozenset({"run-mode", "image", "drawables", "instruction", "swap", "seed"})
-_NOT_FREE = frozenset("ocrh")  # OK, Cancel, Reset and Help of GIMP's dialogs
+_NOT_FREE = frozenset("ocrhiud")  # OK, Cancel, Reset, Help of GIMP's dialogs; our own arguments
 _INT = 2**31
 
 

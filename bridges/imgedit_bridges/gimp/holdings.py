@@ -10,13 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imgedit_bridges.edits import DEFINITIONS, Step
 from imgedit_bridges.gimp.forms import BLUR, LIVE, Filter, Turn
-
-DEFINITIONS = "opencv-photo-filters/1"
-"""The profile whose constants the filters stand for."""
-
-Step = Mapping[str, Any]
-"""One operation of a plan as decoded JSON: name and parameters."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +74,6 @@ def why(step: Step) -> str:
         return ""
     told = RENDERED.get(str(step.get("name")), "this plug-in does not know it")
     return f", since {told}"
-
-
-def describe(step: Step) -> str:
-    """An operation and its parameters for people: 'bright (offset 50)'."""
-    told = ", ".join(
-        f"{name} {value:g}" if isinstance(value, int | float) else f"{name} …"
-        for name, value in step.get("parameters", {}).items()
-    )
-    return f"{step['name']} ({told})" if told else str(step["name"])
 
 
 def _held(step: Step) -> tuple[Filter, ...] | Turn | None:

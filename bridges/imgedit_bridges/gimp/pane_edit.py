@@ -15,6 +15,7 @@ from typing import Any
 from gi.repository import Gegl, Gimp
 
 from imgedit_bridges.client import BridgeError, Client
+from imgedit_bridges.edits import with_operations
 from imgedit_bridges.gimp import actions, canvas, holdings, placing, records, running, transfer
 from imgedit_bridges.gimp.forms import Filter, Turn
 from imgedit_bridges.gimp.preview_pictures import Pixels, read_layer
@@ -222,7 +223,7 @@ class LayerEdit:
         plain = self._plain(source)
         if not outcome.record.baked:
             return plain
-        head = {**placing.bare(outcome.plan), "operations": list(outcome.record.baked)}
+        head = with_operations(outcome.plan, list(outcome.record.baked))
         strength = outcome.form.rendered
         job, picture = placing.rendered(self._client, plain, head, told, strength=strength)
         placing.check_colours(self.layer, picture)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, ResultPicture
+from imgedit_bridges.edits import Plan, after, with_operations
 from imgedit_bridges.gimp import canvas, holdings, records, transfer
-from imgedit_bridges.gimp.holdings import DEFINITIONS, Layout
+from imgedit_bridges.gimp.holdings import Layout
 from imgedit_bridges.gimp.records import EditRecord
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.gimp.strengths import Form, form_of
 from imgedit_bridges.protocol import JobRequest, PictureRef
-
-Plan = Mapping[str, Any]
-"""A plan as decoded JSON."""
 
 Undo = list[Callable[[], object]]
 """What takes back the steps that were done, the first one first."""
@@ -78,7 +76,7 @@ def prepare(
         BridgeError: the worker failed, the two plans do not go together, the layer is locked, or
             it is grey and the edit is not.
     """
-    whole, plain = _after(kept, plan), canvas.is_plain(layer)
+    whole, plain = after(kept, plan), canvas.is_plain(layer)
     form = _form(layer, plan, strength, again=kept is not None, plain=plain)
     layout = form.layout
     separate = bool(layout.rendered) or _needs_own_layer(layout, selection) or form.opacity < 1
@@ -92,7 +90,7 @@ def prepare(
     record = _record(layer, form, strength, kept, selection, separate=separate)
     if not layout.rendered:
         return Prepared(layer, layout, whole, opacity=form.opacity, record=record)
-    head = {**bare(plan), "operations": list(layout.rendered)}
+    head = with_operations(plan, list(layout.rendered))
     job, picture = rendered(client, layer, head, told, masked=masked, strength=form.rendered)
     check_colours(layer, picture)
     hides = not (plain or copied)
@@ -134,7 +132,7 @@ def check_colours(layer: Any, picture: ResultPicture) -> None:
     """
     if layer.is_gray() and picture.ref.channels > 2:
         raise BridgeError(
-            f"The edit makes colours, and “{layer.get_image().get_name()}” is a grey image.",
+            f"The edit makes colours, and “{canvas.name_of(layer.get_image())}” is a grey image.",
             hint="Choose Image > Mode > RGB and run it again.",
         )
 
@@ -199,23 +197,6 @@ def rendered(
 def pictures(picture: PictureRef, *mask: PictureRef) -> dict[str, PictureRef]:
     """The inputs of a job that edits a picture, within a mask where there is one."""
     return {"picture": picture, **({"mask": mask[0]} if mask else {})}
-
-
-def bare(plan: Plan) -> dict[str, Any]:
-    """A plan without operations and what was found out about them."""
-    return {name: plan[name] for name in ("schema", "definitions") if name in plan}
-
-
-def _after(kept: Plan | None, plan: Plan) -> Plan:
-    """The plan of a layer that carried one already: one after the other."""
-    if kept is None:
-        return plan
-    if kept.get("definitions", DEFINITIONS) != plan.get("definitions", DEFINITIONS):
-        raise BridgeError("The layer carries a plan that is defined by another profile.")
-    told = [str(p.get("explanation") or "").rstrip(".") for p in (kept, plan)]
-    explanation = f"{', then '.join(told)}." if all(told) else ""
-    operations = [*kept["operations"], *plan["operations"]]
-    return {**bare(plan), "operations": operations, "explanation": explanation}
 
 
 # --- putting it into the image ----------------------------------------------------------------

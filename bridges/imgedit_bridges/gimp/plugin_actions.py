@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, Result
+from imgedit_bridges.edits import Plan, recovered, shortened, title
 from imgedit_bridges.gimp import actions, canvas, running, transfer
 from imgedit_bridges.gimp.catalogue import Action
 from imgedit_bridges.gimp.placing import (
-    Plan,
     Prepared,
     check_colours,
     hide_below,
@@ -93,7 +93,7 @@ def _between(image: Any, layers: Sequence[Any], action: Action, given: Given, to
     plan = _predicted(client, [before, after], request, told)
     upper = after if _height_of(after) <= _height_of(before) else before
     prepared = prepare(client, before, plan, told, copied=True)
-    name = actions.title_of(plan, "Recovered")
+    name = title(plan, "Recovered")
     with undo_group(image) as undo, canvas.nothing_selected(image):
         put(client, prepared, undo, selection="", above=upper, name=name)
     return plan
@@ -103,14 +103,7 @@ def _predicted(client: Client, layers: Sequence[Any], request: Any, told: Told) 
     job, result = transfer.run_on(client, layers, request, told)
     client.forget(job)
     canvas.warn(result.warnings)
-    return _found(result, "No edit was found that explains the difference.")
-
-
-def _found(result: Result, otherwise: str) -> Plan:
-    if result.plan is None or result.plan.get("abstained"):
-        why = result.explanation or otherwise
-        raise BridgeError(why if why.endswith(".") else f"{why}.")
-    return result.plan
+    return recovered(result)
 
 
 # --- apply_edit -------------------------------------------------------------------------------
@@ -156,7 +149,7 @@ def edit(image: Any, layers: Sequence[Any], action: Action, given: Given, told: 
             if one.prepared is None:
                 _put_pictures(client, one, action, undo)
             else:
-                name = actions.title_of(one.prepared.plan)
+                name = title(one.prepared.plan)
                 put(client, one.prepared, undo, selection=one.selection, name=name)
     canvas.warn([warning for one in made for warning in one.result.warnings])
     return "\n".join(dict.fromkeys(one.result.explanation for one in made)).strip()
@@ -175,7 +168,7 @@ def _edited(client: Client, layer: Any, action: Action, given: Given, told: Told
     if result.pictures:
         return _Made(layer, job, result, "" if masked else selection, None)
     client.forget(job)
-    plan = _found(result, "The plugin made nothing.")
+    plan = recovered(result)
     actions.refuse_moves(plan, selection)
     kept = canvas.plan_of(layer)
     prepared = prepare(client, layer, plan, told, kept=kept, selection=selection)
@@ -206,9 +199,9 @@ def _put_pictures(client: Client, made: _Made, action: Action, undo: Any) -> Non
 
 
 def _name(action: Action, result: Result, number: int) -> str:
-    title = result.explanation.rstrip(".") or action.label.rstrip("….")
+    told = result.explanation.rstrip(".") or action.label.rstrip("….")
     several = f" ({number}/{len(result.pictures)})" if len(result.pictures) > 1 else ""
-    return actions.shortened(title) + several
+    return shortened(told) + several
 
 
 # --- layers -----------------------------------------------------------------------------------

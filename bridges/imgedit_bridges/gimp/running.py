@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from imgedit_bridges import plan_files
 from imgedit_bridges.client import BridgeError, Client, Result
+from imgedit_bridges.edits import progress
 from imgedit_bridges.gimp import catalogue
 from imgedit_bridges.locations import Record, read_record
 from imgedit_bridges.protocol import JobRequest
@@ -22,7 +23,6 @@ from imgedit_bridges.starting import FLATPAK, clean_environment
 RECORD = Path(__file__).resolve().parents[2] / "bridge.json"
 """The installation record: it lies beside imgedit.py in the plug-in's folder."""
 
-_READ_SECONDS = 60
 _LOOK_SECONDS = 0.1
 
 Told = Callable[[str, float], bool]
@@ -72,7 +72,7 @@ def run_job(client: Client, request: JobRequest, told: Told) -> tuple[str, Resul
     stage: list[tuple[str, float]] = [("", -1.0)]
 
     def on_event(event: dict[str, Any]) -> None:
-        stage[0] = _progress(event) or stage[0]
+        stage[0] = progress(event) or stage[0]
 
     with ThreadPoolExecutor(1) as pool:
         going = pool.submit(client.run, request, on_event=on_event, cancelled=stopped.is_set)
@@ -82,48 +82,7 @@ def run_job(client: Client, request: JobRequest, told: Told) -> tuple[str, Resul
         return going.result()
 
 
-def _progress(event: Mapping[str, Any]) -> tuple[str, float] | None:
-    if event.get("event") == "progress":
-        total = event.get("total") or 0
-        share = min(1.0, (event.get("done") or 0) / total) if total else -1.0
-        return str(event.get("stage") or ""), share
-    if event.get("event") == "queued" and event.get("ahead"):
-        return "Waiting for other work", -1.0
-    return None
-
-
 def read_plan(path: Path) -> dict[str, Any]:
-    """The plan in a JSON file, or in a picture's metadata; checked by the core.
-
-    Raises:
-        BridgeError: there is none, it is not valid, or the core's Python is gone.
-    """
-    done = _core(["plan", "show", "--json", "--", str(path)])
-    if done.returncode != 0:
-        raise BridgeError(_last_line(done.stderr) or f"{path.name} cannot be read.")
-    plan = json.loads(done.stdout)
-    if not isinstance(plan, dict):
-        raise BridgeError(f"There is no plan in {path.name}.")
-    return plan
-
-
-def _core(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """The plan in a JSON file, or in a picture's metadata; see `plan_files`."""
     found = record()
-    hint = "Run `imgedit-plugins install gimp` again."
-    if not found.prefix and not Path(found.python).is_file():
-        raise BridgeError(f"The Python that runs the worker is gone: {found.python}.", hint=hint)
-    # -P: nothing is imported from the folder that GIMP was started in.
-    line = [*found.command, "-P", "-m", "imgedit_plugins.cli", *arguments]
-    environ = {**clean_environment(os.environ), "PYTHONIOENCODING": "utf-8"}
-    try:
-        return subprocess.run(
-            line, capture_output=True, encoding="utf-8", errors="replace", env=environ,
-            timeout=_READ_SECONDS, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BridgeError(f"{found.python} cannot be run: {error}.", hint=hint) from error
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else ""
+    return plan_files.read_plan(path, found.python, editor="gimp", prefix=found.prefix)
