@@ -24,8 +24,9 @@ _WIDTH = 400
 _HEIGHT = 266
 _LIST = 230
 
-Before = Callable[[int], "Pixels | None"]
-"""The picture before the edit, no side longer than so many pixels; None where there is none."""
+Before = Callable[[int | None], "Pixels | None"]
+"""The picture before the edit, no side longer than so many pixels (None: in full size); None where
+there is none."""
 
 
 class EditView(Gtk.Box):  # type: ignore[misc]
@@ -36,13 +37,24 @@ class EditView(Gtk.Box):  # type: ignore[misc]
         vocabulary: see `Client.operations`.
         changed: called some time after a change, before the preview is asked for; returns how many
             of the steps that are on GIMP has to render.
+        empty: what to do where there are no steps.
+
+    Attributes:
+        touched: whether anything was changed since `load`.
+        preview: the picture.
+        under: a row below the steps, for more widgets.
     """
 
     def __init__(
-        self, client: Client, vocabulary: list[dict[str, Any]], changed: Callable[[], int]
+        self,
+        client: Client,
+        vocabulary: list[dict[str, Any]],
+        changed: Callable[[], int],
+        empty: str = "No steps yet: add one below.",
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=8)
         self.touched = False
+        self._empty = empty
         self._changed = changed
         self._steps = StepList({"operations": []}, vocabulary)
         self._before: Before | None = None
@@ -53,7 +65,7 @@ class EditView(Gtk.Box):  # type: ignore[misc]
         self.preview.set_busy(busy=False)
 
     def _build(self, vocabulary: list[dict[str, Any]]) -> None:
-        self.preview = BeforeAfter(_WIDTH, windows.room_for(_HEIGHT))
+        self.preview = BeforeAfter(_WIDTH, windows.room_for(_HEIGHT), self._resized)
         self._rows = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
         scrolled = Gtk.ScrolledWindow(
             hscrollbar_policy=Gtk.PolicyType.NEVER, shadow_type=Gtk.ShadowType.IN
@@ -88,9 +100,7 @@ class EditView(Gtk.Box):  # type: ignore[misc]
         self._strength.set_value(100 * steps.strength)
         self._fill()
         self.touched = False
-        if (pixels := before(self.preview.longest)) is not None:
-            self.preview.set_before(pixels)
-        self._soon()
+        self._resized()
 
     def say(self, text: str) -> None:
         """Say something below; nothing where the text is empty."""
@@ -102,6 +112,12 @@ class EditView(Gtk.Box):  # type: ignore[misc]
         if self._timer:
             GLib.source_remove(self._timer)
         self._renderer.close()
+
+    def _resized(self) -> None:
+        before = self._before(self.preview.longest) if self._before is not None else None
+        if before is not None:
+            self.preview.set_before(before)
+        self._soon()
 
     def refresh(self) -> None:
         """Show everything again, as after a change."""
@@ -119,7 +135,7 @@ class EditView(Gtk.Box):  # type: ignore[misc]
             row.show_all()
             self._rows.pack_start(row, False, False, 0)
         if not self._steps.steps:
-            empty = Gtk.Label(label="No steps yet: add one below.", margin=24, visible=True)
+            empty = Gtk.Label(label=self._empty, margin=24, visible=True)
             empty.get_style_context().add_class("dim-label")
             self._rows.pack_start(empty, False, False, 0)
 

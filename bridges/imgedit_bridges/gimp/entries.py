@@ -13,7 +13,8 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GObject  # noqa: E402
 
-from imgedit_bridges.client import BridgeError  # noqa: E402
+from imgedit_bridges.client import BridgeError, Client, JobCancelledError, Result  # noqa: E402
+from imgedit_bridges.edits import Plan  # noqa: E402
 from imgedit_bridges.gimp import actions, pane_edit, plugin_actions, running  # noqa: E402
 from imgedit_bridges.gimp.catalogue import Action, Argument  # noqa: E402
 from imgedit_bridges.gimp.plugin_actions import Given  # noqa: E402
@@ -92,6 +93,17 @@ def _show_pane(_: Any, entry: Entry, image: Any, layers: list[Any], __: Any) -> 
     pane.open_pane(image, _one(layers), entry.title.rstrip("…"))
 
 
+def _show_plans(_: Any, entry: Entry, image: Any, layers: list[Any], config: Any) -> None:
+    from imgedit_bridges.gimp import dialogs, windows  # need a display
+
+    if not layers:
+        raise BridgeError("No layer is selected.", hint="Select a layer and try again.")
+    title = entry.title.rstrip("…")
+    plan, strength = dialogs.choose_plan(title, layers[0], config)
+    with windows.progress(title) as told:
+        actions.apply_plan(image, layers, plan, told, strength=strength)
+
+
 def _declare_open(procedure: Any) -> None:
     about = "A plan as JSON, or a picture that was edited by one and carries it"
     _add_file(procedure, "_Plan or picture", about, "OPEN")
@@ -135,6 +147,7 @@ OWN = {
         ("DRAWABLE", "DRAWABLES"),
         _declare_open,
         _apply,
+        window=_show_plans,
     ),
     "imgedit-adjust-edit": Entry(
         "A_djust edit…",
@@ -190,10 +203,46 @@ def _entry(action: Action) -> Entry:
         lambda procedure: _declare(procedure, action),
         lambda image, layers, config, told: _run(image, layers, config, told, action),
         dialog=bool(action.arguments) or both or "instruction" in action.inputs,
+        window=lambda procedure, entry, image, layers, config: _show_action(
+            procedure, entry, image, layers, config, action
+        ),
     )
 
 
-def _run(image: Any, layers: list[Any], config: Any, told: running.Told, action: Action) -> str:
+def _show_action(
+    procedure: Any, entry: Entry, image: Any, layers: list[Any], config: Any, action: Action
+) -> str:
+    """Ask for the options, do the work, and have the user look at it before it is put."""
+    from imgedit_bridges.gimp import dialogs, windows  # need a display
+
+    plugin_actions.check_number(layers, action)
+    title = entry.title.rstrip("…")
+    names = [one.name for one in action.arguments]
+    names += [name for name in ("instruction", "swap", "seed") if config.find_property(name)]
+    if entry.dialog and not dialogs.asked(procedure, entry.title, config, names):
+        raise JobCancelledError
+    with windows.progress(title) as told:
+
+        def see_plan(layer: Any, plan: Plan) -> tuple[Plan, float]:
+            told.rest()
+            return dialogs.review_plan(title, layer, plan)
+
+        def see_pictures(client: Client, layer: Any, result: Result) -> float:
+            told.rest()
+            return dialogs.review_pictures(title, layer, client, result)
+
+        review = plugin_actions.Review(see_plan, see_pictures)
+        return _run(image, layers, config, told, action, review)
+
+
+def _run(
+    image: Any,
+    layers: list[Any],
+    config: Any,
+    told: running.Told,
+    action: Action,
+    review: plugin_actions.Review | None = None,
+) -> str:
     given = Given(
         options=_options(config, action.arguments),
         instruction=config.get_property("instruction") if "instruction" in action.inputs else "",
@@ -201,8 +250,8 @@ def _run(image: Any, layers: list[Any], config: Any, told: running.Told, action:
         seed=config.get_property("seed") if action.hook == "apply_edit" else 0,
     )
     if action.hook == "predict_operations":
-        return json.dumps(plugin_actions.predict(image, layers, action, given, told))
-    return plugin_actions.edit(image, layers, action, given, told)
+        return json.dumps(plugin_actions.predict(image, layers, action, given, told, review))
+    return plugin_actions.edit(image, layers, action, given, told, review)
 
 
 def _declare(procedure: Any, action: Action) -> None:

@@ -58,6 +58,7 @@ class Pane:
         ):  # fmt: skip
             self._dialog.add_button(label, response)
         self._dialog.set_default_response(Gtk.ResponseType.OK)
+        self._can_apply(can=False)
         self._dialog.connect("response", self._responded)
         self._name = Gtk.Label(xalign=0, ellipsize=3)  # Pango.EllipsizeMode.END
         self._name.get_style_context().add_class("dim-label")
@@ -74,6 +75,10 @@ class Pane:
         box.show_all()
         self._dialog.set_default_size(-1, windows.height_for(780))
 
+    def _can_apply(self, *, can: bool) -> None:
+        for response in (_RESET, Gtk.ResponseType.APPLY):
+            self._dialog.set_response_sensitive(response, can)
+
     def _load(self) -> None:
         self._name.set_text(f"Layer: {self._edit.layer.get_name()}")
         self._view.load(self._edit.steps, self._edit.before)
@@ -83,6 +88,7 @@ class Pane:
         if not self._edit.layer.is_valid():
             self._view.say("The layer is gone. Select another one.")
             return 0
+        self._can_apply(can=self._view.touched)
         outcome = self._edit.outcome()
         live = self._edit.is_live(outcome)
         if self._view.touched and live and self._on_canvas.get_active():

@@ -244,7 +244,7 @@ class AddStep(Gtk.MenuButton):  # type: ignore[misc]
     """
 
     def __init__(self, vocabulary: Sequence[Declared], add: Callable[[str], None]) -> None:
-        super().__init__(use_underline=True, label="_Add step…", halign=Gtk.Align.START)
+        super().__init__(use_underline=True, label="A_dd step…", halign=Gtk.Align.START)
         self._add = add
         self._entry = Gtk.SearchEntry(placeholder_text="Search steps")
         self._entry.connect("search-changed", self._narrow)

@@ -103,14 +103,17 @@ class Presets:
         kept = KeptPlan(plan.title, plan.plan, plan.strength, favourite)
         self._keep([kept, *(one for one in others if not _alike(one, plan))])
 
-    def set_favourite(self, plan: KeptPlan, *, favourite: bool) -> None:
-        """Keep a plan for good, or let it go with time.
+    def keep(self, plan: KeptPlan) -> None:
+        """Keep a plan as the favourite that it is, or let it go with time.
 
         Raises:
             BridgeError: the file cannot be written.
         """
-        changed = KeptPlan(plan.title, plan.plan, plan.strength, favourite)
-        self._keep([changed if _alike(one, plan) else one for one in self.plans()])
+        others = self.plans()
+        if any(_alike(one, plan) for one in others):
+            self._keep([plan if _alike(one, plan) else one for one in others])
+        else:
+            self._keep([plan, *others])
 
     def _keep(self, plans: list[KeptPlan]) -> None:
         favourites = [one for one in plans if one.favourite]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import Any
 from gi.repository import Gegl, GLib
 
 from imgedit_bridges.client import BridgeError, Client, JobCancelledError
-from imgedit_bridges.protocol import JobRequest
+from imgedit_bridges.protocol import JobRequest, PictureRef
 
 Plan = Mapping[str, Any]
 
@@ -36,6 +37,36 @@ def read_layer(layer: Any, longest: int | None) -> Pixels:
     area = Gegl.Rectangle.new(0, 0, *small)
     data = bytes(layer.get_buffer().get(area, scale, name, Gegl.AbyssPolicy.CLAMP))
     return Pixels(*small, channels, data)
+
+
+def read_result(client: Client, ref: PictureRef) -> Pixels:
+    """A result's picture as it can be shown.
+
+    Raises:
+        BridgeError: it has expired.
+    """
+    with client.open_picture(ref) as file:
+        data = bytes(file.data[: ref.pixel_bytes])
+    pixels = Pixels(ref.width, ref.height, ref.channels, _bytes_of(data, ref.dtype))
+    return pixels if ref.channels >= 3 else _coloured(pixels)
+
+
+def _bytes_of(data: bytes, dtype: str) -> bytes:
+    if dtype == "uint8":
+        return data
+    if dtype == "uint16":
+        return data[1 if sys.byteorder == "little" else 0 :: 2]
+    return bytes(min(255, max(0, round(255 * v))) for v in memoryview(data).cast("f"))
+
+
+def _coloured(grey: Pixels) -> Pixels:
+    """The same in RGB."""
+    channels = grey.channels + 2
+    data = bytearray(grey.width * grey.height * channels)
+    for place in range(channels):
+        source = 0 if place < 3 else 1
+        data[place::channels] = grey.data[source :: grey.channels]
+    return Pixels(grey.width, grey.height, channels, bytes(data))
 
 
 @dataclass(frozen=True)
@@ -111,11 +142,9 @@ class Renderer:
             job, result = self._client.run(request, cancelled=self._outdated)
             if not result.pictures:
                 raise BridgeError("The worker rendered nothing.")
-            ref = result.pictures[0].ref
-            with self._client.open_picture(ref) as file:
-                data = bytes(file.data[: ref.pixel_bytes])
+            made = read_result(self._client, result.pictures[0].ref)
             self._client.forget(job)
-        return Pixels(ref.width, ref.height, ref.channels, data)
+        return made
 
     def _outdated(self) -> bool:
         return self._ended or self._wanted is not None

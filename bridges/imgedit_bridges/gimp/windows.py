@@ -27,12 +27,25 @@ def _ui() -> Any:
     return GimpUi
 
 
-def asked(procedure: Any, title: str, config: Any) -> bool:
-    """Show the procedure's dialog, which fills `config`; returns whether to go on."""
-    dialog = _ui().ProcedureDialog.new(procedure, config, title)
-    dialog.fill(None)
-    wanted = dialog.run()
-    dialog.destroy()
+def asked(procedure: Any, title: str, config: Any, above: Any = None) -> bool:
+    """Show the procedure's dialog, which fills `config`; returns whether to go on.
+
+    Args:
+        procedure: whose arguments are asked for.
+        title: of the window.
+        config: of the run.
+        above: a widget to show above the arguments.
+    """
+    made = _ui().ProcedureDialog.new(procedure, config, title)
+    if above is not None:
+        area = made.get_content_area()
+        area.pack_start(above, False, False, 0)
+        above.show_all()
+    made.fill(None)
+    if above is not None:
+        area.reorder_child(above, 0)
+    wanted = made.run()
+    made.destroy()
     return bool(wanted)
 
 
@@ -107,23 +120,36 @@ class ProgressWindow:
         self._dialog.destroy()
 
 
+class Progress:
+    """Told how work goes; shows a window with Cancel when it takes a while."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._window: ProgressWindow | None = None
+        self.rest()
+
+    def __call__(self, stage: str, share: float) -> bool:
+        """Show how far the work is; returns whether it shall go on."""
+        if self._window is None and time.monotonic() - self._began > _SOON:
+            self._window = ProgressWindow(self._title)
+        return self._window is None or self._window.show(stage, share)
+
+    def rest(self) -> None:
+        """Take the window away until work goes on: the user is asked something."""
+        if self._window is not None:
+            self._window.close()
+        self._window = None
+        self._began = time.monotonic()
+
+
 @contextmanager
-def progress(title: str) -> Iterator[running.Told]:
+def progress(title: str) -> Iterator[Progress]:
     """Work with a window that appears when it takes a while; its Cancel stops the work."""
-    began = time.monotonic()
-    window: ProgressWindow | None = None
-
-    def told(stage: str, share: float) -> bool:
-        nonlocal window
-        if window is None and time.monotonic() - began > _SOON:
-            window = ProgressWindow(title)
-        return window is None or window.show(stage, share)
-
+    told = Progress(title)
     try:
         yield told
     finally:
-        if window is not None:
-            window.close()
+        told.rest()
 
 
 def with_vocabulary(title: str) -> tuple[Client, list[dict[str, Any]]]:

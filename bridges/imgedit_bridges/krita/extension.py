@@ -8,6 +8,7 @@ from typing import Any
 
 from krita import Extension, Krita
 
+from imgedit_bridges.krita import kept
 from imgedit_bridges.krita.engine import Engine
 from imgedit_bridges.krita.qt import QtWidgets
 

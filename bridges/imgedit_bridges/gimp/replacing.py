@@ -1,0 +1,145 @@
+"""A layer's edit exchanged for another one.
+
+The layer is not changed: a copy with the new filters takes its place, and undo and redo exchange
+the two as wholes (of single filters, GIMP 3.0 turns the order round on redo).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gi
+
+gi.require_version("Gegl", "0.4")
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gegl, Gimp  # noqa: E402
+
+from imgedit_bridges.edits import Plan, title  # noqa: E402
+from imgedit_bridges.gimp import canvas, placing, records  # noqa: E402
+from imgedit_bridges.gimp.held_edit import HeldEdit, delete, turned, turns_back  # noqa: E402
+from imgedit_bridges.gimp.records import EditRecord  # noqa: E402
+from imgedit_bridges.gimp.strengths import Form  # noqa: E402
+
+
+def replace_edit(
+    held: HeldEdit, plan: Plan, form: Form, record: EditRecord, pixels: Any = None
+) -> None:
+    """Exchange the edit of a layer, in one undo step.
+
+    Args:
+        held: the edit as it is.
+        plan: to be carried.
+        form: how it is held.
+        record: to be kept; its source is told here.
+        pixels: a layer, not in the image, of what the filters lie on; by default the layer's own.
+    """
+    with placing.undo_group(held.image) as undo, held.masked():
+        # The filters have the mask, as long as there are any and it is enough for them.
+        layered = held.record.masked and (
+            pixels is not None
+            or form.opacity < 1
+            or form.layout.surroundings
+            or not form.layout.filters
+        )
+        new = _new_layer(held, form, record, pixels, masked=not layered)
+        canvas.insert_above(held.layer, new, held.layer.get_name())
+        undo.append(lambda: held.image.remove_layer(new))
+        _look_like(held.layer, new)
+        base = _base(held, new, form, record, layered=layered)
+        if form.opacity < 1 or (held.record.source and held.record.strength < 1):
+            new.set_opacity(100.0 * form.opacity)
+        if layered and new.get_mask() is None:
+            canvas.add_mask(new)
+        if form.opacity < 1 or new.get_mask() is not None:
+            canvas.mix_encoded(new)
+        _inherit(held, new, base, plan, record)
+
+
+def _new_layer(held: HeldEdit, form: Form, record: EditRecord, pixels: Any, *, masked: bool) -> Any:
+    new = pixels if pixels is not None else held.layer.copy()
+    turns = form.layout.turns
+    if pixels is None:
+        delete(held.own_of(new))
+        same = record.turns == held.record.turns
+        turns = () if same else (*turns_back(held.record.turns), *turns)
+    new = turned(new, turns)
+    if masked:
+        _add_filters(new, form)
+    else:
+        with canvas.nothing_selected(held.image):
+            _add_filters(new, form)
+    return new
+
+
+def _add_filters(layer: Any, form: Form) -> None:
+    for wanted in form.layout.filters:
+        canvas.add_filter(layer, wanted)
+
+
+def _base(held: HeldEdit, new: Any, form: Form, record: EditRecord, *, layered: bool) -> Any:
+    """A layer of the pixels before the edit right below the new one, where it needs one."""
+    in_place = not held.record.source
+    needed = form.opacity < 1 and not held.lies_on_source()
+    if in_place:
+        needed = needed or layered or bool(record.baked)
+    source = held.source()
+    if not needed or source is None:
+        return None
+    base = held.plain_copy(source)
+    place = held.image.get_item_position(new) + 1
+    held.image.insert_layer(base, new.get_parent(), place)
+    for name in (canvas.PARASITE, records.PARASITE):
+        if in_place and base.get_parasite(name) is not None:
+            base.detach_parasite(name)
+    return base
+
+
+def _inherit(held: HeldEdit, new: Any, base: Any, plan: Plan, record: EditRecord) -> None:
+    """Let the old layer go. Who looks for it, such as an edit rendered from it, finds its heir."""
+    tattoo, name = held.layer.get_tattoo(), held.layer.get_name()
+    source = held.source()
+    below = source.get_name() if source is not None else name
+    held.image.remove_layer(held.layer)
+    if base is None:
+        new.set_tattoo(tattoo)
+        new.set_name(name)
+        kept = held.record.source
+    elif held.record.source:
+        new.set_tattoo(tattoo)
+        new.set_name(name)
+        base.set_name(below)
+        kept = base.get_tattoo()
+    else:
+        base.set_tattoo(tattoo)
+        base.set_name(name)
+        new.set_name(title(plan))
+        kept = tattoo
+    canvas.attach_plan(new, plan)
+    masked = held.record.masked and new.get_mask() is None
+    records.attach_record(new, replace(record, source=kept, masked=masked))
+    held.image.set_selected_layers([new])
+
+
+def _look_like(old: Any, new: Any) -> None:
+    """Give the new layer what the user has set on the old one."""
+    new.set_visible(old.get_visible())
+    new.set_mode(old.get_mode())
+    new.set_opacity(old.get_opacity())
+    new.set_color_tag(old.get_color_tag())
+    size = (old.get_width(), old.get_height())
+    if size != (new.get_width(), new.get_height()):
+        return
+    new.set_offsets(*old.get_offsets()[1:])  # the user may have moved it
+    mask = old.get_mask()
+    if mask is None or new.get_mask() is not None:
+        return
+    made = new.create_mask(Gimp.AddMaskType.WHITE)
+    new.add_mask(made)
+    area = Gegl.Rectangle.new(0, 0, *size)
+    data = mask.get_buffer().get(area, 1.0, "Y u16", Gegl.AbyssPolicy.NONE)
+    buffer = made.get_buffer()
+    buffer.set(area, "Y u16", bytes(data))
+    buffer.flush()
+    made.update(0, 0, *size)
+    new.set_edit_mask(False)
