@@ -3,17 +3,21 @@
 import json
 import time
 
+import numpy as np
 import pytest
+from editor_root import PROJECT
 from gimp_session import NAMES
 
 from imgedit_plugins.authoring.samples import photograph
-from imgedit_plugins.picture_files import save_picture
+from imgedit_plugins.picture_files import open_picture, save_picture
 from imgedit_plugins.plan import parse_plan
 from imgedit_plugins.render import render_plan
 
 pytestmark = pytest.mark.editors
 
 PANE = "^Adjust edit$"
+STEPS = [("bright", {"offset": 40}), ("contrast", {"gain": 1.2})]
+SCREENSHOTS = PROJECT / "docs" / "screenshots"
 
 
 def write_plan(path, steps):
@@ -22,70 +26,273 @@ def write_plan(path, steps):
     path.write_text(json.dumps(data), "utf-8")
     return parse_plan(data)
 
-STEPS = [("bright", {"offset": 40}), ("contrast", {"gain": 1.2}), ("gaussian", {"kernel": 5})]
 
-def test_scratch(plugin, gimp_window, folder):
+def rendered(path, plan, strength=1.0):
+    return np.asarray(render_plan(open_picture(path), plan, strength=strength).pixels)
+
+
+def assert_close(got, wanted, mean=0.5, largest=2):
+    assert got.shape == wanted.shape
+    difference = np.abs(got.astype(int) - wanted.astype(int))
+    assert (difference.mean() <= mean) & (difference.max() <= largest), difference.max()
+
+
+class Session:
+    """GIMP with one picture in a window, and what it shows."""
+
+    def __init__(self, window, folder, path):
+        self.window = window
+        self.screen = window.screen
+        self.folder = folder
+        self.path = path
+
+    def run(self, script):
+        self.window.run(NAMES + f"image = Gimp.get_images()[0]\n{script}\nGimp.displays_flush()")
+
+    def layers(self):
+        self.run("tell(image)")
+        return self.window.running.events("layers")[-1]["layers"]
+
+    def seen(self):
+        path = self.folder / "seen.bin"
+        self.run(f"image.undo_freeze()\nseen(image, {str(path)!r})\nimage.undo_thaw()")
+        marks = self.window.running.events("pixels")[-1]
+        return np.fromfile(path, np.uint8).reshape(marks["height"], marks["width"], 3)
+
+    def wait_for_pixels(self, wanted, what, seconds=30, **limits):
+        """Wait until the image looks so."""
+        last = []
+
+        def there():
+            try:
+                assert_close(self.seen(), wanted, **limits)
+            except AssertionError as error:
+                last[:] = [error]
+                return False
+            return True
+
+        try:
+            self.window.running.wait_until(there, what, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{what}: {last}") from error
+
+    def apply(self, path):
+        self.run(f"assert apply_plan(image, image.get_layers(), {str(path)!r})")
+
+    def pane(self):
+        self.window.action("Adjust edit")
+        self.window.wait_for_window(PANE)
+        time.sleep(1)
+
+    def keys(self, *keys):
+        """Press keys in the newest window of the plug-in."""
+        self.screen.activate(self.screen.find("^(Adjust edit|Apply plan|Recover edit)"))
+        self.screen.keys(*keys)
+
+    def strength(self, percent):
+        self.keys("alt+s", "ctrl+a")
+        self.screen.type(f"{percent}\t")
+
+
+@pytest.fixture
+def session(plugin, gimp_window, folder):
     path = folder / "photo.png"
-    after = folder / "after.png"
-    save_picture(photograph(960, 640), path)
-    save_picture(render_plan(photograph(960, 640), write_plan(folder / "plan.json", STEPS)), after)
-    window = gimp_window(path)
-    window.run(NAMES + f"""
-image = Gimp.get_images()[0]
-apply_plan(image, image.get_layers(), {str(folder / "plan.json")!r})
-Gimp.displays_flush()
+    save_picture(photograph(480, 320), path)
+    return Session(gimp_window(path), folder, path)
+
+
+def test_the_pane_shows_what_is_changed_and_cancel_takes_it_away(session):
+    plan = write_plan(session.folder / "plan.json", STEPS)
+    session.apply(session.folder / "plan.json")
+    before, layers = session.seen(), session.layers()
+    assert_close(before, rendered(session.path, plan))
+    session.run("mark('dirty', dirty=image.is_dirty())\nimage.clean_all()")
+    session.pane()
+    session.keys("space")  # the check box of the first step has the focus
+    one = parse_plan({"schema": "imgedit-plan/1", "operations": [
+        {"name": "contrast", "parameters": {"gain": 1.2}}]})  # fmt: skip
+    session.wait_for_pixels(rendered(session.path, one), "the first step is off")
+    assert any("(preview)" in name for name in session.layers()[0]["filters"])
+    session.screen.activate(session.screen.find(PANE))
+    session.strength(50)
+    session.wait_for_pixels(rendered(session.path, one, 0.5), "half of it")
+    session.keys("Escape")
+    session.window.wait_until_gone(PANE)
+    np.testing.assert_array_equal(session.seen(), before)
+    assert session.layers() == layers
+    session.screen.activate(session.screen.find("GIMP$"))
+    session.screen.keys("ctrl+z")  # nothing of the preview is in the list of undo steps
+    session.wait_for_pixels(rendered(session.path, parse_plan(
+        {"schema": "imgedit-plan/1", "operations": []})), "undone plan")  # fmt: skip
+
+
+def test_what_is_accepted_is_one_undo_step_and_redo_brings_it_back(session):
+    plan = write_plan(session.folder / "plan.json", [*STEPS, ("sharp", {}), ("invert", {})])
+    session.apply(session.folder / "plan.json")
+    first = rendered(session.path, plan)
+    session.wait_for_pixels(first, "applied plan")
+    session.pane()
+    session.strength(60)
+    session.keys("alt+o")
+    session.window.wait_until_gone(PANE)
+    second = rendered(session.path, plan, 0.6)
+    session.wait_for_pixels(second, "accepted strength")
+    layers = session.layers()
+    assert [one["filters"] for one in layers] == [["Invert"], []]
+    for key, wanted in (("ctrl+z", first), ("ctrl+y", second), ("ctrl+z", first),
+                        ("ctrl+y", second)):  # fmt: skip
+        session.screen.activate(session.screen.find("GIMP$"))
+        session.screen.keys(key)
+        session.wait_for_pixels(wanted, f"after {key}")
+    assert session.layers() == layers
+
+
+def test_live_filters_keep_their_order_when_redone(session):
+    write_plan(session.folder / "plan.json", STEPS)
+    session.apply(session.folder / "plan.json")
+    session.pane()
+    session.keys("Tab", "Tab", "space")  # moves the first step down; up is not possible
+    turned = parse_plan({"schema": "imgedit-plan/1", "operations": [
+        {"name": name, "parameters": values} for name, values in reversed(STEPS)]})  # fmt: skip
+    session.wait_for_pixels(rendered(session.path, turned), "shown in the other order")
+    session.keys("alt+o")
+    session.window.wait_until_gone(PANE)
+    session.wait_for_pixels(rendered(session.path, turned), "accepted in the other order")
+    assert session.layers()[0]["filters"] == ["Brightness +40", "Contrast ×1.2"]
+    session.screen.activate(session.screen.find("GIMP$"))
+    session.screen.keys("ctrl+z", "ctrl+y")
+    session.wait_for_pixels(rendered(session.path, turned), "redone in the other order")
+    assert session.layers()[0]["filters"] == ["Brightness +40", "Contrast ×1.2"]
+
+
+def test_gimp_can_be_used_while_the_pane_is_open_and_it_follows_the_layer(session):
+    write_plan(session.folder / "plan.json", STEPS)
+    write_plan(session.folder / "sepia.json", [("sepia", {})])
+    session.apply(session.folder / "plan.json")
+    session.run(f"""
+image.insert_layer(Gimp.Layer.new_from_visible(image, image, "other"), None, 0)
+apply_plan(image, image.get_layers()[:1], {str(session.folder / "sepia.json")!r})
+image.set_selected_layers(image.get_layers()[1:])
 """)
-    window.action("Adjust edit")
-    window.wait_for_window(PANE)
-    time.sleep(5)
-    window.screen.screenshot("pane")
-    window.screen.keys("Tab", "Tab", "Tab", "space")
-    window.screen.keys("alt+s")
-    time.sleep(0.5)
-    window.screen.type("\b5")
-    time.sleep(1)
-    window.screen.screenshot("pane2")
-    window.run(NAMES + "tell(Gimp.get_images()[0])")
-    print(window.running.events("layers")[-1])
-    window.screen.activate(window.screen.find(PANE))
-    window.screen.keys("alt+a")
+    session.pane()
+    session.window.action("Select All")
+    session.window.running.wait_until(
+        lambda: session.run("mark('all', empty=Gimp.Selection.is_empty(image))")
+        or not session.window.running.events("all")[-1]["empty"],
+        "a selection", 20,
+    )  # fmt: skip
+    session.run("Gimp.Selection.none(image)\nimage.set_selected_layers(image.get_layers()[:1])")
     time.sleep(2)
-    window.screen.screenshot("pane3")
+    session.keys("space")
+    session.run("pass")
+    wanted = [["Sepia"], ["Contrast ×1.2", "Brightness +40"]]
+    session.window.running.wait_until(
+        lambda: [one["filters"] for one in session.layers()] == wanted, "the upper layer", 20
+    )
+    session.keys("alt+o")
+    session.window.wait_until_gone(PANE)
+    session.window.running.wait_until(
+        lambda: [one["filters"] for one in session.layers()] == [[], wanted[1]], "no step", 20
+    )
+
+
+def test_an_edit_is_made_from_nothing_by_keyboard(session):
+    session.pane()
+    session.keys("alt+d")
     time.sleep(1)
-    window.screen.type("curv")
+    session.screen.type("invert")
+    session.screen.keys("Return")
+    plan = write_plan(session.folder / "plan.json", [("invert", {})])
+    session.wait_for_pixels(rendered(session.path, plan), "the added step")
+    session.keys("alt+o")
+    session.window.wait_until_gone(PANE)
+    session.wait_for_pixels(rendered(session.path, plan), "the accepted step")
+    [layer] = session.layers()
+    assert (layer["filters"], layer["plan"]) == (["Invert"], True)
+
+
+def test_a_plan_is_seen_before_it_is_applied_and_remembered(session):
+    plan = write_plan(session.folder / "plan.json", STEPS)
+    session.window.action("Apply plan")
+    session.window.wait_for_window("^Apply plan$")
+    session.keys("alt+o")  # without a plan there is nothing to accept
     time.sleep(1)
-    window.screen.screenshot("pane4")
-    window.screen.keys("Return")
+    assert session.screen.find("^Apply plan$")
+    session.keys("alt+p")
+    session.screen.keys("Tab", "Tab")
+    session.keys("alt+o")
+    session.keys("Escape")
+    session.window.wait_until_gone("^Apply plan$")
+    before = session.layers()
+    assert [one["filters"] for one in before] == [[]]
+    presets = session.window.program.plugins.parent / "imgedit" / "presets.json"
+    presets.parent.mkdir(exist_ok=True)
+    kept = {"title": "Brighter", "plan": json.loads((session.folder / "plan.json").read_text()),
+            "strength": 0.5, "favourite": True}  # fmt: skip
+    presets.write_text(json.dumps({"plans": [kept]}), "utf-8")
+    session.window.action("Apply plan")
+    session.window.wait_for_window("^Apply plan$")
     time.sleep(2)
-    window.screen.screenshot("pane5")
-    window.screen.activate(window.screen.find(PANE))
-    window.screen.keys("Escape")
-    time.sleep(2)
-    window.run(NAMES + "tell(Gimp.get_images()[0])")
-    print(window.running.events("layers")[-1])
-    window.action("Apply plan")
-    window.wait_for_window("^Apply plan$")
-    time.sleep(3)
-    window.screen.screenshot("apply")
-    window.screen.keys("Escape")
-    window.run(NAMES + f"""
-image = Gimp.get_images()[0]
+    session.strength(80)
+    session.keys("alt+o")
+    session.window.wait_until_gone("^Apply plan$")
+    session.wait_for_pixels(rendered(session.path, plan, 0.8), "the plan at 80 %")
+    data = json.loads(presets.read_text("utf-8"))
+    assert [(one["strength"], one["favourite"]) for one in data["plans"]] == [(0.8, True)]
+
+
+def test_a_recovered_edit_is_seen_before_it_is_put(session):
+    plan = write_plan(session.folder / "plan.json", [("contrast", {"gain": 1.3}), ("sepia", {})])
+    after = session.folder / "after.png"
+    save_picture(render_plan(photograph(480, 320), plan), after)
+    _two_layers(session, after)
+    for key, number in (("Escape", 2), ("alt+o", 3)):
+        session.window.action("Recover edit from")
+        session.window.wait_for_window("^Recover edit from two layers…$")
+        session.keys("alt+o")
+        session.window.wait_until_gone("^Recover edit from two layers…$")
+        _wait_for_review(session)
+        assert len(session.layers()) == 2  # nothing is there before it is accepted
+        session.keys(key)
+        session.window.running.wait_until(
+            lambda n=number: len(session.layers()) == n, f"{number} layers", 60
+        )
+        session.run("image.set_selected_layers(image.get_layers()[-2:])")
+    session.wait_for_pixels(rendered(session.path, plan), "the recovered edit")
+
+
+def _two_layers(session, after):
+    session.run(f"""
 upper = Gimp.file_load_layer(Gimp.RunMode.NONINTERACTIVE, image,
                              Gio.File.new_for_path({str(after)!r}))
 image.insert_layer(upper, None, 0)
-for one in image.get_layers()[1].get_filters():
-    one.delete()
 image.set_selected_layers(image.get_layers())
-Gimp.displays_flush()
 """)
-    window.action("Recover edit")
-    window.wait_for_window("^Recover edit from two")
-    time.sleep(1)
-    window.screen.screenshot("recover1")
-    window.screen.keys("alt+o")
-    window.running.wait_until(lambda: "imgedit-x" or True, "x", 5)
-    time.sleep(25)
-    window.screen.screenshot("recover2")
-    window.screen.keys("alt+o")
-    time.sleep(5)
-    window.screen.screenshot("recover3")
+
+
+def _wait_for_review(session, seconds=120):
+    """The window with what was found has the height of one with a preview."""
+    tall = "xwininfo -id {} | grep -q 'Height: [5-9]..'"
+
+    def there():
+        found = session.screen.find("^Recover edit from two layers$")
+        if found is None:
+            return False
+        shell = ["sh", "-c", f"{tall.format(found)} && echo yes"]
+        root = session.window.program.root
+        return "yes" in root.call(shell, environment=session.screen.environment, check=False)
+
+    session.window.running.wait_until(there, "what was found", seconds)
+    time.sleep(2)
+
+
+def test_an_abstention_is_a_sentence_with_what_to_do(session):
+    after = session.folder / "after.png"
+    save_picture(photograph(480, 320, seed=9), after)
+    _two_layers(session, after)
+    session.window.action("Recover edit from")
+    session.window.wait_for_window("^Recover edit from two layers…$")
+    session.keys("alt+o")
+    session.window.wait_for_window("GIMP Message", 120)
+    session.screen.screenshot("abstained")
+    assert len(session.layers()) == 2

@@ -150,13 +150,14 @@ def _own_filters(layer: Any, plan: Plan, record: EditRecord) -> list[Any]:
     """Found by their names; filters of others are left alone."""
     if len(record.baked) + len(record.before) >= len(plan["operations"]):
         return []
-    names = [one.name for one in holdings.lay_out(plan).filters]
+    tail = {**plan, "operations": plan["operations"][len(record.before) :]}
+    names = [one.name for one in holdings.lay_out(tail).filters]
     own = []
-    for made in reversed(layer.get_filters()):
+    for made in layer.get_filters():  # from the top: those of an edit before this one are below
         if made.get_name() in names:
             names.remove(made.get_name())
             own.append(made)
-    return own
+    return own[::-1]
 
 
 def turns_back(turns: Sequence[tuple[int, bool]]) -> tuple[Turn, ...]:

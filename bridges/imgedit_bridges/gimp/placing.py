@@ -87,7 +87,8 @@ def prepare(
         layout = form.layout
     if not (separate or copied):
         canvas.check_locks(layer, moves=bool(layout.turns))
-    record = _record(layer, form, strength, kept, selection, separate=separate)
+    apart = separate or copied
+    record = _record(layer, form, strength, kept, selection, apart=apart)
     if not layout.rendered:
         return Prepared(layer, layout, whole, opacity=form.opacity, record=record)
     head = with_operations(plan, list(layout.rendered))
@@ -106,18 +107,17 @@ def _form(layer: Any, plan: Plan, strength: float, *, again: bool, plain: bool) 
 
 
 def _record(
-    layer: Any, form: Form, strength: float, kept: Plan | None, selection: str, *, separate: bool
+    layer: Any, form: Form, strength: float, kept: Plan | None, selection: str, *, apart: bool
 ) -> EditRecord:
+    """What the layer keeps beside the plan; `apart`: one of its own does, not this one."""
     turns = tuple((one.degrees, one.flip) for one in form.layout.turns)
-    if form.layout.rendered:
+    if apart:
         before = tuple(kept["operations"]) if kept is not None else ()
-        baked = form.layout.rendered
-        return EditRecord(strength, (), 0, baked, form.rendered, before=before, turns=turns)
+        baked, rendered_with = form.layout.rendered, form.rendered
+        return EditRecord(strength, (), 0, baked, rendered_with, before=before, turns=turns)
     there = records.read_record(layer) or EditRecord()
-    return replace(
-        there, strength=strength, steps=(), turns=(*there.turns, *turns),
-        masked=there.masked or (bool(selection) and not separate),
-    )  # fmt: skip
+    masked = there.masked or bool(selection)
+    return replace(there, strength=strength, steps=(), turns=(*there.turns, *turns), masked=masked)
 
 
 def _all_rendered(plan: Plan) -> Layout:
@@ -269,8 +269,8 @@ def put(
     source = prepared.record.source
     if prepared.opacity < 1:
         source = place.get_tattoo()
-    elif prepared.picture is not None and not prepared.masked:
-        source = layer.get_tattoo()
+    elif target is not layer and (above is None or prepared.picture is not None):
+        source = 0 if prepared.masked else layer.get_tattoo()
     records.attach_record(target, replace(prepared.record, source=source))
     if target is not layer:
         image.set_selected_layers([target])

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,8 @@ class Presets:
             part.write_text(text, "utf-8")
             os.replace(part, self._path)  # noqa: PTH105  # Path.replace says no other thing
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             why = (error.strerror or str(error)).rstrip(".")
             raise BridgeError(f"{self._path} cannot be written: {why}.") from error
 
