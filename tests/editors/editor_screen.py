@@ -93,6 +93,15 @@ class Screen:
         self._root.call(command, environment=self.environment)
         return path
 
+    def save_window(self, window: str, path: Path) -> None:
+        """Save what one window shows, without its frame, as a PNG file."""
+        command = ["import", "-window", window, str(path)]
+        self._root.call(command, environment=self.environment)
+
+    def move_away(self) -> None:
+        """Put the pointer into a corner, where it lies on nothing."""
+        self._xdotool("mousemove", "--sync", "0", "0")
+
     def _xdotool(self, *arguments: str) -> None:
         self._root.call(["xdotool", *arguments], environment=self.environment, seconds=20)
 

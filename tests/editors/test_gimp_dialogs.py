@@ -1,6 +1,7 @@
 """The plug-in's windows in the real GIMP: by keyboard, with pixels, undo and redo."""
 
 import json
+import os
 import time
 
 import numpy as np
@@ -55,7 +56,11 @@ class Session:
 
     def seen(self):
         path = self.folder / "seen.bin"
-        self.run(f"image.undo_freeze()\nseen(image, {str(path)!r})\nimage.undo_thaw()")
+        self.run(f"""
+other = image.duplicate()
+other.undo_disable()
+pixels(other.flatten(), {str(path)!r})
+other.delete()""")
         marks = self.window.running.events("pixels")[-1]
         return np.fromfile(path, np.uint8).reshape(marks["height"], marks["width"], 3)
 
@@ -151,7 +156,7 @@ def test_live_filters_keep_their_order_when_redone(session):
     write_plan(session.folder / "plan.json", STEPS)
     session.apply(session.folder / "plan.json")
     session.pane()
-    session.keys("Tab", "Tab", "space")  # moves the first step down; up is not possible
+    session.keys("Tab", "space")  # moves the first step down; up is not possible
     turned = parse_plan({"schema": "imgedit-plan/1", "operations": [
         {"name": name, "parameters": values} for name, values in reversed(STEPS)]})  # fmt: skip
     session.wait_for_pixels(rendered(session.path, turned), "shown in the other order")
@@ -175,7 +180,8 @@ apply_plan(image, image.get_layers()[:1], {str(session.folder / "sepia.json")!r}
 image.set_selected_layers(image.get_layers()[1:])
 """)
     session.pane()
-    session.window.action("Select All")
+    session.screen.activate(session.screen.find("GIMP$"))
+    session.screen.keys("ctrl+a")
     session.window.running.wait_until(
         lambda: session.run("mark('all', empty=Gimp.Selection.is_empty(image))")
         or not session.window.running.events("all")[-1]["empty"],
@@ -218,9 +224,6 @@ def test_a_plan_is_seen_before_it_is_applied_and_remembered(session):
     session.keys("alt+o")  # without a plan there is nothing to accept
     time.sleep(1)
     assert session.screen.find("^Apply plan$")
-    session.keys("alt+p")
-    session.screen.keys("Tab", "Tab")
-    session.keys("alt+o")
     session.keys("Escape")
     session.window.wait_until_gone("^Apply plan$")
     before = session.layers()
@@ -272,7 +275,7 @@ image.set_selected_layers(image.get_layers())
 
 def _wait_for_review(session, seconds=120):
     """The window with what was found has the height of one with a preview."""
-    tall = "xwininfo -id {} | grep -q 'Height: [5-9]..'"
+    tall = "xwininfo -id {} | grep -Eq 'Height: ([5-9]..|1...)'"
 
     def there():
         found = session.screen.find("^Recover edit from two layers$")
@@ -293,6 +296,114 @@ def test_an_abstention_is_a_sentence_with_what_to_do(session):
     session.window.action("Recover edit from")
     session.window.wait_for_window("^Recover edit from two layers…$")
     session.keys("alt+o")
-    session.window.wait_for_window("GIMP Message", 120)
+    _wait_for_fault(session)
     session.screen.screenshot("abstained")
+    session.screen.keys("Escape")
+    session.window.wait_until_gone("^Recover edit")
     assert len(session.layers()) == 2
+
+
+def _wait_for_fault(session):
+    """The dialog of options is gone, then progress, and a small window has taken their place."""
+    session.window.wait_until_gone("^Recover edit from two layers…$")
+    time.sleep(2)
+    session.window.wait_until_gone("^Recover edit from two layers$", 120)
+    session.window.wait_for_window("^Recover edit from two layers…$", 30)
+
+
+# --- screenshots ------------------------------------------------------------------------------
+
+
+CURVE = [[0.0, 0.0], [0.25, 0.18], [0.75, 0.84], [1.0, 1.0]]
+SHOWN = [("temperature", {"shift": 25.0}), ("contrast", {"gain": 1.2}), ("curves", {"all": CURVE}),
+         ("vignette", {"amount": -35.0}), ("bright", {"offset": 12.0})]  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_screenshots(plugin, gimp_window, folder, theme, scale):
+    """With IMGEDIT_WRITE_DOCS=1 the pictures go into docs/screenshots."""
+    with (plugin.plugins.parent / "gimprc").open("a", encoding="utf-8") as settings:
+        settings.write(f"(theme-color-scheme {theme})\n")
+    path, after = folder / "photo.png", folder / "after.png"
+    save_picture(photograph(900, 600), path)
+    found = write_plan(folder / "found.json", [("contrast", {"gain": 1.3}), ("sepia", {})])
+    save_picture(render_plan(photograph(900, 600), found), after)
+    write_plan(folder / "plan.json", SHOWN)
+    presets = plugin.plugins.parent / "imgedit" / "presets.json"
+    presets.parent.mkdir()
+    plans = [{"title": title, "plan": json.loads((folder / name).read_text("utf-8")),
+              "favourite": star} for title, name, star in
+             (("Warm evening", "plan.json", True), ("Old photograph", "found.json", False))]  # fmt: skip
+    presets.write_text(json.dumps({"plans": plans}), "utf-8")
+    window = gimp_window(
+        path, environment={"GDK_SCALE": str(scale)}, size=(1600 * scale, 1000 * scale)
+    )
+    session = Session(window, folder, path)
+    shots = Shots(session, f"{theme}-{100 * scale}")
+    shots.plans()
+    shots.pane()
+    shots.recovered(after)
+    if (theme, scale) == ("dark", 1):
+        shots.keep(session.screen.screenshot("gimp-recovered"))
+
+
+class Shots:
+    """Pictures of the plug-in's windows, one after the other in one GIMP."""
+
+    def __init__(self, session, kind):
+        self.session = session
+        self.kind = kind
+
+    def take(self, name, pattern):
+        found = self.session.window.wait_for_window(pattern)
+        self.session.screen.move_away()
+        time.sleep(2)
+        target = self.session.folder / f"gimp-{name}-{self.kind}.png"
+        self.session.screen.save_window(found, target)
+        height, width = open_picture(target).pixels.shape[:2]
+        assert min(height, width) > 100 * (2 if self.kind.endswith("200") else 1)
+        self.keep(target)
+
+    def keep(self, picture):
+        if os.environ.get("IMGEDIT_WRITE_DOCS"):
+            SCREENSHOTS.mkdir(exist_ok=True)
+            (SCREENSHOTS / picture.name).write_bytes(picture.read_bytes())
+
+    def plans(self):
+        self.session.window.action("Apply plan")
+        self.take("apply", "^Apply plan$")
+        self.session.keys("alt+o")
+        self.session.window.wait_until_gone("^Apply plan$")
+
+    def pane(self):
+        self.session.window.running.wait_until(
+            lambda: self.session.layers()[0]["plan"], "applied plan", 60
+        )
+        self.session.pane()
+        self.take("adjust", PANE)
+        self.session.keys("alt+d")
+        time.sleep(1)
+        self.session.screen.type("tone")
+        time.sleep(1)
+        # What pops up is a window of its own: the whole screen is needed to see it.
+        self.session.screen.screenshot(f"gimp-add-step-{self.kind}")
+        self.session.screen.keys("Escape")
+        self.session.keys("Escape")
+        self.session.window.wait_until_gone(PANE)
+
+    def recovered(self, after):
+        self.session.run("image.remove_layer(image.get_layers()[0])")
+        _two_layers(self.session, after)
+        self.session.window.action("Recover edit from")
+        self.take("recover-options", "^Recover edit from two layers…$")
+        self.session.keys("alt+o")
+        self.session.window.wait_until_gone("^Recover edit from two layers…$")
+        _wait_for_review(self.session)
+        self.take("recover", "^Recover edit from two layers$")
+        self.session.keys("alt+o")
+        self.session.window.wait_until_gone("^Recover edit from two layers$")
+        self.session.window.running.wait_until(
+            lambda: len(self.session.layers()) == 3, "three layers", 60
+        )
+        time.sleep(2)

@@ -74,6 +74,9 @@ class EditDialog:
         Raises:
             JobCancelledError: nothing was.
         """
+        self.window.show()
+        if self._view.steps.steps:
+            self._view.focus_steps()
         try:
             if self.window.run() != Gtk.ResponseType.OK:
                 raise JobCancelledError

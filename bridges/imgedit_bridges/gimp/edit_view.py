@@ -81,7 +81,8 @@ class EditView(Gtk.Box):  # type: ignore[misc]
         )
         self._strength.connect("value-changed", self._strengthened)
         self.under = Gtk.Box(spacing=8)
-        self.under.pack_start(AddStep(vocabulary, self._add), False, False, 0)
+        self._adds = AddStep(vocabulary, self._add)
+        self.under.pack_start(self._adds, False, False, 0)
         self._note = Gtk.Label(xalign=0, wrap=True, max_width_chars=48, no_show_all=True)
         for widget, grows in (
             (self.preview, False), (scrolled, True), (self.under, False), (slider, False),
@@ -106,6 +107,14 @@ class EditView(Gtk.Box):  # type: ignore[misc]
         """Say something below; nothing where the text is empty."""
         self._note.set_text(text)
         self._note.set_visible(bool(text))
+
+    def focus_steps(self) -> None:
+        """Give the first step the keyboard, or what adds one."""
+        rows = self._step_rows()
+        if rows:
+            rows[0].child_focus(Gtk.DirectionType.TAB_FORWARD)
+        else:
+            self._adds.grab_focus()
 
     def close(self) -> None:
         """End what is going on; the widgets are of no use afterwards."""

@@ -36,6 +36,7 @@ class Pane:
         self._client = client
         self._vocabulary = vocabulary
         self._title = title
+        self._selected: list[Any] = []
         self._edit = LayerEdit(client, layer, vocabulary)
         self._view = EditView(client, vocabulary, self._show)
         self._build()
@@ -44,6 +45,7 @@ class Pane:
     def run(self) -> None:
         """Show the window until it is closed."""
         self._dialog.show()
+        self._view.focus_steps()
         looking = GLib.timeout_add(_LOOK_MS, self._look)
         Gtk.main()
         GLib.source_remove(looking)
@@ -108,8 +110,11 @@ class Pane:
             return False
         selected = self._image.get_selected_layers()
         free = not self._view.touched or not self._edit.layer.is_valid()
-        if free and len(selected) == 1 and selected[0] != self._edit.layer:
+        other = len(selected) == 1 and selected[0] != self._edit.layer
+        # Selected twice in a row: another plug-in's layer may be there for a moment only.
+        if free and other and selected == self._selected:
             self._take(selected[0])
+        self._selected = selected
         return True
 
     def _take(self, layer: Any) -> None:

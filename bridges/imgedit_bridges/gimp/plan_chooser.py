@@ -53,7 +53,7 @@ class PlanChooser(Gtk.Box):  # type: ignore[misc]
         self._star.set_tooltip_text("Keep this plan in the list")
         self._star.get_accessible().set_name("Favourite")
         self._star.connect("toggled", self._starred)
-        opened = Gtk.Button(label="_Open…", use_underline=True)
+        opened = Gtk.Button(label="Op_en…", use_underline=True)
         opened.set_tooltip_text("A plan as JSON, or a picture that was edited by one")
         opened.connect("clicked", self._open)
         for widget, grows in (

@@ -49,6 +49,9 @@ def _run(procedure: Any, mode: Any, image: Any, drawables: list[Any], config: An
     except JobCancelledError:
         return _ended(procedure, Gimp.PDBStatusType.CANCEL)
     except BridgeError as error:
+        if interactive:  # GIMP would call a picture without an edit an error of execution
+            windows.show_fault(None, error, entry.title)
+            return _ended(procedure, Gimp.PDBStatusType.CANCEL)
         return _ended(procedure, Gimp.PDBStatusType.EXECUTION_ERROR, str(error))
     except Exception as error:  # GIMP would show a traceback, or nothing
         what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")

@@ -132,7 +132,17 @@ def _predicted(client: Client, layers: Sequence[Any], request: Any, told: Told) 
     job, result = transfer.run_on(client, layers, request, told)
     client.forget(job)
     canvas.warn(result.warnings)
-    return recovered(result)
+    try:
+        return recovered(result)
+    except BridgeError as error:
+        raise BridgeError(error.message, hint=error.hint or _LOOK[len(layers) > 1]) from error
+
+
+_LOOK = {
+    True: "Check that both layers show the same picture, and which of them is before the edit.",
+    False: "Say the edit in other words, or choose another layer.",
+}
+"""What to do where no plan was found: between two layers, and for one."""
 
 
 # --- apply_edit -------------------------------------------------------------------------------

@@ -168,13 +168,17 @@ def with_vocabulary(title: str) -> tuple[Client, list[dict[str, Any]]]:
         return client, going.result()
 
 
-def show_fault(parent: Any, error: BridgeError) -> None:
-    """Show a fault above the window that it happened in."""
+def show_fault(parent: Any, error: BridgeError, title: str = "imgedit") -> None:
+    """Show a fault and what to do, above the window that it happened in, or above GIMP's."""
     gtk = _gtk()
     made = gtk.MessageDialog(
-        transient_for=parent, modal=True, message_type=gtk.MessageType.ERROR,
-        buttons=gtk.ButtonsType.CLOSE, text=str(error),
+        transient_for=parent, modal=True, message_type=gtk.MessageType.WARNING,
+        buttons=gtk.ButtonsType.CLOSE, text=error.message, title=title,
     )  # fmt: skip
+    if error.hint:
+        made.format_secondary_text(error.hint)
+    if parent is None:
+        _ui().window_set_transient(made)
     made.run()
     made.destroy()
 
@@ -182,9 +186,12 @@ def show_fault(parent: Any, error: BridgeError) -> None:
 def show(title: str, text: str) -> None:
     """Show a text until the user closes it."""
     gtk = _gtk()
-    dialog = gtk.MessageDialog(
-        message_type=gtk.MessageType.INFO, buttons=gtk.ButtonsType.CLOSE, text=text
+    first, _, rest = text.partition("\n")
+    made = gtk.MessageDialog(
+        message_type=gtk.MessageType.INFO, buttons=gtk.ButtonsType.CLOSE, text=first, title=title
     )
-    dialog.set_title(title)
-    dialog.run()
-    dialog.destroy()
+    if rest:
+        made.format_secondary_text(rest)
+    _ui().window_set_transient(made)
+    made.run()
+    made.destroy()
