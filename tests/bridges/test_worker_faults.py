@@ -21,6 +21,7 @@ from imgedit_bridges.locations import Record, WorkerLock, lock_holder, read_stat
 from imgedit_bridges.locations import write_state as write
 from imgedit_bridges.protocol import JobRequest
 from imgedit_bridges.transport import WorkerGoneError
+from imgedit_bridges.worker.queue import LEFT_SECONDS
 
 NOTICED = 5.0  # seconds
 
@@ -171,6 +172,17 @@ def test_a_job_whose_editor_was_closed_does_not_run_for_ever(make_home):
     until(client, job, "spinning")
     assert whoami(home.client("other"))
     assert "whoever asked for it has gone" in home.log()
+
+
+def test_a_job_whose_editor_has_died_does_not_hold_up_others(home):
+    client = home.started()
+    job = client.submit(does(client, "spins"))
+    following = client.events(job)
+    assert next(following)
+    following.close()
+    began = time.monotonic()
+    assert whoami(home.client("other"))
+    assert LEFT_SECONDS - 2 < time.monotonic() - began < LEFT_SECONDS + 10
 
 
 def test_a_plugin_installed_while_the_worker_runs_can_be_used(home):

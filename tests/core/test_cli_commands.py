@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 
 import pytest
 from cli_plugin import MANIFEST, ROOT, install_tested, run, write_picture, write_plan
 
-from imgedit_plugins.cli.doctor import parse_requirement
+from imgedit_plugins.cli.doctor import CHECKS, Finding, parse_requirement
 from imgedit_plugins.cli.plan import schema_text
 from imgedit_plugins.plan import parse_plan, plan_schema, step
 
@@ -248,7 +249,15 @@ def test_validate_prints_verdicts_and_fails_when_one_does():
     assert "No installed plugin" in run("validate", "nobody", code=1).stderr
 
 
-def test_doctor(monkeypatch):
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home of the test's own, since editors and the worker are looked for there."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "APPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("GIMP3_DIRECTORY", raising=False)
+
+
+def test_doctor(monkeypatch, home):
     monkeypatch.setenv("IMGEDIT_PLUGINS", "tested")
     findings = {f["subject"]: f for f in json.loads(run("doctor", "--json").stdout)}
     assert findings["libvips"]["status"] == "ok"
@@ -257,7 +266,7 @@ def test_doctor(monkeypatch):
     assert findings["IMGEDIT_PLUGINS"]["status"] == "note"
 
 
-def test_doctor_says_what_to_do_about_a_broken_plugin(site):
+def test_doctor_says_what_to_do_about_a_broken_plugin(site, home):
     site.install("broken", code="import no_such_module", manifest=MANIFEST.replace(
         'name = "tested"', 'name = "broken"'))  # fmt: skip
     result = run("doctor", code=1)
@@ -265,11 +274,32 @@ def test_doctor_says_what_to_do_about_a_broken_plugin(site):
     assert "pip uninstall dist-broken" in result.stdout
 
 
-def test_doctor_finds_rival_distributions(site):
+def test_doctor_finds_rival_distributions(site, home):
     for name in ("onnxruntime", "onnxruntime-gpu"):
         site.declare("x", "y", name)
     result = run("doctor", code=1)
     assert "both installed, and they share files. Run: pip uninstall" in result.stdout
+
+
+def test_doctor_asks_other_packages(monkeypatch, home):
+    def found():
+        yield Finding("their part", "problem", "it is broken", "Mend it.")
+        raise OSError("no more")
+
+    class Point:
+        name, value, dist = "theirs", "theirs:found", None
+
+        def load(self):
+            return found
+
+    real = importlib.metadata.entry_points
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points",
+        lambda **kind: [Point()] if kind == {"group": CHECKS} else real(**kind),
+    )
+    text = run("doctor", code=1).stdout
+    assert "their part: it is broken. Mend it." in text
+    assert "theirs: its check failed (OSError: no more" in text
 
 
 def test_requirement_lines():

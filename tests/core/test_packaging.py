@@ -141,6 +141,9 @@ def test_commands_and_entry_points_resolve():
     for name, module in PROJECT["entry-points"]["imgedit_plugins"].items():
         package = importlib.import_module(module).__name__.split(".")[0]
         assert any(path.name == package for path in PACKAGES), name
+    for target in PROJECT["entry-points"]["imgedit_plugins.checks"].values():
+        module, _, name = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_installed_entry_points_are_those_of_pyproject():

@@ -332,9 +332,13 @@ def test_screenshots(plugin, gimp_window, folder, theme, scale):
     write_plan(folder / "plan.json", SHOWN)
     presets = plugin.plugins.parent / "imgedit" / "presets.json"
     presets.parent.mkdir()
-    plans = [{"title": title, "plan": json.loads((folder / name).read_text("utf-8")),
-              "favourite": star} for title, name, star in
-             (("Warm evening", "plan.json", True), ("Old photograph", "found.json", False))]  # fmt: skip
+    plans = [
+        {"title": title, "plan": json.loads((folder / name).read_text("utf-8")), "favourite": star}
+        for title, name, star in (
+            ("Warm evening", "plan.json", True),
+            ("Old photograph", "found.json", False),
+        )
+    ]
     presets.write_text(json.dumps({"plans": plans}), "utf-8")
     window = gimp_window(
         path, environment={"GDK_SCALE": str(scale)}, size=(1600 * scale, 1000 * scale)

@@ -1,10 +1,11 @@
 """What goes wrong around the plug-in in the real GIMP: one sentence, an untouched picture."""
 
 import json
+import time
 
 import numpy as np
 import pytest
-from gimp_session import NAMES, pixels_of, write_plan
+from gimp_session import NAMES, RECOVER, pixels_of, write_plan
 
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.picture_files import save_picture
@@ -87,3 +88,39 @@ tell(image)
     untouched, edited = (mark["layers"] for mark in run.events("layers"))
     assert [one["plan"] for one in untouched] == [False, False]
     assert [one["plan"] for one in edited] == [True, False, False]
+
+
+def test_an_editor_that_dies_in_the_middle_leaves_nothing_that_hinders_the_next(
+    plugin, folder, root
+):
+    before, after = folder / "before.png", folder / "after.png"
+    save_picture(photograph(1600, 1200), before)
+    save_picture(photograph(1600, 1200, seed=3), after)
+    write_plan(folder / "plan.json", [("sharp", {})])
+    died = plugin.run(NAMES + f"""
+import os, signal, threading, time
+
+def kill_soon():
+    time.sleep(3)
+    mark("killing")
+    os.kill(os.getppid(), signal.SIGKILL)
+
+image = load({str(before)!r})
+upper = Gimp.file_load_layer(Gimp.RunMode.NONINTERACTIVE, image,
+                             Gio.File.new_for_path({str(after)!r}))
+image.insert_layer(upper, None, 0)
+threading.Thread(target=kill_soon).start()
+call({RECOVER!r}, image, image.get_layers())
+time.sleep(30)
+""", check=False)  # fmt: skip
+    assert died.events("killing")
+    assert not died.events("done")
+    began = time.monotonic()
+    run = plugin.run(NAMES + f"""
+image = load({str(before)!r})
+assert apply_plan(image, image.get_layers(), {str(folder / "plan.json")!r})
+tell(image)
+""")  # fmt: skip
+    assert time.monotonic() - began < 90  # the job of the dead one is given up after 15 s
+    assert len(run.events("layers")[0]["layers"]) == 2
+    assert not [line for line in root.processes().values() if "imgedit/imgedit.py" in line]

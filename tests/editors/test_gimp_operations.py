@@ -7,6 +7,7 @@ import gimp_errors
 import pytest
 from editor_root import PROJECT
 
+from imgedit_plugins.operations import default_vocabulary
 from imgedit_plugins.picture_files import open_picture
 
 pytestmark = pytest.mark.editors
@@ -17,7 +18,8 @@ DOCUMENT = PROJECT / "docs" / "gimp.md"
 def test_operations_look_as_rendered(plugin, photo, folder):
     """Writes the table into docs/gimp.md with IMGEDIT_WRITE_DOCS=1, and compares it without."""
     path, _ = photo
-    cases = [*gimp_errors.LIVE, *gimp_errors.BAKED]
+    cases = [*gimp_errors.LIVE, *gimp_errors.baked()]
+    assert {name for name, _ in cases} == {one.name for one in default_vocabulary()}
     rows = gimp_errors.measure(plugin, open_picture(path), path, folder, cases)
     made = gimp_errors.table(rows)
     print(made)
@@ -25,6 +27,7 @@ def test_operations_look_as_rendered(plugin, photo, folder):
         limit = 2 if row.name == "saturate" else 1
         assert row.layers == 1, row
         assert row.mean <= limit, row
+        assert row.inside <= (12 if row.name == "saturate" else 2), row
     for row in rows[len(gimp_errors.LIVE) :]:
         assert (row.layers, row.filters, row.mean, row.largest) == (2, [], 0, 0), row
     text = DOCUMENT.read_text("utf-8")

@@ -1,5 +1,7 @@
 """The plug-in in the real GIMP: installed as a user does, every menu entry, saved and reopened."""
 
+import json
+
 import numpy as np
 import pytest
 from gimp_session import LIVE, NAMES, assert_close, pixels_of, rendered, write_plan
@@ -264,3 +266,17 @@ call("imgedit-save-plan", image, image.get_layers()[:1],
     assert len(run.events("layers")[0]["layers"]) == 2
     assert parse_plan((folder / "saved.json").read_text("utf-8")).operations == both.operations
     assert_close(pixels_of(run, folder / "seen.bin"), rendered(path, both), mean=0.5, largest=12)
+
+
+def test_doctor_knows_whether_gimp_has_asked_the_plugin(plugin, installed, root):
+    """And so which of its files GIMP compares with what."""
+
+    def told():
+        line = [f"{installed}/bin/imgedit-plugins", "doctor", "--json"]
+        environment = {"GIMP3_DIRECTORY": f"{plugin.home}/GIMP", "HOME": plugin.home}
+        said = json.loads(root.call(line, environment=environment, check=False))
+        return next(one for one in said if one["subject"].startswith("GIMP"))
+
+    assert "has not been started since" in told()["detail"]
+    plugin.run("")
+    assert told()["status"] == "ok", told()

@@ -20,6 +20,7 @@ from imgedit_bridges.protocol import PictureRef  # noqa: E402
 PARASITE = "imgedit-plan"
 EXPLANATION = "imgedit-explanation"
 _UNDOABLE = 2  # Gimp.PARASITE_UNDOABLE, which GObject introspection does not show everywhere
+_LINEAR_GREY = "GIMP built-in D65 Linear Grayscale"
 _BAND = 512  # rows
 
 # --- images and layers ------------------------------------------------------------------------
@@ -80,7 +81,8 @@ def check_locks(layer: Any, *, moves: bool) -> None:
 
 def is_srgb(image: Any) -> bool:
     """Whether the image's colours are those of sRGB, in whatever precision."""
-    return "sRGB" in (image.get_effective_color_profile().get_label() or "")
+    label = image.get_effective_color_profile().get_label() or ""
+    return "sRGB" in label or label == _LINEAR_GREY
 
 
 def name_of(image: Any) -> str:
@@ -120,11 +122,28 @@ def new_layer(image: Any, ref: PictureRef, name: str) -> Any:
 
 
 def take_place(layer: Any, other: Any) -> None:
-    """Let `other` show in the way that `layer` does, which is hidden; its mask is in the pixels."""
+    """Let `other` show in the way that `layer` does, which is hidden."""
     mode = layer.get_mode()
     other.set_mode(Gimp.LayerMode.NORMAL if mode == Gimp.LayerMode.PASS_THROUGH else mode)
     other.set_opacity(layer.get_opacity())
     layer.set_visible(False)
+
+
+def copy_mask(layer: Any, other: Any) -> None:
+    """Give `other`, which has the same size, the mask of `layer`, if it has one."""
+    if (mask := layer.get_mask()) is None:
+        return
+    made = other.create_mask(Gimp.AddMaskType.WHITE)
+    other.add_mask(made)
+    source, target = mask.get_buffer(), made.get_buffer()
+    width, height = layer.get_width(), layer.get_height()
+    for top in range(0, height, _BAND):
+        area = Gegl.Rectangle.new(0, top, width, min(_BAND, height - top))
+        target.set(area, "Y float", bytes(source.get(area, 1.0, "Y float", Gegl.AbyssPolicy.NONE)))
+    target.flush()
+    made.update(0, 0, width, height)
+    other.set_apply_mask(layer.get_apply_mask())
+    other.set_edit_mask(False)
 
 
 def mix_encoded(layer: Any) -> None:

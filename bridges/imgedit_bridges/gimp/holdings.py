@@ -50,7 +50,10 @@ def lay_out(plan: Mapping[str, Any], *, opaque: bool = True, grey: bool = False)
     if not opaque:
         held = [None if _needs_opaque(one) else one for one in held]
     if grey:
-        held = [h if one["name"] in GREY else None for h, one in zip(held, steps)]  # noqa: B905
+        held = [
+            () if one["name"] in NOTHING_ON_GREY else how if one["name"] in GREY else None
+            for how, one in zip(held, steps)  # noqa: B905
+        ]
     first = max((i + 1 for i, one in enumerate(held) if one is None), default=0)
     turns: list[Turn] = []
     filters: list[Filter] = []
@@ -94,6 +97,9 @@ GREY = frozenset(
     {"bright", "contrast", "levels", "invert", "gaussian", "exposure", "rotate", "flip"}
 )
 """Live operations that leave grey grey."""
+
+NOTHING_ON_GREY = frozenset({"grayscale", "saturate"})
+"""Operations that leave grey as it is."""
 
 GEOMETRIC = frozenset({"rotate", "flip", "crop", "straighten", "resize", "perspective"})
 

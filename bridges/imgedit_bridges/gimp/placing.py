@@ -188,7 +188,9 @@ def rendered(
     def request(picture: PictureRef, *mask: PictureRef) -> JobRequest:
         return JobRequest("render", pictures(picture, *mask), plan=plan, strength=strength)
 
-    job, result = transfer.run_on(client, [layer], request, told, selection=masked)
+    # A mask can be given to the result, but not to one that has been turned or cut.
+    moved = any(map(holdings.is_geometric, plan["operations"]))
+    job, result = transfer.run_on(client, [layer], request, told, selection=masked, masks=moved)
     if not result.pictures:
         raise BridgeError("The worker rendered nothing.")
     return job, result.pictures[0]
@@ -248,6 +250,8 @@ def put(
         client.forget(prepared.job)
         if prepared.hides:
             hide_below(layer, target, undo)
+            if not any(map(holdings.is_geometric, layout.rendered)):
+                canvas.copy_mask(layer, target)
     elif above is not None or _needs_own_layer(layout, selection) or prepared.opacity < 1:
         target = layer.copy()
         _insert(place, layer, target, name, undo)

@@ -9,17 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import gi
-
-gi.require_version("Gegl", "0.4")
-gi.require_version("Gimp", "3.0")
-from gi.repository import Gegl, Gimp  # noqa: E402
-
-from imgedit_bridges.edits import Plan, title  # noqa: E402
-from imgedit_bridges.gimp import canvas, placing, records  # noqa: E402
-from imgedit_bridges.gimp.held_edit import HeldEdit, delete, turned, turns_back  # noqa: E402
-from imgedit_bridges.gimp.records import EditRecord  # noqa: E402
-from imgedit_bridges.gimp.strengths import Form  # noqa: E402
+from imgedit_bridges.edits import Plan, title
+from imgedit_bridges.gimp import canvas, placing, records
+from imgedit_bridges.gimp.held_edit import HeldEdit, delete, turned, turns_back
+from imgedit_bridges.gimp.records import EditRecord
+from imgedit_bridges.gimp.strengths import Form
 
 
 def replace_edit(
@@ -131,15 +125,5 @@ def _look_like(old: Any, new: Any) -> None:
     if size != (new.get_width(), new.get_height()):
         return
     new.set_offsets(*old.get_offsets()[1:])  # the user may have moved it
-    mask = old.get_mask()
-    if mask is None or new.get_mask() is not None:
-        return
-    made = new.create_mask(Gimp.AddMaskType.WHITE)
-    new.add_mask(made)
-    area = Gegl.Rectangle.new(0, 0, *size)
-    data = mask.get_buffer().get(area, 1.0, "Y u16", Gegl.AbyssPolicy.NONE)
-    buffer = made.get_buffer()
-    buffer.set(area, "Y u16", bytes(data))
-    buffer.flush()
-    made.update(0, 0, *size)
-    new.set_edit_mask(False)
+    if new.get_mask() is None:
+        canvas.copy_mask(old, new)

@@ -30,6 +30,7 @@ def run_on(
     told: running.Told,
     *,
     selection: bool = False,
+    masks: bool = True,
 ) -> tuple[str, Result]:
     """Run a job on the pixels of layers; returns its id and result.
 
@@ -37,35 +38,36 @@ def run_on(
 
     Args:
         client: of the worker.
-        layers: whose pixels it needs, their own filters and masks included.
+        layers: whose pixels it needs, their own filters included.
         request: makes the job of the pictures, the selection last.
         told: see `running.run_job`.
         selection: whether the image's selection goes along, as a mask of the first layer's size.
+        masks: whether what the layers' own masks hide is transparent in their pixels.
 
     Raises:
         JobCancelledError: `told` said so.
         BridgeError: it failed, or the worker did.
     """
-    with _uploaded(client, layers, selection=selection) as refs:
+    with _uploaded(client, layers, selection=selection, masks=masks) as refs:
         worker = client.worker
         try:
             return running.run_job(client, request(*refs), told)
         except BridgeError:
             if client.worker == worker:
                 raise
-    with _uploaded(client, layers, selection=selection) as refs:
+    with _uploaded(client, layers, selection=selection, masks=masks) as refs:
         return running.run_job(client, request(*refs), told)
 
 
 @contextmanager
 def _uploaded(
-    client: Client, layers: Sequence[Any], *, selection: bool
+    client: Client, layers: Sequence[Any], *, selection: bool, masks: bool
 ) -> Iterator[list[PictureRef]]:
     """Pixel files that end with the block."""
     refs: list[PictureRef] = []
     try:
         for layer in layers:
-            with as_seen(layer) as seen:
+            with as_seen(layer, masks=masks) as seen:
                 refs.append(_upload(client, seen, _sample(layer), _channels(seen)))
         if selection:
             refs.append(_upload_selection(client, layers[0]))
@@ -77,12 +79,13 @@ def _uploaded(
 
 
 @contextmanager
-def as_seen(layer: Any) -> Iterator[Any]:
+def as_seen(layer: Any, *, masks: bool = False) -> Iterator[Any]:
     """A layer with the same pixels that has no filters, mask or layers in it.
 
     It is made in an image of its own: the user's is left alone, even if GIMP ends meanwhile.
     """
-    if not (layer.get_filters() or layer.get_mask() or layer.is_group_layer()):
+    masked = masks and layer.get_mask() is not None
+    if not (layer.get_filters() or masked or layer.is_group_layer()):
         yield layer
         return
     image = layer.get_image()
@@ -96,12 +99,12 @@ def as_seen(layer: Any) -> Iterator[Any]:
         copy.set_mode(Gimp.LayerMode.NORMAL)
         copy.set_opacity(100.0)
         copy.set_visible(True)
+        if copy.get_mask() is not None and not (masks and copy.get_apply_mask()):
+            copy.remove_mask(Gimp.MaskApplyMode.DISCARD)
         copy = copy.merge() if copy.is_group_layer() else copy
         copy.merge_filters()
         if copy.get_mask() is not None:
-            applied = copy.get_apply_mask()
-            how = Gimp.MaskApplyMode
-            copy.remove_mask(how.APPLY if applied else how.DISCARD)
+            copy.remove_mask(Gimp.MaskApplyMode.APPLY)
         yield copy
     finally:
         aside.delete()

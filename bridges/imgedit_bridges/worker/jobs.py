@@ -27,6 +27,7 @@ class WorkerJob:
         cancelling: whether somebody cancelled it.
         listeners: how many follow it right now.
         attended: when somebody last did, or asked for it.
+        followed: whether anybody ever did.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class WorkerJob:
         self.cancelling = False
         self.listeners = 0
         self.attended = clock()
+        self.followed = False
         self._clock = clock
         self._events: list[dict[str, Any]] = []
         self._number = 0
@@ -82,6 +84,7 @@ class WorkerJob:
     async def follow(self, after: int) -> AsyncGenerator[dict[str, Any], None]:
         """Its events with higher numbers, and a 'beat' whenever nothing else was to tell."""
         self.listeners += 1
+        self.followed = True
         try:
             while True:
                 more = self._more

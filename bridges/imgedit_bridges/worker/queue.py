@@ -28,6 +28,8 @@ log = logging.getLogger("imgedit.worker")
 MAX_WAITING = 100
 MAX_WAITING_OF_CLIENT = 32
 MAX_KEPT = 500
+LEFT_SECONDS = 15.0
+"""So long may who follows a job be away: an editor that has died does not come back."""
 
 _LOGS = "`imgedit-plugins worker logs` may tell more; other actions work."
 
@@ -150,14 +152,17 @@ class JobQueue:
         self._tell_places()
 
     def expire(self) -> None:
-        """Forget what was finished long ago, and cancel what nobody has followed for as long."""
+        """Forget what was finished long ago, and cancel what nobody follows (any more)."""
         limit = self._clock() - self._keep
+        left = self._clock() - min(self._keep, LEFT_SECONDS)
         for job in self.all():
             if job.listeners:
                 continue
             if job.ended is not None and job.ended < limit:
                 self._forget(job)
-            elif not job.finished and not job.cancelling and job.attended < limit:
+            elif job.finished or job.cancelling:
+                continue
+            elif job.attended < (left if job.followed else limit):
                 log.info("Job %s: whoever asked for it has gone.", job.id)
                 self.cancel(job.id)
 

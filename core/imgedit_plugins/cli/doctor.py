@@ -1,4 +1,8 @@
-"""`imgedit-plugins doctor`: what is wrong with this installation, and what to do about it."""
+"""`imgedit-plugins doctor`: what is wrong with this installation, and what to do about it.
+
+Other packages add findings by entry points of the group `CHECKS`: functions without arguments
+that yield `Finding`s.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,8 @@ from imgedit_plugins.cli.terminal import print_json, print_table
 if TYPE_CHECKING:
     from imgedit_plugins.plugins import PluginManager
 
+CHECKS = "imgedit_plugins.checks"
+
 _DISTRIBUTION = "imgedit-plugins"
 _DEVELOPMENT = "dev"
 
@@ -43,6 +49,9 @@ _MODULES = {
 """Import names that are not the distribution's; `pyvips-binary` has none of its own."""
 
 
+Status = Literal["ok", "missing", "note", "problem"]
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at.
@@ -55,7 +64,7 @@ class Finding:
     """
 
     subject: str
-    status: Literal["ok", "missing", "note", "problem"]
+    status: Status
     detail: str
     remedy: str = ""
 
@@ -102,6 +111,8 @@ def _findings() -> Iterator[Finding]:
     yield _loads("libvips", _vips_version, "pyvips pyvips-binary")
     yield _loads("OpenCV", _opencv_version, "opencv-python-headless")
     yield from _plugins(common.plugin_manager())
+    for check in sorted(importlib.metadata.entry_points(group=CHECKS), key=lambda one: one.name):
+        yield from _checked(check)
     yield from _switches()
 
 
@@ -258,6 +269,17 @@ def _plugins(manager: PluginManager) -> Iterator[Finding]:
     for name in manager.missing:
         remedy = "Install it, or take its name out of IMGEDIT_PLUGINS."
         yield Finding(f"plugin {name}", "problem", "IMGEDIT_PLUGINS asks for it", remedy)
+
+
+def _checked(check: importlib.metadata.EntryPoint) -> Iterator[Finding]:
+    try:
+        yield from check.load()()
+    except Exception as error:  # somebody else's code
+        from imgedit_plugins.faults import one_line
+
+        source = check.dist.name if check.dist else check.value
+        yield Finding(check.name, "problem", f"its check failed ({one_line(error)})",
+                      f"Reinstall or remove {source}.")  # fmt: skip
 
 
 def _switches() -> Iterator[Finding]:
