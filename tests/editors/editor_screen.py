@@ -95,7 +95,13 @@ class Screen:
 
     def save_window(self, window: str, path: Path) -> None:
         """Save what one window shows, without its frame, as a PNG file."""
-        command = ["import", "-window", window, str(path)]
+        # Given a window, `import` waits for its frame for ever: cut it out of the whole.
+        told = self._root.call(["xwininfo", "-id", window], environment=self.environment)
+        labels = ("Width", "Height", "Absolute upper-left X", "Absolute upper-left Y")
+        found = [re.search(rf"{label}: +(-?\d+)", told) for label in labels]
+        width, height, x, y = (one[1] if one else "0" for one in found)
+        area = f"{width}x{height}+{x}+{y}"
+        command = ["import", "-window", "root", "-crop", area, "+repage", str(path)]
         self._root.call(command, environment=self.environment)
 
     def move_away(self) -> None:

@@ -111,7 +111,7 @@ def choose_plan(title: str, layer: Any, config: Any) -> tuple[Plan, float]:
         JobCancelledError: the user cancelled.
     """
     canvas.check_layer(layer)
-    client, vocabulary = windows.with_vocabulary(title)
+    client, vocabulary = windows.with_vocabulary()
     dialog = EditDialog(title, layer, client, vocabulary)
     file = config.get_property("file")
     chooser = PlanChooser(dialog.window, dialog.load, file.get_path() if file else None)
@@ -132,7 +132,7 @@ def review_plan(title: str, layer: Any, plan: Plan) -> tuple[Plan, float]:
         BridgeError: the worker cannot be started.
         JobCancelledError: the user cancelled.
     """
-    client, vocabulary = windows.with_vocabulary(title)
+    client, vocabulary = windows.with_vocabulary()
     dialog = EditDialog(title, layer, client, vocabulary)
     if told := found_line(plan):
         label = Gtk.Label(label=told, xalign=0, wrap=True, max_width_chars=52)
@@ -144,13 +144,13 @@ def review_plan(title: str, layer: Any, plan: Plan) -> tuple[Plan, float]:
 def found_line(plan: Plan) -> str:
     """What is known about a plan that was found, in a line; empty where nothing is."""
     residual = plan.get("residual") or {}
-    facts = []
-    if isinstance(residual.get("explained"), int | float):
-        facts.append(f"explains {100 * residual['explained']:.4g} % of the edit")
-        noise = residual.get("psnr_db")
-        facts.append("exact" if noise is None else f"PSNR {noise:.1f} dB")
     number = len(plan.get("operations") or ())
-    return ", ".join([f"Found {number} step{'' if number == 1 else 's'}", *facts])
+    told = f"Found {number} step{'' if number == 1 else 's'}"
+    if isinstance(residual.get("explained"), int | float):
+        noise = residual.get("psnr_db")
+        told += f" for {100 * residual['explained']:.4g} % of the edit"
+        told += " (exact)" if noise is None else f" (PSNR {noise:.1f} dB)"
+    return f"{told}."
 
 
 def review_pictures(title: str, layer: Any, client: Client, result: Result) -> float:

@@ -225,11 +225,11 @@ def _show_action(
 
         def see_plan(layer: Any, plan: Plan) -> tuple[Plan, float]:
             told.rest()
-            return dialogs.review_plan(title, layer, plan)
+            return dialogs.review_plan(f"{title}: found", layer, plan)
 
         def see_pictures(client: Client, layer: Any, result: Result) -> float:
             told.rest()
-            return dialogs.review_pictures(title, layer, client, result)
+            return dialogs.review_pictures(f"{title}: result", layer, client, result)
 
         review = plugin_actions.Review(see_plan, see_pictures)
         return _run(image, layers, config, told, action, review)

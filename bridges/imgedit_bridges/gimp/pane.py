@@ -169,5 +169,5 @@ def open_pane(image: Any, layer: Any, title: str) -> None:
         BridgeError: the worker cannot be started, or the layer cannot be edited.
     """
     canvas.check_layer(layer)
-    client, vocabulary = windows.with_vocabulary(title)
+    client, vocabulary = windows.with_vocabulary()
     Pane(image, layer, client, vocabulary, title).run()

@@ -252,6 +252,7 @@ class AddStep(Gtk.MenuButton):  # type: ignore[misc]
         self._list = Gtk.ListBox(selection_mode=Gtk.SelectionMode.BROWSE)
         for one in sorted(vocabulary, key=lambda one: str(one["title"]).lower()):
             self._list.add(_Choice(one))
+        self._list.get_style_context().add_class("imgedit-choices")  # see `preview_area`
         self._list.set_filter_func(self._fits)
         self._list.connect("row-activated", lambda _, row: self._take(row))
         scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER)

@@ -32,7 +32,7 @@ class PresetBar(Gtk.Box):  # type: ignore[misc]
     """
 
     def __init__(self, procedure: str, config: Any, names: Sequence[str]) -> None:
-        super().__init__(spacing=6, margin=12)
+        super().__init__(spacing=6, margin_bottom=6)
         self._procedure = procedure
         self._config = config
         self._names = names

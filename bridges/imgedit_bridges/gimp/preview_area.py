@@ -72,7 +72,10 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         area = Gtk.EventBox(
             can_focus=True, above_child=True, halign=Gtk.Align.CENTER, valign=Gtk.Align.CENTER
         )
-        area.add(self._image)
+        # An icon takes a square of room: the rest of it lies outside of this.
+        self._layout = Gtk.Layout()
+        self._layout.put(self._image, 0, 0)
+        area.add(self._layout)
         area.add_events(Gdk.EventMask.BUTTON_PRESS_MASK | Gdk.EventMask.BUTTON1_MOTION_MASK)
         area.connect("button-press-event", self._pressed)
         area.connect("motion-notify-event", self._moved)
@@ -134,14 +137,18 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         before, after = self._seen(self._before), self._seen(self._after or self._before)
         factor = self.get_scale_factor()
         shown = after
+        width, height = (side // factor for side in _size(after))
+        self._layout.set_size_request(width, height)
         if _size(before) == _size(after):  # otherwise it was turned or cropped
             shown = _joined(before, after, self._split, factor)
         if factor == 1:
             self._image.set_from_pixbuf(shown)
             return
         # As an icon, pixels are pixels of the screen also where that is scaled.
+        size = max(width, height)
+        self._layout.move(self._image, (width - size) // 2, (height - size) // 2)
         self._image.set_from_gicon(shown, Gtk.IconSize.DIALOG)
-        self._image.set_pixel_size(max(_size(shown)) // factor)
+        self._image.set_pixel_size(size)
 
     def _seen(self, picture: Any) -> Any:
         """The part of a picture that there is room for."""
@@ -300,8 +307,11 @@ def _style() -> None:
     sheet.load_from_data(
         b".imgedit-tag { color: white; background: rgba(0, 0, 0, 0.6); border: none;"
         b" border-radius: 3px; padding: 2px 7px; min-height: 0; font-size: smaller; }"
-        b" button.imgedit-tag:checked { color: black; background: rgba(255, 255, 255, 0.85); }"
+        b" button.imgedit-tag label { color: white; }"
+        b" button.imgedit-tag:checked { background: rgba(255, 255, 255, 0.85); }"
+        b" button.imgedit-tag:checked label { color: black; }"
         b" button.imgedit-tag:focus { outline: 1px solid white; }"
+        b" .imgedit-choices row box, .imgedit-choices row label { background: none; }"
     )
     screen = Gdk.Screen.get_default()
     Gtk.StyleContext.add_provider_for_screen(screen, sheet, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)

@@ -152,7 +152,7 @@ def progress(title: str) -> Iterator[Progress]:
         told.rest()
 
 
-def with_vocabulary(title: str) -> tuple[Client, list[dict[str, Any]]]:
+def with_vocabulary() -> tuple[Client, list[dict[str, Any]]]:
     """A line to the worker and what plans are made of; starts the worker if need be.
 
     Raises:
@@ -160,10 +160,10 @@ def with_vocabulary(title: str) -> tuple[Client, list[dict[str, Any]]]:
         JobCancelledError: the user did not want to wait.
     """
     client = running.new_client()
-    with progress(title) as told, ThreadPoolExecutor(1) as pool:
+    with progress("Loading plugins") as told, ThreadPoolExecutor(1) as pool:
         going = pool.submit(client.operations)
         while not wait([going], _LOOK_SECONDS).done:
-            if not told("Loading plugins", -1.0):
+            if not told("Loading", -1.0):
                 raise JobCancelledError
         return client, going.result()
 
