@@ -72,7 +72,8 @@ class HeldEdit:
         """A copy of the source, not in the image; of this layer, the state before its edit."""
         copy = source.copy()
         if source == self.layer:
-            delete(self.own_of(copy))
+            with no_undo(self.image):  # GIMP makes a step even of what is not in the image
+                delete(self.own_of(copy))
             return turned(copy, turns_back(self.record.turns))
         return copy
 
