@@ -69,11 +69,14 @@ class HeldEdit:
         return bool(below) and below[0].get_tattoo() == self.record.source
 
     def plain_copy(self, source: Any) -> Any:
-        """A copy of the source, not in the image; of this layer, the state before its edit."""
+        """A copy of the source, not in the image; of this layer, the state before its edit.
+
+        GIMP makes undo steps of filters that go, even of a layer that is not in the image: to be
+        called within an undo group, or without undo.
+        """
         copy = source.copy()
         if source == self.layer:
-            with no_undo(self.image):  # GIMP makes a step even of what is not in the image
-                delete(self.own_of(copy))
+            delete(self.own_of(copy))
             return turned(copy, turns_back(self.record.turns))
         return copy
 
@@ -208,7 +211,10 @@ def delete(filters: Sequence[Any]) -> None:
 
 @contextmanager
 def no_undo(image: Any) -> Iterator[None]:
-    """What is done meanwhile makes no undo steps; the image must be the same at the end."""
+    """What is done meanwhile makes no undo steps; the image must be the same at the end.
+
+    Not within an undo group: GIMP 3.0 ends that, since filters begin and end groups of their own.
+    """
     image.undo_freeze()
     try:
         yield

@@ -94,12 +94,13 @@ class LayerEdit:
         source = self._held.source()
         if source is None:
             return None
-        own = source == self.layer
-        plain = self._held.plain_copy(source) if own else source
-        with transfer.as_seen(plain) as seen:
+        if source == self.layer:
+            with no_undo(self._image):
+                source = self._held.plain_copy(source)
+        with transfer.as_seen(source) as seen:
             self._seen = (longest, read_layer(seen, longest))
-        if own:
-            plain.delete()
+        if source != self._held.source():
+            source.delete()
         return self._seen[1]
 
     def is_live(self, outcome: Outcome) -> bool:
@@ -200,7 +201,8 @@ class LayerEdit:
                 "The layer from which this edit was rendered is gone.",
                 hint="Undo its removal, or change only the steps that are live.",
             )
-        plain = self._held.plain_copy(source)
+        with no_undo(self._image):
+            plain = self._held.plain_copy(source)
         if not outcome.record.baked:
             return plain
         head = with_operations(outcome.plan, list(outcome.record.baked))

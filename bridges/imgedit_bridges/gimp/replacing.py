@@ -11,7 +11,7 @@ from typing import Any
 
 from imgedit_bridges.edits import Plan, title
 from imgedit_bridges.gimp import canvas, placing, records
-from imgedit_bridges.gimp.held_edit import HeldEdit, delete, no_undo, turned, turns_back
+from imgedit_bridges.gimp.held_edit import HeldEdit, delete, turned, turns_back
 from imgedit_bridges.gimp.records import EditRecord
 from imgedit_bridges.gimp.strengths import Form
 
@@ -36,8 +36,7 @@ def replace_edit(
             or form.layout.surroundings
             or not form.layout.filters
         )
-        with no_undo(held.image):  # undo takes the layer as a whole
-            new = _new_layer(held, form, record, pixels, masked=not layered)
+        new = _new_layer(held, form, record, pixels, masked=not layered)
         canvas.insert_above(held.layer, new, held.layer.get_name())
         undo.append(lambda: held.image.remove_layer(new))
         _look_like(held.layer, new)
