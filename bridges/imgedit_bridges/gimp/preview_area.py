@@ -72,7 +72,7 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         area = Gtk.EventBox(
             can_focus=True, above_child=True, halign=Gtk.Align.CENTER, valign=Gtk.Align.CENTER
         )
-        # An icon takes a square of room: the rest of it lies outside of this.
+        # An icon takes a square of room, whose rest lies outside of this.
         self._layout = Gtk.Layout()
         self._layout.put(self._image, 0, 0)
         area.add(self._layout)
@@ -145,10 +145,8 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
             self._image.set_from_pixbuf(shown)
             return
         # As an icon, pixels are pixels of the screen also where that is scaled.
-        size = max(width, height)
-        self._layout.move(self._image, (width - size) // 2, (height - size) // 2)
         self._image.set_from_gicon(shown, Gtk.IconSize.DIALOG)
-        self._image.set_pixel_size(size)
+        self._image.set_pixel_size(max(width, height))
 
     def _seen(self, picture: Any) -> Any:
         """The part of a picture that there is room for."""

@@ -9,11 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from imgedit_bridges.edits import Plan, title
-from imgedit_bridges.gimp import canvas, placing, records
-from imgedit_bridges.gimp.held_edit import HeldEdit, delete, turned, turns_back
-from imgedit_bridges.gimp.records import EditRecord
-from imgedit_bridges.gimp.strengths import Form
+import gi
+
+gi.require_version("Gimp", "3.0")
+from gi.repository import Gimp  # noqa: E402
+
+from imgedit_bridges.edits import Plan, title  # noqa: E402
+from imgedit_bridges.gimp import canvas, placing, records  # noqa: E402
+from imgedit_bridges.gimp.held_edit import HeldEdit, delete, no_undo, turned, turns_back  # noqa: E402
+from imgedit_bridges.gimp.records import EditRecord  # noqa: E402
+from imgedit_bridges.gimp.strengths import Form  # noqa: E402
 
 
 def replace_edit(
@@ -28,23 +33,31 @@ def replace_edit(
         record: to be kept; its source is told here.
         pixels: a layer, not in the image, of what the filters lie on; by default the layer's own.
     """
-    with placing.undo_group(held.image) as undo, held.masked():
-        # The filters have the mask, as long as there are any and it is enough for them.
-        layered = held.record.masked and (
-            pixels is not None
-            or form.opacity < 1
-            or form.layout.surroundings
-            or not form.layout.filters
-        )
+    # The filters have the mask, as long as there are any and it is enough for them.
+    layered = held.record.masked and (
+        pixels is not None
+        or form.opacity < 1
+        or form.layout.surroundings
+        or not form.layout.filters
+    )
+    # All that happens to filters makes no undo steps; and it must not do so within a group.
+    with no_undo(held.image), held.masked():
         new = _new_layer(held, form, record, pixels, masked=not layered)
+        mask = new.create_mask(Gimp.AddMaskType.SELECTION) if layered else None
+        base = _base(held, form, record, layered=layered)
+    with placing.undo_group(held.image) as undo:
         canvas.insert_above(held.layer, new, held.layer.get_name())
         undo.append(lambda: held.image.remove_layer(new))
         _look_like(held.layer, new)
-        base = _base(held, new, form, record, layered=layered)
+        if base is not None:
+            place = held.image.get_item_position(new) + 1
+            held.image.insert_layer(base, new.get_parent(), place)
+            undo.append(lambda: held.image.remove_layer(base))
         if form.opacity < 1 or (held.record.source and held.record.strength < 1):
             new.set_opacity(100.0 * form.opacity)
-        if layered and new.get_mask() is None:
-            canvas.add_mask(new)
+        if mask is not None and new.get_mask() is None:
+            new.add_mask(mask)
+            new.set_edit_mask(False)
         if form.opacity < 1 or new.get_mask() is not None:
             canvas.mix_encoded(new)
         _inherit(held, new, base, plan, record)
@@ -71,8 +84,8 @@ def _add_filters(layer: Any, form: Form) -> None:
         canvas.add_filter(layer, wanted)
 
 
-def _base(held: HeldEdit, new: Any, form: Form, record: EditRecord, *, layered: bool) -> Any:
-    """A layer of the pixels before the edit right below the new one, where it needs one."""
+def _base(held: HeldEdit, form: Form, record: EditRecord, *, layered: bool) -> Any:
+    """A layer of the pixels before the edit, to lie right below, where that is needed."""
     in_place = not held.record.source
     needed = form.opacity < 1 and not held.lies_on_source()
     if in_place:
@@ -81,8 +94,6 @@ def _base(held: HeldEdit, new: Any, form: Form, record: EditRecord, *, layered: 
     if not needed or source is None:
         return None
     base = held.plain_copy(source)
-    place = held.image.get_item_position(new) + 1
-    held.image.insert_layer(base, new.get_parent(), place)
     for name in (canvas.PARASITE, records.PARASITE):
         if in_place and base.get_parasite(name) is not None:
             base.detach_parasite(name)
