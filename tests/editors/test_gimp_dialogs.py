@@ -152,7 +152,7 @@ def test_what_is_accepted_is_one_undo_step_and_redo_brings_it_back(session):
     assert session.layers() == layers
 
 
-def test_live_filters_keep_their_order_when_redone(session):
+def test_filters_that_redo_has_turned_round_are_put_right(session):
     write_plan(session.folder / "plan.json", STEPS)
     session.apply(session.folder / "plan.json")
     session.pane()
@@ -166,7 +166,16 @@ def test_live_filters_keep_their_order_when_redone(session):
     assert session.layers()[0]["filters"] == ["Brightness +40", "Contrast ×1.2"]
     session.screen.activate(session.screen.find("GIMP$"))
     session.screen.keys("ctrl+z", "ctrl+y")
-    session.wait_for_pixels(rendered(session.path, turned), "redone in the other order")
+    # GIMP 3.0 does that to filters. When this fails, the pane need not look for it any more.
+    session.window.running.wait_until(
+        lambda: session.layers()[0]["filters"] == ["Contrast ×1.2", "Brightness +40"],
+        "filters turned round by redo", 20,
+    )  # fmt: skip
+    session.pane()
+    session.wait_for_pixels(rendered(session.path, turned), "shown as the plan has it")
+    session.keys("alt+o")
+    session.window.wait_until_gone(PANE)
+    session.wait_for_pixels(rendered(session.path, turned), "put right")
     assert session.layers()[0]["filters"] == ["Brightness +40", "Contrast ×1.2"]
 
 

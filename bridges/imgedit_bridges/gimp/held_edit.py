@@ -47,6 +47,13 @@ class HeldEdit:
         )
         self.filters = _own_filters(layer, self.plan, self.record)
 
+    def is_turned(self) -> bool:
+        """Whether the filters are in another order than the plan has them, as redo leaves them."""
+        tail = {**self.plan, "operations": self.plan["operations"][len(self.record.before) :]}
+        names = [one.name for one in holdings.lay_out(tail).filters]
+        there = [one.get_name() for one in self.filters]
+        return sorted(names) == sorted(there) and names != there
+
     def source(self) -> Any:
         """The layer with the pixels before the edit; None where it is gone."""
         if self.record.source:

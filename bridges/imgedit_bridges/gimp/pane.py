@@ -16,6 +16,7 @@ from imgedit_bridges.gimp.pane_edit import LayerEdit  # noqa: E402
 
 _LOOK_MS = 700  # how often the selected layer is looked at
 _RESET = 1
+_TURNED = "Redo has turned the order of the filters round; accept to put it right."
 
 
 class Pane:
@@ -37,6 +38,7 @@ class Pane:
         self._vocabulary = vocabulary
         self._title = title
         self._selected: list[Any] = []
+        self._turned = False
         self._edit = LayerEdit(client, layer, vocabulary)
         self._view = EditView(client, vocabulary, self._show)
         self._build()
@@ -84,6 +86,7 @@ class Pane:
     def _load(self) -> None:
         self._name.set_text(f"Layer: {self._edit.layer.get_name()}")
         self._view.load(self._edit.steps, self._edit.before)
+        self._view.touched = self._turned = self._edit.is_turned()
 
     def _show(self) -> int:
         """Show the steps as they are now in the image; returns how many are rendered."""
@@ -97,8 +100,10 @@ class Pane:
             self._edit.show(outcome)
         else:
             self._edit.hide()
-        waits = self._view.touched and not live
-        self._view.say("It appears in the image when you accept." if waits else "")
+        if self._view.touched and not live:
+            self._view.say("It appears in the image when you accept.")
+        else:
+            self._view.say(_TURNED if self._turned else "")
         return len(outcome.form.layout.rendered)
 
     # --- the layer that is selected in GIMP -----------------------------------------------------

@@ -70,6 +70,10 @@ class LayerEdit:
         self._shown: list[tuple[Filter, Any]] = []
         self._opacity: float | None = None
 
+    def is_turned(self) -> bool:
+        """Whether redo has left the filters in another order than the plan has them."""
+        return self._held.is_turned()
+
     def outcome(self) -> Outcome:
         """What the steps as they are now come to."""
         held, strength = self._held.record, self.steps.strength

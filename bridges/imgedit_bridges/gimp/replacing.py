@@ -1,24 +1,20 @@
 """A layer's edit exchanged for another one.
 
-The layer is not changed: a copy with the new filters takes its place, and undo and redo exchange
-the two as wholes (of single filters, GIMP 3.0 turns the order round on redo).
+The layer is not changed: a copy with the new filters takes its place. Undo brings the old one back
+as it was; redo brings the filters of the new one back, several of them in turned order (GIMP 3.0).
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-import gi
-
-gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp  # noqa: E402
-
-from imgedit_bridges.edits import Plan, title  # noqa: E402
-from imgedit_bridges.gimp import canvas, placing, records  # noqa: E402
-from imgedit_bridges.gimp.held_edit import HeldEdit, delete, no_undo, turned, turns_back  # noqa: E402
-from imgedit_bridges.gimp.records import EditRecord  # noqa: E402
-from imgedit_bridges.gimp.strengths import Form  # noqa: E402
+from imgedit_bridges.edits import Plan, title
+from imgedit_bridges.gimp import canvas, placing, records
+from imgedit_bridges.gimp.held_edit import HeldEdit, delete, no_undo, turned, turns_back
+from imgedit_bridges.gimp.records import EditRecord
+from imgedit_bridges.gimp.strengths import Form
 
 
 def replace_edit(
@@ -40,12 +36,10 @@ def replace_edit(
         or form.layout.surroundings
         or not form.layout.filters
     )
-    # All that happens to filters makes no undo steps; and it must not do so within a group.
-    with no_undo(held.image), held.masked():
-        new = _new_layer(held, form, record, pixels, masked=not layered)
-        mask = new.create_mask(Gimp.AddMaskType.SELECTION) if layered else None
+    with no_undo(held.image):
+        new = _bare_layer(held, form, record, pixels)
         base = _base(held, form, record, layered=layered)
-    with placing.undo_group(held.image) as undo:
+    with placing.undo_group(held.image) as undo, held.masked():
         canvas.insert_above(held.layer, new, held.layer.get_name())
         undo.append(lambda: held.image.remove_layer(new))
         _look_like(held.layer, new)
@@ -55,33 +49,30 @@ def replace_edit(
             undo.append(lambda: held.image.remove_layer(base))
         if form.opacity < 1 or (held.record.source and held.record.strength < 1):
             new.set_opacity(100.0 * form.opacity)
-        if mask is not None and new.get_mask() is None:
-            new.add_mask(mask)
-            new.set_edit_mask(False)
+        if layered and new.get_mask() is None:
+            canvas.add_mask(new)
         if form.opacity < 1 or new.get_mask() is not None:
             canvas.mix_encoded(new)
+        _add_filters(held, new, form, masked=not layered)
         _inherit(held, new, base, plan, record)
 
 
-def _new_layer(held: HeldEdit, form: Form, record: EditRecord, pixels: Any, *, masked: bool) -> Any:
+def _bare_layer(held: HeldEdit, form: Form, record: EditRecord, pixels: Any) -> Any:
+    """What the filters will lie on, not in the image."""
     new = pixels if pixels is not None else held.layer.copy()
     turns = form.layout.turns
     if pixels is None:
         delete(held.own_of(new))
         same = record.turns == held.record.turns
         turns = () if same else (*turns_back(held.record.turns), *turns)
-    new = turned(new, turns)
-    if masked:
-        _add_filters(new, form)
-    else:
-        with canvas.nothing_selected(held.image):
-            _add_filters(new, form)
-    return new
+    return turned(new, turns)
 
 
-def _add_filters(layer: Any, form: Form) -> None:
-    for wanted in form.layout.filters:
-        canvas.add_filter(layer, wanted)
+def _add_filters(held: HeldEdit, layer: Any, form: Form, *, masked: bool) -> None:
+    # As steps of the undo group: GIMP 3.0 forgets the filters of a layer whose insertion is undone.
+    with nullcontext() if masked else canvas.nothing_selected(held.image):
+        for wanted in form.layout.filters:
+            canvas.add_filter(layer, wanted)
 
 
 def _base(held: HeldEdit, form: Form, record: EditRecord, *, layered: bool) -> Any:
