@@ -29,9 +29,9 @@ def title(plan: Plan, prefix: str = "") -> str:
     return shortened(f"{prefix}: {told}" if prefix else told)
 
 
-def shortened(told: str) -> str:
-    """A text as long as a layer's name can be read."""
-    return told if len(told) <= 80 else f"{told[:79]}…"
+def shortened(name: str) -> str:
+    """A name of at most 80 characters."""
+    return name if len(name) <= 80 else f"{name[:79]}…"
 
 
 def describe(step: Step) -> str:

@@ -51,7 +51,8 @@ def test_no_two_have_one_name(tmp_path):
     """GIMP's names have no underscores, and the bridge's own come first."""
     written(tmp_path, action("a-b", "c"), action("a_b", "c"), action("a", "b-c"),
             action("apply", "plan"))  # fmt: skip
-    names = [one.procedure for one in read(tmp_path)]
+    found = read_actions(tmp_path, asked=False, own=("imgedit-apply-plan",))
+    names = [one.procedure for one in found]
     assert names == ["imgedit-a-b-c", "imgedit-a-b-c-2", "imgedit-a-b-c-3", "imgedit-apply-plan-2"]
 
 

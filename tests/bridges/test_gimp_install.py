@@ -68,6 +68,37 @@ def test_other_systems_by_rule(tmp_path, platform, place):
     assert [one.folder for one in find_profiles({}, tmp_path, platform)] == [tmp_path / place]
 
 
+def test_windows_may_keep_them_elsewhere(tmp_path):
+    (tmp_path / "roaming/GIMP/3.2").mkdir(parents=True)
+    (tmp_path / ".config/GIMP/3.0").mkdir(parents=True)  # is looked for on other systems only
+    found = find_profiles({"APPDATA": str(tmp_path / "roaming")}, tmp_path, "win32")
+    assert found == [Profile("system", tmp_path / "roaming/GIMP/3.2")]
+    assert found[0].prefix == ()
+    assert found[0].script == tmp_path / "roaming/GIMP/3.2/plug-ins/imgedit/imgedit.py"
+
+
+@pytest.mark.parametrize(
+    ("platform", "place"),
+    [
+        ("linux", ".config/GIMP/2.10"),
+        ("linux", ".var/app/org.gimp.GIMP/config/GIMP/2.10"),
+        ("win32", "AppData/Roaming/GIMP/2.10"),
+        ("darwin", "Library/Application Support/GIMP/2.10"),
+    ],
+)
+def test_a_gimp_2_is_found_to_be_old(tmp_path, platform, place):
+    (tmp_path / place).mkdir(parents=True)
+    assert find_profiles({}, tmp_path, platform) == []
+    assert profiles.find_old({}, tmp_path, platform) == [tmp_path / place]
+
+
+def test_both_folders_of_snap_are_found(tmp_path):
+    for part in ("current", "common"):
+        (tmp_path / "snap/gimp" / part / ".config/GIMP/3.0").mkdir(parents=True)
+    kinds = [one.kind for one in find_profiles({}, tmp_path, "linux")]
+    assert kinds == ["snap", "snap"]
+
+
 def test_one_folder_by_two_ways_is_one(tmp_path):
     (tmp_path / ".config/GIMP/3.0").mkdir(parents=True)
     chosen = {"GIMP3_DIRECTORY": str(tmp_path / ".config/GIMP/3.0")}

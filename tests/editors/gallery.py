@@ -72,7 +72,14 @@ hook = "apply_edit"
 name = "file"
 type = "path"
 default = ""
-help = "A file or folder."
+help = "A file."
+
+[[options]]
+hook = "apply_edit"
+name = "out-folder"
+type = "path"
+default = ""
+help = "A folder."
 """
 
 CODE = """

@@ -30,6 +30,9 @@ def entry(name):
         values.append({"name": one.name, "type": one.value_type.name, "label": one.nick,
                        "help": one.blurb, "low": getattr(one, "minimum", None),
                        "high": getattr(one, "maximum", None)})
+        if one.value_type.name == "GFile":
+            values[-1]["choose"] = Gimp.param_spec_file_get_action(one).value_name.split(
+                "ACTION_")[1]
     config = procedure.create_config()
     defaults = {one["name"]: config.get_property(one["name"]) for one in values}
     mark("entry", name=name, there=True, label=procedure.get_menu_label(), arguments=values,
@@ -110,15 +113,26 @@ def test_an_entry_has_the_options_of_the_manifest(menu):
     [entry] = entries(menu, HANG)
     assert entry["label"] == "Hang__pictures…"
     found = {one["name"]: one for one in entry["arguments"]}
-    assert list(found) == ["make", "option-seed", "many", "share", "words", "file", "seed"]
+    assert list(found) == [
+        "make",
+        "option-seed",
+        "many",
+        "share",
+        "words",
+        "file",
+        "out-folder",
+        "seed",
+    ]
     assert found["make"]["type"] == "gchararray"
     assert (found["share"]["low"], found["share"]["high"]) == (0.25, 2.0)
     assert (found["many"]["low"], found["many"]["high"]) == (-(2**31), 2**31 - 1)
     assert found["share"]["label"] == "Shar_e (px)"
-    assert found["file"]["type"] == "GFile"
+    # Not ANY, for which GIMP's dialog has no widget.
+    assert (found["file"]["type"], found["file"]["choose"]) == ("GFile", "OPEN")
+    assert found["out-folder"]["choose"] == "SELECT_FOLDER"
     assert entry["defaults"] == {
         "make": "pictures", "option-seed": True, "many": 0, "share": 1.0, "words": "none",
-        "file": None, "seed": 0,
+        "file": None, "out-folder": None, "seed": 0,
     }  # fmt: skip
 
 
@@ -174,7 +188,7 @@ for number, layer in enumerate(image.get_layers()):
     told = json.loads(run.events("told")[0]["told"])
     assert told == {
         "make": "pictures", "seed": False, "many": 7, "share": 0.5, "words": "ä",
-        "file": str(path), "the seed": 42,
+        "file": str(path), "out-folder": "", "the seed": 42,
     }  # fmt: skip
     layers = run.events("layers")[0]["layers"]
     [more] = run.events("more")
@@ -315,3 +329,39 @@ mark("plan", plan=call({RECOVER!r}, image, layers, **values))
     assert short is None
     assert len(run.events("layers")[0]["layers"]) == 2
     assert {step.name for step in parse_plan(whole).operations} == {"bright", "invert"}
+
+
+# --- the dialog -------------------------------------------------------------------------------
+
+
+def test_the_dialog_shows_the_options_and_keeps_what_was_chosen(menu, gimp_window, photo, folder):
+    path, _ = photo
+    window = gimp_window(path)
+
+    def said():
+        window.run(NAMES + """
+image = Gimp.get_images()[0]
+tell(image)
+mark("said", text=call("imgedit-explain", image, image.get_layers()[:1]))
+""")  # fmt: skip
+        return window.running.events("said")[-1]["text"]
+
+    def hung(number):
+        window.run(NAMES + "tell(Gimp.get_images()[0])")
+        return len(window.running.events("layers")[-1]["layers"]) == number
+
+    window.action("Hang_pictures")
+    window.wait_for_window("^Hang_pictures…$")
+    window.screen.screenshot("options")
+    window.screen.keys("alt+w")
+    window.screen.keys("ctrl+a")
+    window.screen.type("mine")
+    window.screen.keys("alt+o")
+    window.running.wait_until(lambda: hung(4), "pictures as layers", 90)
+    assert json.loads(said())["words"] == "mine"
+    window.action("Hang_pictures")
+    window.wait_for_window("^Hang_pictures…$")
+    window.screen.screenshot("options-again")
+    window.screen.keys("alt+o")
+    window.running.wait_until(lambda: hung(7), "pictures as layers again", 90)
+    assert json.loads(said())["words"] == "mine"

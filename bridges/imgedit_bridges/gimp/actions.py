@@ -15,6 +15,11 @@ from imgedit_bridges.gimp import canvas, holdings, records, running
 from imgedit_bridges.gimp.placing import layout_of, prepare, put, undo_group
 from imgedit_bridges.gimp.running import Told
 
+_TURNED = (
+    "The filters are not in the plan's order, so the edit looks different: GIMP turns them round "
+    "when an edit is redone. Undo it and apply the plan again."
+)
+
 
 def apply_plan(
     image: Any, layers: Sequence[Any], plan: Plan, told: Told, *, strength: float = 1.0
@@ -151,4 +156,6 @@ def explain(layer: Any) -> str:
         how = "live" if number > len(layout.rendered) else f"rendered{holdings.why(step)}"
         lines.append(f"{number}. {describe(step)}: {how}")
     lines.append(residual_line(plan))
+    if canvas.is_turned_round(layer, [one.name for one in layout.filters]):
+        lines.append(_TURNED)
     return "\n".join(line for line in lines if line) or "Nothing is changed."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -191,6 +191,15 @@ def _set_values(made: Any, wanted: Filter) -> None:
     if wanted.colour is not None:
         config.set_property("value", _colour(wanted.colour))
     made.set_opacity(wanted.opacity)
+
+
+def is_turned_round(layer: Any, names: Sequence[str]) -> bool:
+    """Whether the layer's filters of these names, lowest first, have another order.
+
+    Redo puts each filter that comes back at the bottom, in GIMP 3.0.
+    """
+    there = [one.get_name() for one in reversed(layer.get_filters()) if one.get_name() in names]
+    return there != list(names) and sorted(there) == sorted(names)
 
 
 def _colour(encoded: tuple[float, float, float]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,6 @@ ACTIONS = "actions.json"
 NEXT = "actions.next.json"
 
 HOOKS = ("predict_operations", "apply_edit")
-OWN = ("imgedit-apply-plan", "imgedit-copy-edit", "imgedit-save-plan", "imgedit-explain")
-"""Procedures of the bridge itself, whose names no plugin can take."""
-
 _RESERVED = frozenset({"run-mode", "image", "drawables", "instruction", "swap", "seed"})
 _NOT_FREE = frozenset("ocrhiud")  # OK, Cancel, Reset, Help of GIMP's dialogs; our own arguments
 _INT = 2**31
@@ -77,12 +74,13 @@ class Action:
     arguments: tuple[Argument, ...]
 
 
-def read_actions(folder: Path, *, asked: bool) -> list[Action]:
+def read_actions(folder: Path, *, asked: bool, own: Collection[str] = ()) -> list[Action]:
     """The actions in the plug-in's folder; none where the file is missing or damaged.
 
     Args:
         folder: of the plug-in.
         asked: whether GIMP asks what there is: only then newer ones take their place.
+        own: procedures of the bridge itself, whose names no plugin can take.
     """
     if asked:
         with suppress(OSError):
@@ -91,7 +89,7 @@ def read_actions(folder: Path, *, asked: bool) -> list[Action]:
     found: dict[str, Action] = {}
     for data in recorded.get("actions", []):
         with suppress(KeyError, TypeError, AttributeError):
-            action = _action(data, {*OWN, *found})
+            action = _action(data, {*own, *found})
             if action.hook in HOOKS:
                 found[action.procedure] = action
     return list(found.values())

@@ -23,6 +23,7 @@ from imgedit_bridges.protocol import MAX_STRENGTH  # noqa: E402
 _READWRITE = GObject.ParamFlags.READWRITE
 _COLOURS = "RGB*, GRAY*"
 _ALL = "*"
+_FOLDERS = ("folder", "directory", "dir")
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -297,9 +298,10 @@ def _add_choice(procedure: Any, one: Argument) -> None:
 
 
 def _add_path(procedure: Any, one: Argument) -> None:
-    procedure.add_file_argument(
-        one.name, one.label, one.help, Gimp.FileChooserAction.ANY, True, None, _READWRITE
-    )
+    # GIMP's dialogs leave out what may be both, a file and a folder; manifests do not tell.
+    folder = one.option.rpartition("-")[2] in _FOLDERS
+    choose = Gimp.FileChooserAction.SELECT_FOLDER if folder else Gimp.FileChooserAction.OPEN
+    procedure.add_file_argument(one.name, one.label, one.help, choose, True, None, _READWRITE)
 
 
 _ADD: Mapping[str, Callable[[Any, Argument], None]] = {

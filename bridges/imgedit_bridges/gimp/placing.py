@@ -250,8 +250,8 @@ def put(
         client.forget(prepared.job)
         if prepared.hides:
             hide_below(layer, target, undo)
-            if not any(map(holdings.is_geometric, layout.rendered)):
-                canvas.copy_mask(layer, target)
+        if not any(map(holdings.is_geometric, layout.rendered)):
+            canvas.copy_mask(layer, target)
     elif above is not None or _needs_own_layer(layout, selection) or prepared.opacity < 1:
         target = layer.copy()
         _insert(place, layer, target, name, undo)

@@ -25,7 +25,7 @@ _MENU = "<Image>/Filters/imgedit"
 _FOLDER = Path(__file__).resolve().parent
 
 _ENTRIES = entries.OWN | entries.entries_of(
-    catalogue.read_actions(_FOLDER, asked="-query" in sys.argv)
+    catalogue.read_actions(_FOLDER, asked="-query" in sys.argv, own=entries.OWN)
 )
 
 

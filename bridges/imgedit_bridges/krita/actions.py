@@ -29,6 +29,7 @@ def recover(
     swap: bool = False,
     plugin: str | None = None,
     options: Mapping[str, Any] | None = None,
+    seed: int = 0,
 ) -> Steps:
     """Find the edit between two layers and show it on a clone of the first, above both.
 
@@ -40,6 +41,7 @@ def recover(
         swap: whether the upper one is before.
         plugin: ask this one only.
         options: for it.
+        seed: for anything random.
 
     Returns:
         The plan.
@@ -59,7 +61,7 @@ def recover(
             refs.append(ref)
         request = JobRequest(
             "predict_operations", {"source": refs[0], "edited": refs[1]},
-            plugin=plugin, options=dict(options or {}),
+            plugin=plugin, options=dict(options or {}), seed=seed,
         )  # fmt: skip
         job, result = yield Work(lambda told: session.run(request, told))
     finally:
@@ -135,11 +137,10 @@ def change(
             f"The layer that “{edit.group.name()}” was put on is gone.",
             hint="Apply the plan to another layer.",
         )
-    own = not edit.group.passThroughMode()
     title = edit.group.name() if plan == edit.kept.plan else edits.title(plan)
     wish = Wish(
         source_of(document, source_node), plan, strength, above=edit.group, title=title,
-        own=own, state=state,
+        own=edit.kept.own, state=state,
     )  # fmt: skip
     put((yield from prepare(session, wish)))
     edit.group.remove()

@@ -128,6 +128,7 @@ def place_of(node: Any) -> tuple[int, ...]:
 
 def settled(document: Any) -> Steps:
     """Wait until Krita has computed the document, while its interface goes on."""
+    yield Pause(_WAIT)  # for work that has been ordered, but has not begun
     while not document.tryBarrierLock():
         yield Pause(_WAIT)
     document.unlock()
@@ -142,13 +143,11 @@ class Reader:
 
     def open(self) -> Steps:
         """Have everything computed that will be read."""
+        yield from settled(self._source.document)
         if self._source.stack:
             self._copy = self._source.document.clone()
             _isolate(self._copy, self._copy.nodeByUniqueID(self._source.node.uniqueId()))
-        document = self._copy or self._source.document
-        if self._copy is not None:
-            yield Pause(_WAIT)  # hiding starts the work that is waited for
-        yield from settled(document)
+            yield from settled(self._copy)
 
     @property
     def space(self) -> Space:
@@ -273,10 +272,10 @@ def converted(data: bytes, frame: Frame, held: Space, wanted: Space) -> bytes:
         frame.width, frame.height, "imgedit", held.model, held.depth, held.profile, 72.0
     )
     try:
-        # In a document: Krita crashes when it shall convert a layer that is in none.
         layer = strip.topLevelNodes()[0]
         layer.setPixelData(data, 0, 0, frame.width, frame.height)
-        done = layer.setColorSpace(wanted.model, wanted.depth, wanted.profile)
+        # Not the layer: that conversion is off by up to 37 codes, and crashes outside a document.
+        done = strip.setColorSpace(wanted.model, wanted.depth, wanted.profile)
         strip.waitForDone()
         if not done or Space.of(layer).model != wanted.model:
             raise BridgeError(
@@ -291,6 +290,19 @@ def converted(data: bytes, frame: Frame, held: Space, wanted: Space) -> bytes:
         strip.close()
 
 
+def repaint(group: Any) -> None:
+    """Have Krita compute a group that was filled before it came into the document.
+
+    It takes such a group for empty, and then shows nothing in the place of a pass-through one.
+    Changing the blending mode of its lowest layer is what it notices, neither blocks nor is an
+    undo step; the document's own refreshing blocks for seconds.
+    """
+    for lowest in layers_of(group)[:1]:
+        mode = lowest.blendingMode()
+        lowest.setBlendingMode("multiply" if mode == "normal" else "normal")
+        lowest.setBlendingMode(mode)
+
+
 # --- selection --------------------------------------------------------------------------------
 
 
@@ -303,6 +315,21 @@ def write_selection(document: Any, mask: Any) -> Steps:
         data = selection.pixelData(band.x, band.y, band.width, band.height)
         mask.setPixelData(data, band.x, band.y, band.width, band.height)
         yield
+
+
+def upload_selection(client: Client, document: Any, frame: Frame) -> Steps:
+    """Copy the document's selection into a pixel file; returns its `PictureRef`."""
+    selection = document.selection()
+    ref = PictureRef("0" * 32, frame.width, frame.height, 1, "uint8")
+    file = yield Work(lambda _: client.new_pixels(ref.file_bytes))
+    with file:
+        at = 0
+        for band in frame.bands():
+            data = bytes(selection.pixelData(band.x, band.y, band.width, band.height))
+            file.data[at : at + len(data)] = data
+            at += len(data)
+            yield
+        return PictureRef(file.id, frame.width, frame.height, 1, "uint8")
 
 
 def has_selection(document: Any) -> bool:
@@ -320,12 +347,14 @@ def other_documents(document: Any) -> list[Any]:
 
 
 def selected_nodes(document: Any) -> list[Any]:
-    """The selected layers of the document, the active one alone where there is no window."""
+    """The document's selected layers; the only one where none is, as without a window."""
     window = Krita.instance().activeWindow()
     view = window.activeView() if window else None
     if view is not None and view.document() == document:
         chosen: Sequence[Any] = view.selectedNodes()
         if chosen:
             return list(chosen)
-    active = document.activeNode()
-    return [active] if active is not None else []
+    if (active := document.activeNode()) is not None:
+        return [active]
+    layers = layers_of(document.rootNode())
+    return layers if len(layers) == 1 else []

@@ -10,8 +10,8 @@ from krita import Krita
 
 from imgedit_bridges.client import BridgeError, JobCancelledError
 from imgedit_bridges.edits import Plan
-from imgedit_bridges.krita import actions, canvas, kept
-from imgedit_bridges.krita.background import Steps, Task
+from imgedit_bridges.krita import actions, canvas, hooks, kept
+from imgedit_bridges.krita.background import Steps, Task, Work
 from imgedit_bridges.krita.kept import Edit
 from imgedit_bridges.krita.qt import QObject, signal
 from imgedit_bridges.krita.session import Session
@@ -122,11 +122,35 @@ class Engine(QObject):  # type: ignore[misc]
 
         self._on(document, nodes, steps, changes=lambda _: [])
 
+    def run_action(
+        self,
+        action: Mapping[str, Any],
+        nodes: Sequence[Any] | None = None,
+        *,
+        instruction: str = "",
+        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        document: Any = None,
+    ) -> None:
+        """Carry out a plugin's menu action; see `hooks.run_action`."""
+        self._on(
+            document, nodes,
+            lambda d, n: hooks.run_action(
+                self.session, d, n, action, instruction=instruction, options=options, seed=seed
+            ),
+        )  # fmt: skip
+
+    def actions(self, done: Done) -> None:
+        """Get the plugins' menu actions; `done` gets a list, empty without a worker."""
+
+        def steps() -> Steps:
+            return (yield Work(lambda _: self.session.client.actions()))
+
+        self._ask(steps(), done)
+
     def operations(self, done: Done) -> None:
         """Get the vocabulary, which panes need; `done` gets a list, empty without a worker."""
-        task = Task(self.session.operations(), self)
-        task.ended.connect(lambda value, _: done(value or []))
-        task.start()
+        self._ask(self.session.operations(), done)
 
     def cancel(self) -> None:
         """End what is being worked on; nothing is changed then."""
@@ -152,6 +176,11 @@ class Engine(QObject):  # type: ignore[misc]
         return kept.history(found) if found is not None else []
 
     # --- carrying out -------------------------------------------------------------------------
+
+    def _ask(self, steps: Steps, done: Done) -> None:
+        task = Task(steps, self)
+        task.ended.connect(lambda value, _: done(value or []))
+        task.start()
 
     def _on(
         self,

@@ -1,4 +1,4 @@
-"""The extension: menu entries, and the engine behind them. Krita loads it through pykrita/imgedit."""
+"""The extension: menu entries, and the engine behind them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from krita import Extension, Krita
 
-from imgedit_bridges.krita import kept
 from imgedit_bridges.krita.engine import Engine
 from imgedit_bridges.krita.qt import QtWidgets
 
@@ -56,6 +55,12 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
         )
         if path:
             self.engine.save_plan(Path(path))
+
+
+def add_to_krita() -> None:
+    """Make the extension known to Krita."""
+    app = Krita.instance()
+    app.addExtension(ImgeditExtension(app))
 
 
 def _window() -> Any:

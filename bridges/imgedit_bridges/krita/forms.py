@@ -70,14 +70,23 @@ def _grey(name: str) -> Filter:
     return Filter("desaturate", name, {"type": 2})  # BT.601
 
 
-_SEPIA_SLOPES = (1.351, 1.203, 0.937)  # the sums of the rows of the sepia matrix
+# The rows of the sepia matrix are multiples of one: the first numbers are its parts by BT.601's,
+# with the largest at 1 so that nothing is clipped; the others are the multiples.
+_SEPIA_PARTS = (0.7923, 0.7915, 1.0)
+_SEPIA_MULTIPLES = (1.6560, 1.4758, 1.1491)
 
 
 def _sepia(_: Parameters) -> tuple[Filter, ...]:
-    """Grey, and then a slope for each channel: the rows of the matrix are nearly BT.601's."""
-    codes = range(POINTS)
-    red, green, blue = ([slope * x / codes[-1] for x in codes] for slope in _SEPIA_SLOPES)
-    return (_grey("Sepia (1/2)"), curves("Sepia (2/2)", red, green, blue))
+    return (
+        _slopes("Sepia (1/3)", _SEPIA_PARTS),
+        _grey("Sepia (2/3)"),
+        _slopes("Sepia (3/3)", _SEPIA_MULTIPLES),
+    )
+
+
+def _slopes(name: str, slopes: tuple[float, float, float]) -> Filter:
+    red, green, blue = ([slope * x / (POINTS - 1) for x in range(POINTS)] for slope in slopes)
+    return curves(name, red, green, blue)
 
 
 LARGEST_FACTOR = 4.0
@@ -90,15 +99,16 @@ def _saturate(parameters: Parameters) -> tuple[Filter, ...] | None:
     if factor > LARGEST_FACTOR:
         return None
     amount = factor - 1 if factor <= 1 else (math.sqrt(8 * factor - 7) - 1) / 4
-    return (_hsv(f"Saturation ×{factor:.3g}", s=100 * amount),) if factor != 1 else ()
+    return (_hsv(f"Saturation ×{factor:.3g}", s=round(100 * amount)),) if factor != 1 else ()
 
 
 def _hue(parameters: Parameters) -> tuple[Filter, ...]:
     degrees = parameters["degrees"]
-    return (_hsv(f"Hue {degrees:+.3g}°", h=degrees),) if degrees else ()
+    return (_hsv(f"Hue {degrees:+.3g}°", h=round(degrees)),) if degrees else ()
 
 
-def _hsv(name: str, *, h: float = 0.0, s: float = 0.0) -> Filter:
+def _hsv(name: str, *, h: int = 0, s: int = 0) -> Filter:
+    # Whole numbers: Krita takes any other text for 0.
     amounts = {"h": h, "s": s, "v": 0, "type": 0}  # of HSV
     return Filter("hsvadjustment", name, {**amounts, "colorize": False, "compatibilityMode": False})
 

@@ -104,7 +104,7 @@ def why(step: Step, vocabulary: Sequence[Declared], place: Place) -> str:
         return ""
     if _held(step, declared, Place()) is not None:
         return ", since it would mix the colours of transparent pixels in"
-    return f", since {RENDERED.get(step['name']) or _kind(declared)}"
+    return f", since {reason(declared)}"
 
 
 def is_geometric(step: Step, vocabulary: Sequence[Declared]) -> bool:
@@ -166,7 +166,7 @@ def _named(step: Step) -> str:
 HELD: Mapping[str, str] = {
     "invert": "Krita inverts the stored values",
     "grayscale": "desaturated by BT.601",
-    "sepia": "desaturated, then a slope for each channel: the matrix has nearly that shape",
+    "sepia": "slopes, desaturated, slopes: the rows of the matrix are nearly multiples of one",
     "saturate": "saturation of HSV: ×(1 + s), ×(1 + s + 2s²) above; rendered above ×4, where "
     "Krita's ends",
     "hue": "hue of HSV",
@@ -182,22 +182,16 @@ _RESAMPLED = "pixels are moved"
 
 RENDERED: Mapping[str, str] = {
     "saturate": "Krita's saturation ends at ×4",
-    "vibrance": _COLOURS,
-    "highlights": _AROUND,
-    "shadows": _AROUND,
-    "split-tone": _COLOURS,
-    "hsl": _COLOURS,
     "sharp": "Krita has no sharpening of that kernel; the nearest is off by 14.6 codes",
-    "hdr": _AROUND,
-    "clarity": _AROUND,
-    "texture": _AROUND,
-    "denoise": _AROUND,
-    "dehaze": _AROUND,
     "vignette": "no filter depends on the place in the picture",
     "grain": "Krita's noise is other noise",
 }
+"""Reasons of single operations; see `reason`."""
+
+_KINDS = {"geometric": _RESAMPLED, "neighbourhood": _AROUND, "pointwise": _COLOURS}
 
 
-def _kind(declared: Declared) -> str:
-    told = {"geometric": _RESAMPLED, "neighbourhood": _AROUND, "pointwise": _COLOURS}
-    return told.get(str(declared.get("kind")), "this plug-in does not know it")
+def reason(declared: Declared) -> str:
+    """Why an operation is rendered where it is, as the rest of a sentence."""
+    told = RENDERED.get(str(declared.get("name"))) or _KINDS.get(str(declared.get("kind")))
+    return told or "this plug-in does not know it"

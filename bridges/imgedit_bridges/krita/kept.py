@@ -29,6 +29,7 @@ class Kept:
         strength: of the whole, 0..2.
         title: how its group was called.
         source: id of the layer that it was put on.
+        own: whether it does not depend on what lies right below.
         state: of the list of steps in a pane, if it has one.
         children: names of the layers in its group.
     """
@@ -37,6 +38,7 @@ class Kept:
     strength: float = 1.0
     title: str = ""
     source: str = ""
+    own: bool = False
     state: Mapping[str, Any] | None = None
     children: tuple[str, ...] = field(default=(), compare=False)
 
@@ -60,7 +62,7 @@ def keep(document: Any, group: Any, kept: Kept) -> None:
     children = [one.name() for one in layers_of(group)]
     data = {
         "plan": kept.plan, "strength": kept.strength, "title": kept.title, "source": kept.source,
-        "state": kept.state, "children": children,
+        "own": kept.own, "state": kept.state, "children": children,
     }  # fmt: skip
     _write(document, _EDIT + name, f"imgedit: {kept.title}", data)
     entry = {"title": kept.title, "plan": kept.plan, "strength": kept.strength, "edit": name,
@@ -130,6 +132,7 @@ def _parsed(data: Any) -> Kept | None:
         strength=float(strength) if isinstance(strength, int | float) else 1.0,
         title=str(data.get("title") or ""),
         source=str(data.get("source") or ""),
+        own=data.get("own") is True,
         state=state if isinstance(state, dict) else None,
         children=tuple(str(one) for one in data.get("children") or ()),
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from imgedit_bridges.krita.background import Steps, Told, Work
 from imgedit_bridges.krita.bands import Frame
 from imgedit_bridges.krita.canvas import Source, Space
 from imgedit_bridges.krita.forms import BLURS, POINTS, Filter
-from imgedit_bridges.krita.holdings import Place
+from imgedit_bridges.krita.holdings import Layout, Place
 from imgedit_bridges.krita.session import Session
 from imgedit_bridges.protocol import JobRequest
 
@@ -83,19 +84,39 @@ def prepare(session: Session, wish: Wish) -> Steps:
     dtype = Space.of(document).dtype
     sampled = yield Work(lambda told: _sampled(session, wish.plan, layout.steps, dtype, told))
     filters = layout.filters(sampled)
-    base = None
-    if layout.rendered:
-        base = yield from _rendered(session, wish, list(layout.rendered))
-    elif wish.own or selected or not _lowest(wish.source):
-        base = document.createCloneLayer(wish.source.node.name(), wish.source.node)
-    group = _group(filters, base, masked=selected)
+    base = yield from _base(session, wish, layout, selected=selected)
+    return (yield from grouped(wish, filters, [base] if base else [], selected=selected))
+
+
+def grouped(wish: Wish, filters: list[Filter], base: list[Any], *, selected: bool) -> Steps:
+    """Build an edit's group.
+
+    Args:
+        wish: what is wanted.
+        filters: the lowest first.
+        base: what lies below them; nothing makes it a pass-through group.
+        selected: whether the selection becomes its mask.
+    """
+    document = wish.source.document
+    group = _group(document, filters, base, masked=selected)
     if selected:
         mask = next(one for one in group.childNodes() if one.type() == "transparencymask")
         yield from canvas.write_selection(document, mask)
     group.setName(wish.title)
-    group.setPassThroughMode(base is None)
+    group.setPassThroughMode(not base)
     group.setOpacity(round(255 * min(1.0, wish.strength)))
     return Prepared(wish, group)
+
+
+def _base(session: Session, wish: Wish, layout: Layout, *, selected: bool) -> Steps:
+    """What lies at the bottom of the group; None where the filters see what lies below it."""
+    source = wish.source
+    # A pass-through group hands its opacity on to each of its layers.
+    weak = wish.strength < 1 and len(layout.live) > 1
+    alone = wish.own or selected or weak or not _lowest(source)
+    if layout.rendered or (alone and source.stack):
+        return (yield from _rendered(session, wish, list(layout.rendered)))
+    return source.document.createCloneLayer(source.node.name(), source.node) if alone else None
 
 
 def place_of(source: Source, plan: Plan, vocabulary: list[dict[str, Any]]) -> Steps:
@@ -181,7 +202,7 @@ def _rendered(session: Session, wish: Wish, steps: list[Step]) -> Steps:
         frame.x + (frame.width - ref.width) // 2, frame.y + (frame.height - ref.height) // 2,
         ref.width, ref.height,
     )  # fmt: skip
-    name = edits.title(edits.with_operations(wish.plan, steps))
+    name = ", ".join(edits.describe(one) for one in steps) or wish.source.node.name()
     layer = yield from canvas.new_layer(client, document, ref, place, name)
     yield Work(lambda _: client.forget(job))
     return layer
@@ -196,37 +217,38 @@ def _only(pictures: tuple[ResultPicture, ...]) -> ResultPicture:
 # --- the group --------------------------------------------------------------------------------
 
 
-def _group(filters: list[Filter], base: Any, *, masked: bool) -> Any:
-    """A group of filter layers on top of a base, in no document."""
-    group = _cloned(template.document(filters, masked=masked))
-    if base is not None:
-        layers = canvas.layers_of(group)
-        for one in layers:
-            group.removeChildNode(one)
-        for one in (base, *layers):
+def _group(document: Any, filters: list[Filter], base: list[Any], *, masked: bool) -> Any:
+    """A group of filter layers on top of a base, in no document yet."""
+    with _opened(template.document(filters, masked=masked)) as made:
+        *layers, group = (one.clone() for one in made.rootNode().childNodes())
+        if not masked:
+            group = document.createGroupLayer("")
+        # Krita crashes when a group gets layers whose document is closed.
+        for one in base + layers:
             group.addChildNode(one, None)  # on top
-    return group
+        return group
 
 
-def _cloned(data: bytes) -> Any:
+@contextmanager
+def _opened(data: bytes) -> Iterator[Any]:
+    """A document without a window, closed with the block."""
     number, name = tempfile.mkstemp(suffix=".kra", prefix="imgedit-")
-    path = Path(name)
     try:
         with os.fdopen(number, "wb") as file:
             file.write(data)
         document = Krita.instance().openDocument(name)
-        if document is None:
-            raise BridgeError(
-                "Krita did not open the template of the filter layers.",
-                hint="Is the folder for temporary files full?",
-            )
-        try:
-            return document.nodeByName(template.GROUP).clone()
-        finally:
-            document.setModified(False)
-            document.close()
     finally:
-        path.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
+    if document is None:
+        raise BridgeError(
+            "Krita did not open the template of the filter layers.",
+            hint="Is the folder for temporary files full?",
+        )
+    try:
+        yield document
+    finally:
+        document.setModified(False)
+        document.close()
 
 
 # --- putting it into the document -------------------------------------------------------------
@@ -238,9 +260,10 @@ def put(prepared: Prepared) -> Any:
     document = wish.source.document
     above = wish.above
     above.parentNode().addChildNode(group, above)
+    canvas.repaint(group)
     made = kept.Kept(
         plan=wish.plan, strength=wish.strength, title=wish.title,
-        source=kept.key(wish.source.node), state=wish.state,
+        source=kept.key(wish.source.node), own=wish.own, state=wish.state,
     )  # fmt: skip
     kept.keep(document, group, made)
     document.setActiveNode(group)

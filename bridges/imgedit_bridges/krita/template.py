@@ -1,4 +1,4 @@
-"""Groups of filter layers as a Krita document, from which Krita clones them.
+"""Filter layers and a group for them as a Krita document, from which Krita clones them.
 
 Curves cannot be set through Krita's Python: it ignores them (5.2). What a .kra file says about a
 filter is taken as it stands, whatever the filter; so is a mask, which a group that is in no
@@ -14,8 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from imgedit_bridges.krita.forms import Filter
 
-GROUP = "imgedit"
-"""Name of the one group in the document."""
+_NAME = "imgedit"
 
 _PROFILE = "sRGB-elle-V2-srgbtrc.icc"
 _KIND = "application/x-krita"
@@ -23,7 +22,7 @@ _HEAD = f"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE DOC PUBLIC '-//KDE//DTD krita 2.0//EN' 'http://www.calligra.org/DTD/krita-2.0.dtd'>
 <DOC xmlns="http://www.calligra.org/DTD/krita" syntaxVersion="2.0" editor="Krita"
  kritaVersion="5.2.9">
-<IMAGE mime="application/x-kra" name="{GROUP}" width="1" height="1" x-res="100" y-res="100"
+<IMAGE mime="application/x-kra" name="{_NAME}" width="1" height="1" x-res="100" y-res="100"
  colorspacename="RGBA" profile="{_PROFILE}">
 """
 _COMMON = 'visible="1" locked="0" x="0" y="0"'
@@ -31,27 +30,27 @@ _NO_TILES = "VERSION 2\nTILEWIDTH 64\nTILEHEIGHT 64\nPIXELSIZE 1\nDATA 0\n"
 
 
 def document(filters: Sequence[Filter], *, masked: bool) -> bytes:
-    """A .kra of one pixel with a group of filter layers, which act on pictures of any size.
+    """A .kra of one pixel with filter layers, which act on pictures of any size, and a group.
+
+    The layers are not in the group: Krita crashes when a layer is taken out of a group that is in
+    no document, and others may have to come below them.
 
     Args:
-        filters: the first one lowest.
+        filters: the first one becomes the lowest layer; the group lies on top of all.
         masked: whether the group has a transparency mask, which hides all.
     """
     layers = [_layer(one, number) for number, one in enumerate(filters)]
-    if masked:
-        mask = f'<mask name="Selection" nodetype="transparencymask" filename="mask" {_COMMON}/>'
-        layers.append(mask)
+    mask = f'<mask name="Selection" nodetype="transparencymask" filename="mask" {_COMMON}/>'
     group = (
-        f'<layer name="{GROUP}" nodetype="grouplayer" filename="group" opacity="255"'
+        f'<layer name="{_NAME}" nodetype="grouplayer" filename="group" opacity="255"'
         f' compositeop="normal" passthrough="0" collapsed="0" channelflags="" {_COMMON}>'
+        f"{f'<layers>{mask}</layers>' if masked else ''}</layer>"
     )
-    inner = "\n".join(reversed(layers))  # the top one comes first
-    text = (
-        f"{_HEAD}<layers>\n{group}<layers>\n{inner}\n</layers></layer>\n</layers></IMAGE></DOC>\n"
-    )
+    listed = "\n".join([group, *reversed(layers)])  # the top one comes first
+    text = f"{_HEAD}<layers>\n{listed}\n</layers></IMAGE></DOC>\n"
     entries = {"mimetype": _KIND.encode(), "maindoc.xml": text.encode()}
     for number, one in enumerate(filters):
-        entries[f"{GROUP}/layers/layer{number}.filterconfig"] = _settings(one)
+        entries[f"{_NAME}/layers/layer{number}.filterconfig"] = _settings(one)
         entries |= _selection(f"layer{number}", 255)
     if masked:
         entries |= _selection("mask", 0)
@@ -88,5 +87,5 @@ def _value(value: float | int | str | bool) -> str:
 
 def _selection(name: str, default: int) -> dict[str, bytes]:
     """A mask without pixels of its own: `default`, 0..255, everywhere and for ever."""
-    path = f"{GROUP}/layers/{name}.pixelselection"
+    path = f"{_NAME}/layers/{name}.pixelselection"
     return {path: _NO_TILES.encode(), f"{path}.defaultpixel": bytes([default])}

@@ -1,0 +1,111 @@
+"""Menu actions of plugins: a hook is called with what the document has, and its answer is put in.
+
+A `predict_operations` answers with a plan, an `apply_edit` with pictures, a plan, or both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imgedit_bridges import edits
+from imgedit_bridges.client import BridgeError, Result, ResultPicture
+from imgedit_bridges.krita import actions, canvas, placing
+from imgedit_bridges.krita.background import Steps, Work
+from imgedit_bridges.krita.bands import Frame
+from imgedit_bridges.krita.canvas import Source
+from imgedit_bridges.krita.placing import Wish
+from imgedit_bridges.krita.session import Session
+from imgedit_bridges.protocol import JobRequest, PictureRef
+
+Action = Mapping[str, Any]
+"""One of `Client.actions`: 'plugin', 'label', 'hook', 'inputs'."""
+
+
+def run_action(
+    session: Session,
+    document: Any,
+    nodes: Sequence[Any],
+    action: Action,
+    *,
+    instruction: str = "",
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Steps:
+    """Carry out a menu action on the selected layer, or on two; returns its plan or explanation.
+
+    Args:
+        session: the worker.
+        document: that the layers are in.
+        nodes: two layers where the action wants two pictures, else one.
+        action: which.
+        instruction: the edit in words, where the action wants it.
+        options: of the plugin.
+        seed: for anything random.
+
+    Raises:
+        BridgeError: a layer or the instruction is missing, or the plugin or the worker failed.
+    """
+    hook, inputs = str(action["hook"]), list(action["inputs"])
+    if "instruction" in inputs and not instruction.strip():
+        raise BridgeError("An instruction is needed.", hint="Say in words what to do.")
+    asked: dict[str, Any] = {"plugin": action["plugin"] or None, "options": dict(options or {})}
+    if hook == "predict_operations" and "second_picture" in inputs:
+        return (yield from actions.recover(session, document, nodes, seed=seed, **asked))
+    if len(nodes) != 1:
+        raise BridgeError("One layer is needed.", hint="Select one layer and try again.")
+    source = actions.source_of(document, nodes[0])
+    asked |= {"seed": seed, "instruction": instruction or None}
+    selected = "selection" in inputs and canvas.has_selection(document)
+    result = yield from _called(session, source, hook, asked, selected=selected)
+    if result.plan is not None and not result.pictures:
+        plan = edits.recovered(result)
+        return (yield from actions.apply_plan(session, document, nodes, plan))
+    title = edits.shortened(result.explanation or str(action["label"]).rstrip("…"))
+    yield from _put_pictures(session, source, result, title, selected=selected)
+    return result.plan or result.explanation
+
+
+def _called(
+    session: Session, source: Source, hook: str, asked: Mapping[str, Any], *, selected: bool
+) -> Steps:
+    frame = canvas.extent(source)
+    name = "source" if hook == "predict_operations" else "picture"
+    inputs: dict[str, PictureRef] = {}
+    try:
+        inputs[name] = yield from canvas.upload(session.client, source, frame)
+        if selected:
+            inputs["mask"] = yield from canvas.upload_selection(
+                session.client, source.document, frame
+            )
+        request = JobRequest(hook, inputs, **asked)
+        _, result = yield Work(lambda told: session.run(request, told))
+        return result
+    finally:
+        yield Work(lambda _: session.drop(*inputs.values()))
+
+
+def _put_pictures(
+    session: Session, source: Source, result: Result, title: str, *, selected: bool
+) -> Steps:
+    """Put the best picture above the source; the others are in the same group, hidden."""
+    if not result.pictures:
+        raise BridgeError(result.explanation or "The plugin changed nothing.")
+    document = source.document
+    corner = canvas.extent(source)
+    layers = []
+    for number, one in enumerate(reversed(result.pictures)):
+        name = title if number == len(result.pictures) - 1 else f"{title} ({_place(result, one)})"
+        place = Frame(
+            corner.x + one.offset[0], corner.y + one.offset[1], one.ref.width, one.ref.height
+        )
+        layer = yield from canvas.new_layer(session.client, document, one.ref, place, name)
+        layer.setVisible(number == len(result.pictures) - 1)
+        layers.append(layer)
+    plan = result.plan or {"operations": [], "explanation": result.explanation}
+    wish = Wish(source, plan, 1.0, above=source.node, title=title, own=True)
+    placing.put((yield from placing.grouped(wish, [], layers, selected=selected)))
+
+
+def _place(result: Result, one: ResultPicture) -> int:
+    return result.pictures.index(one) + 1
