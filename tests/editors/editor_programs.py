@@ -97,13 +97,17 @@ class Window:
     """
 
     def __init__(
-        self, program: Program, command: Sequence[str], environment: Mapping[str, str]
+        self,
+        program: Program,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        size: tuple[int, int] = (1600, 1000),
     ) -> None:
         self.program = program
         self._requests = program.folder / f"{program.name}-requests"
         self._requests.mkdir(exist_ok=True)
         self._numbers = itertools.count(1)
-        self.screen = Screen(program.root, program.folder)
+        self.screen = Screen(program.root, program.folder, *size)
         surroundings = {
             **self.screen.environment,
             "EDITOR_REQUESTS": str(self._requests),

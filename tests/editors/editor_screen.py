@@ -93,6 +93,21 @@ class Screen:
         self._root.call(command, environment=self.environment)
         return path
 
+    def save_window(self, window: str, path: Path) -> None:
+        """Save what one window shows, without its frame, as a PNG file."""
+        # Given a window, `import` waits for its frame for ever: cut it out of the whole.
+        told = self._root.call(["xwininfo", "-id", window], environment=self.environment)
+        labels = ("Width", "Height", "Absolute upper-left X", "Absolute upper-left Y")
+        found = [re.search(rf"{label}: +(-?\d+)", told) for label in labels]
+        width, height, x, y = (one[1] if one else "0" for one in found)
+        area = f"{width}x{height}+{x}+{y}"
+        command = ["import", "-window", "root", "-crop", area, "+repage", str(path)]
+        self._root.call(command, environment=self.environment)
+
+    def move_away(self) -> None:
+        """Put the pointer into a corner, where it lies on nothing."""
+        self._xdotool("mousemove", "--sync", "0", "0")
+
     def _xdotool(self, *arguments: str) -> None:
         self._root.call(["xdotool", *arguments], environment=self.environment, seconds=20)
 

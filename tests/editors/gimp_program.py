@@ -54,12 +54,18 @@ class Gimp(Program):
     def _headless(self) -> list[str]:
         return ["gimp-console-3", "-i", "-d", "-f", *_BATCH, "--quit"]
 
-    def window(self, *pictures: Path, environment: Mapping[str, str] | None = None) -> GimpWindow:
+    def window(
+        self,
+        *pictures: Path,
+        environment: Mapping[str, str] | None = None,
+        size: tuple[int, int] = (1600, 1000),
+    ) -> GimpWindow:
         """Start GIMP with windows and wait until it shows the pictures."""
         window = GimpWindow(
             self,
             ["gimp-3", "-n", "-s", *map(str, pictures), *_BATCH],
             {"GDK_BACKEND": "x11", **(environment or {})},
+            size,
         )
         try:
             window.running.wait_for("started", 120)

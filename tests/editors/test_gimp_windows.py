@@ -58,6 +58,8 @@ Gimp.displays_flush()
     window.wait_for_window("^Recover edit from two layers")
     window.screen.screenshot("dialog")
     window.screen.keys("alt+o")
+    window.wait_for_window("^Recover edit from two layers: found$", 120)
+    window.screen.keys("alt+o")
 
     def recovered():
         window.run(NAMES + "tell(Gimp.get_images()[0])")
@@ -70,7 +72,7 @@ Gimp.displays_flush()
     window.wait_for_window("^Explain this layer")
     window.screen.screenshot("explained")
     window.screen.keys("Escape")
-    for action, title in (("Apply plan", "^Apply plan…$"), ("Save plan", "^Save plan…$")):
+    for action, title in (("Apply plan", "^Apply plan$"), ("Save plan", "^Save plan…$")):
         window.wait_for_window("before.*GIMP")
         window.action(action)
         window.wait_for_window(title)

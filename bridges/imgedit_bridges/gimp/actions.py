@@ -11,7 +11,7 @@ from typing import Any
 
 from imgedit_bridges.client import BridgeError
 from imgedit_bridges.edits import Plan, describe, residual_line, title, write_plan
-from imgedit_bridges.gimp import canvas, holdings, running
+from imgedit_bridges.gimp import canvas, holdings, records, running
 from imgedit_bridges.gimp.placing import layout_of, prepare, put, undo_group
 from imgedit_bridges.gimp.running import Told
 
@@ -21,14 +21,16 @@ _TURNED = (
 )
 
 
-def apply_plan(image: Any, layers: Sequence[Any], plan: Plan, told: Told) -> None:
+def apply_plan(
+    image: Any, layers: Sequence[Any], plan: Plan, told: Told, *, strength: float = 1.0
+) -> None:
     """Put a plan on layers: live filters where GIMP has them, else a rendered layer above.
 
     Raises:
         BridgeError: there is no layer, the plan moves pixels while something is selected, or the
             worker failed.
     """
-    _apply_to([(image, layers)], plan, told)
+    _apply_to([(image, layers)], plan, told, strength)
 
 
 def copy_edit(image: Any, layer: Any, told: Told) -> int:
@@ -42,14 +44,18 @@ def copy_edit(image: Any, layer: Any, told: Told) -> int:
             then no image is changed.
     """
     plan = layer_plan(layer)
+    record = records.read_record(layer)
     others = canvas.other_images(image)
     if not others:
         raise BridgeError("No other image is open that could get the edit.")
-    _apply_to([(other, canvas.selected_layers(other)) for other in others], plan, told)
+    places = [(other, canvas.selected_layers(other)) for other in others]
+    _apply_to(places, plan, told, record.strength if record is not None else 1.0)
     return len(others)
 
 
-def _apply_to(places: Sequence[tuple[Any, Sequence[Any]]], plan: Plan, told: Told) -> None:
+def _apply_to(
+    places: Sequence[tuple[Any, Sequence[Any]]], plan: Plan, told: Told, strength: float
+) -> None:
     """Prepare everything, and only then change the images."""
     client = running.new_client()  # live filters alone need no worker: it is not started here
     ready = []
@@ -63,7 +69,15 @@ def _apply_to(places: Sequence[tuple[Any, Sequence[Any]]], plan: Plan, told: Tol
         refuse_moves(plan, selection)
         check_layers(image, layers)
         made = [
-            prepare(client, one, plan, told, kept=canvas.plan_of(one), selection=selection)
+            prepare(
+                client,
+                one,
+                plan,
+                told,
+                kept=canvas.plan_of(one),
+                selection=selection,
+                strength=strength,
+            )
             for one in layers
         ]
         ready.append((image, selection, made))

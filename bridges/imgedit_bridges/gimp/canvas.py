@@ -172,15 +172,25 @@ def turn(layer: Any, one: Turn) -> None:
 def add_filter(layer: Any, wanted: Filter) -> Any:
     """Make a live filter on top of the layer's others; returns it."""
     made = Gimp.DrawableFilter.new(layer, wanted.operation, wanted.name)
+    _set_values(made, wanted)
+    made.set_blend_mode(getattr(Gimp.LayerMode, wanted.mode))
+    layer.append_filter(made)
+    return made
+
+
+def set_filter(made: Any, wanted: Filter) -> None:
+    """Give a layer's filter other values, without an undo step; operation and mode stay."""
+    _set_values(made, wanted)
+    made.update()
+
+
+def _set_values(made: Any, wanted: Filter) -> None:
     config = made.get_config()
     for name, value in wanted.properties.items():
         config.set_property(name, value)
     if wanted.colour is not None:
         config.set_property("value", _colour(wanted.colour))
-    made.set_blend_mode(getattr(Gimp.LayerMode, wanted.mode))
     made.set_opacity(wanted.opacity)
-    layer.append_filter(made)
-    return made
 
 
 def is_turned_round(layer: Any, names: Sequence[str]) -> bool:

@@ -13,10 +13,12 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GObject  # noqa: E402
 
-from imgedit_bridges.client import BridgeError  # noqa: E402
-from imgedit_bridges.gimp import actions, plugin_actions, running  # noqa: E402
+from imgedit_bridges.client import BridgeError, Client, JobCancelledError, Result  # noqa: E402
+from imgedit_bridges.edits import Plan  # noqa: E402
+from imgedit_bridges.gimp import actions, pane_edit, plugin_actions, running  # noqa: E402
 from imgedit_bridges.gimp.catalogue import Action, Argument  # noqa: E402
 from imgedit_bridges.gimp.plugin_actions import Given  # noqa: E402
+from imgedit_bridges.protocol import MAX_STRENGTH  # noqa: E402
 
 _READWRITE = GObject.ParamFlags.READWRITE
 _COLOURS = "RGB*, GRAY*"
@@ -38,6 +40,8 @@ class Entry:
         dialog: whether there is something to choose.
         images: types of images that it works on.
         tells: whether what it returns is shown to the user.
+        window: what is shown instead of a dialog of the arguments; procedure, entry, image,
+            layers, config -> as `run`.
     """
 
     label: str
@@ -48,6 +52,7 @@ class Entry:
     dialog: bool = True
     images: str = _COLOURS
     tells: bool = False
+    window: Callable[[Any, Entry, Any, list[Any], Any], str | None] | None = None
 
     @property
     def title(self) -> str:
@@ -60,7 +65,15 @@ class Entry:
 
 def _apply(image: Any, layers: list[Any], config: Any, told: running.Told) -> None:
     plan = running.read_plan(_path(config, "file"))
-    actions.apply_plan(image, layers, plan, told)
+    strength = config.get_property("strength") / 100
+    actions.apply_plan(image, layers, plan, told, strength=strength)
+
+
+def _adjust(_: Any, layers: list[Any], config: Any, told: running.Told) -> None:
+    layer = _one(layers)
+    file = config.get_property("file")
+    plan = running.read_plan(_path(config, "file")) if file is not None else None
+    pane_edit.adjust(layer, plan, config.get_property("strength") / 100, told)
 
 
 def _copy(image: Any, layers: list[Any], _: Any, told: running.Told) -> None:
@@ -75,18 +88,51 @@ def _explain(_: Any, layers: list[Any], __: Any, ___: running.Told) -> str:
     return actions.explain(_one(layers))
 
 
+def _show_pane(_: Any, entry: Entry, image: Any, layers: list[Any], __: Any) -> None:
+    from imgedit_bridges.gimp import pane  # needs a display
+
+    pane.open_pane(image, _one(layers), entry.title.rstrip("…"))
+
+
+def _show_plans(_: Any, entry: Entry, image: Any, layers: list[Any], config: Any) -> None:
+    from imgedit_bridges.gimp import dialogs, windows  # need a display
+
+    if not layers:
+        raise BridgeError("No layer is selected.", hint="Select a layer and try again.")
+    title = entry.title.rstrip("…")
+    plan, strength = dialogs.choose_plan(title, layers[0], config)
+    with windows.progress(title) as told:
+        actions.apply_plan(image, layers, plan, told, strength=strength)
+
+
 def _declare_open(procedure: Any) -> None:
     about = "A plan as JSON, or a picture that was edited by one and carries it"
     _add_file(procedure, "_Plan or picture", about, "OPEN")
+    _add_strength(procedure)
+
+
+def _declare_adjust(procedure: Any) -> None:
+    about = "A plan that takes the place of the layer's; without one, that stays"
+    _add_file(procedure, "_Plan or picture", about, "OPEN", optional=True)
+    _add_strength(procedure)
+
+
+def _add_strength(procedure: Any) -> None:
+    procedure.add_double_argument(
+        "strength", "_Strength (%)", "How far to go: 0 is the picture before, 100 the edit",
+        0.0, 100.0 * MAX_STRENGTH, 100.0, _READWRITE,
+    )  # fmt: skip
 
 
 def _declare_save(procedure: Any) -> None:
     _add_file(procedure, "_File", "Where the plan is written, as JSON", "SAVE")
 
 
-def _add_file(procedure: Any, nick: str, about: str, action: str) -> None:
+def _add_file(
+    procedure: Any, nick: str, about: str, action: str, *, optional: bool = False
+) -> None:
     choose = getattr(Gimp.FileChooserAction, action)
-    procedure.add_file_argument("file", nick, about, choose, False, None, _READWRITE)
+    procedure.add_file_argument("file", nick, about, choose, optional, None, _READWRITE)
 
 
 def _declare_explain(procedure: Any) -> None:
@@ -102,6 +148,15 @@ OWN = {
         ("DRAWABLE", "DRAWABLES"),
         _declare_open,
         _apply,
+        window=_show_plans,
+    ),
+    "imgedit-adjust-edit": Entry(
+        "A_djust edit…",
+        "Changes the steps of the selected layer's edit and its strength, or starts an edit",
+        ("DRAWABLE",),
+        _declare_adjust,
+        _adjust,
+        window=_show_pane,
     ),
     "imgedit-copy-edit": Entry(
         "_Copy this edit to other open images",
@@ -149,10 +204,46 @@ def _entry(action: Action) -> Entry:
         lambda procedure: _declare(procedure, action),
         lambda image, layers, config, told: _run(image, layers, config, told, action),
         dialog=bool(action.arguments) or both or "instruction" in action.inputs,
+        window=lambda procedure, entry, image, layers, config: _show_action(
+            procedure, entry, image, layers, config, action
+        ),
     )
 
 
-def _run(image: Any, layers: list[Any], config: Any, told: running.Told, action: Action) -> str:
+def _show_action(
+    procedure: Any, entry: Entry, image: Any, layers: list[Any], config: Any, action: Action
+) -> str:
+    """Ask for the options, do the work, and have the user look at it before it is put."""
+    from imgedit_bridges.gimp import dialogs, windows  # need a display
+
+    plugin_actions.check_number(layers, action)
+    title = entry.title.rstrip("…")
+    names = [one.name for one in action.arguments]
+    names += [name for name in ("instruction", "swap", "seed") if config.find_property(name)]
+    if entry.dialog and not dialogs.asked(procedure, entry.title, config, names):
+        raise JobCancelledError
+    with windows.progress(title) as told:
+
+        def see_plan(layer: Any, plan: Plan) -> tuple[Plan, float]:
+            told.rest()
+            return dialogs.review_plan(f"{title}: found", layer, plan)
+
+        def see_pictures(client: Client, layer: Any, result: Result) -> float:
+            told.rest()
+            return dialogs.review_pictures(f"{title}: result", layer, client, result)
+
+        review = plugin_actions.Review(see_plan, see_pictures)
+        return _run(image, layers, config, told, action, review)
+
+
+def _run(
+    image: Any,
+    layers: list[Any],
+    config: Any,
+    told: running.Told,
+    action: Action,
+    review: plugin_actions.Review | None = None,
+) -> str:
     given = Given(
         options=_options(config, action.arguments),
         instruction=config.get_property("instruction") if "instruction" in action.inputs else "",
@@ -160,8 +251,8 @@ def _run(image: Any, layers: list[Any], config: Any, told: running.Told, action:
         seed=config.get_property("seed") if action.hook == "apply_edit" else 0,
     )
     if action.hook == "predict_operations":
-        return json.dumps(plugin_actions.predict(image, layers, action, given, told))
-    return plugin_actions.edit(image, layers, action, given, told)
+        return json.dumps(plugin_actions.predict(image, layers, action, given, told, review))
+    return plugin_actions.edit(image, layers, action, given, told, review)
 
 
 def _declare(procedure: Any, action: Action) -> None:

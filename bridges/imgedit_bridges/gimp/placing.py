@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, ResultPicture
 from imgedit_bridges.edits import Plan, after, with_operations
-from imgedit_bridges.gimp import canvas, holdings, transfer
+from imgedit_bridges.gimp import canvas, holdings, records, transfer
 from imgedit_bridges.gimp.holdings import Layout
+from imgedit_bridges.gimp.records import EditRecord
 from imgedit_bridges.gimp.running import Told
+from imgedit_bridges.gimp.strengths import Form, form_of
 from imgedit_bridges.protocol import JobRequest, PictureRef
 
 Undo = list[Callable[[], object]]
@@ -29,6 +31,8 @@ class Prepared:
         job, picture: of the rendered part, where there is one.
         masked: whether the rendered part is limited to the selection already.
         hides: whether the rendered part takes the layer's place instead of covering it.
+        opacity: below 1 asks for a layer of its own of that opacity, above the same pixels.
+        record: what the layer keeps beside the plan; its source is told by `put`.
     """
 
     layer: Any
@@ -38,6 +42,8 @@ class Prepared:
     picture: ResultPicture | None = None
     masked: bool = False
     hides: bool = False
+    opacity: float = 1.0
+    record: EditRecord = field(default_factory=EditRecord)
 
 
 # --- preparing --------------------------------------------------------------------------------
@@ -52,6 +58,7 @@ def prepare(
     kept: Plan | None = None,
     selection: str = "",
     copied: bool = False,
+    strength: float = 1.0,
 ) -> Prepared:
     """Lay a plan out and have rendered what needs it; the image is not changed.
 
@@ -63,26 +70,58 @@ def prepare(
         kept: the plan that the layer carries already.
         selection: see `canvas.selection_kind`.
         copied: whether a copy of the layer gets the edit.
+        strength: of the plan, 0..2.
 
     Raises:
         BridgeError: the worker failed, the two plans do not go together, the layer is locked, or
             it is grey and the edit is not.
     """
-    layout, whole = layout_of(layer, plan), after(kept, plan)
-    plain = canvas.is_plain(layer)
-    separate = bool(layout.rendered) or _needs_own_layer(layout, selection)
+    whole, plain = after(kept, plan), canvas.is_plain(layer)
+    form = _form(layer, plan, strength, again=kept is not None, plain=plain)
+    layout = form.layout
+    separate = bool(layout.rendered) or _needs_own_layer(layout, selection) or form.opacity < 1
     # Under a layer that is no plain one the same pixels once more would show through.
     masked = bool(selection) and separate and not plain
     if masked:
-        layout = Layout(tuple(plan["operations"]), (), (), surroundings=False)
+        form = Form(_all_rendered(plan), rendered=strength)
+        layout = form.layout
     if not (separate or copied):
         canvas.check_locks(layer, moves=bool(layout.turns))
+    apart = separate or copied
+    record = _record(layer, form, strength, kept, selection, apart=apart)
     if not layout.rendered:
-        return Prepared(layer, layout, whole)
+        return Prepared(layer, layout, whole, opacity=form.opacity, record=record)
     head = with_operations(plan, list(layout.rendered))
-    job, picture = _rendered(client, layer, head, told, masked=masked)
+    job, picture = rendered(client, layer, head, told, masked=masked, strength=form.rendered)
     check_colours(layer, picture)
-    return Prepared(layer, layout, whole, job, picture, masked, hides=not (plain or copied))
+    hides = not (plain or copied)
+    return Prepared(layer, layout, whole, job, picture, masked, hides, form.opacity, record)
+
+
+def _form(layer: Any, plan: Plan, strength: float, *, again: bool, plain: bool) -> Form:
+    """How the plan is held; `again`: on top of another one that the layer carries."""
+    there = records.read_record(layer) if again else None
+    if again and (strength != 1.0 or (there is not None and there.strength != 1.0)):
+        return Form(_all_rendered(plan), rendered=strength)  # two strengths, two layers
+    return form_of(plan, layout_of(layer, plan), strength, opaque=plain)
+
+
+def _record(
+    layer: Any, form: Form, strength: float, kept: Plan | None, selection: str, *, apart: bool
+) -> EditRecord:
+    """What the layer keeps beside the plan; `apart`: one of its own does, not this one."""
+    turns = tuple((one.degrees, one.flip) for one in form.layout.turns)
+    if apart:
+        before = tuple(kept["operations"]) if kept is not None else ()
+        baked, rendered_with = form.layout.rendered, form.rendered
+        return EditRecord(strength, (), 0, baked, rendered_with, before=before, turns=turns)
+    there = records.read_record(layer) or EditRecord()
+    masked = there.masked or bool(selection)
+    return replace(there, strength=strength, steps=(), turns=(*there.turns, *turns), masked=masked)
+
+
+def _all_rendered(plan: Plan) -> Layout:
+    return Layout(tuple(plan["operations"]), (), (), surroundings=False)
 
 
 def check_colours(layer: Any, picture: ResultPicture) -> None:
@@ -98,20 +137,56 @@ def check_colours(layer: Any, picture: ResultPicture) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What of a layer decides how a plan is held on it.
+
+    Attributes:
+        srgb: whether its colours are those of sRGB.
+        opaque: whether no pixel is transparent.
+        grey: whether it has no colours.
+    """
+
+    srgb: bool
+    opaque: bool
+    grey: bool
+
+    def lay_out(self, plan: Plan) -> Layout:
+        """How a plan is held."""
+        if self.srgb:
+            return holdings.lay_out(plan, opaque=self.opaque, grey=self.grey)
+        # Filters see the codes of the image's own colour space, for which nothing was measured.
+        return _all_rendered(plan)
+
+
+def ground_of(layer: Any) -> Ground:
+    """What a layer is like; looks at all its pixels."""
+    srgb = canvas.is_srgb(layer.get_image())
+    return Ground(srgb, srgb and canvas.is_opaque(layer), bool(layer.is_gray()))
+
+
 def layout_of(layer: Any, plan: Plan) -> Layout:
     """How a plan is held on this layer."""
-    if canvas.is_srgb(layer.get_image()):
-        opaque = canvas.is_opaque(layer)
-        return holdings.lay_out(plan, opaque=opaque, grey=layer.is_gray())
-    # Filters see the codes of the image's own colour space, for which nothing was measured.
-    return Layout(tuple(plan["operations"]), (), (), surroundings=False)
+    return ground_of(layer).lay_out(plan)
 
 
-def _rendered(
-    client: Client, layer: Any, plan: Plan, told: Told, *, masked: bool
+def rendered(
+    client: Client,
+    layer: Any,
+    plan: Plan,
+    told: Told,
+    *,
+    masked: bool = False,
+    strength: float = 1.0,
 ) -> tuple[str, ResultPicture]:
+    """Have a plan rendered on a layer as it is seen; the job, which keeps the picture, and it.
+
+    Raises:
+        BridgeError: the worker failed or was cancelled.
+    """
+
     def request(picture: PictureRef, *mask: PictureRef) -> JobRequest:
-        return JobRequest("render", pictures(picture, *mask), plan=plan)
+        return JobRequest("render", pictures(picture, *mask), plan=plan, strength=strength)
 
     # A mask can be given to the result, but not to one that has been turned or cut.
     moved = any(map(holdings.is_geometric, plan["operations"]))
@@ -169,16 +244,17 @@ def put(
     layer, layout = prepared.layer, prepared.layout
     image = layer.get_image()
     target = layer
+    place = _base(layer, above, prepared, undo)
     if prepared.picture is not None:
-        target = put_picture(client, layer, prepared.picture, undo, above or layer, name)
+        target = put_picture(client, layer, prepared.picture, undo, place, name)
         client.forget(prepared.job)
         if prepared.hides:
             hide_below(layer, target, undo)
         if not any(map(holdings.is_geometric, layout.rendered)):
             canvas.copy_mask(layer, target)
-    elif above is not None or _needs_own_layer(layout, selection):
+    elif above is not None or _needs_own_layer(layout, selection) or prepared.opacity < 1:
         target = layer.copy()
-        _insert(above or layer, layer, target, name, undo)
+        _insert(place, layer, target, name, undo)
     masked = bool(selection) and target is not layer and not prepared.masked
     if masked:
         canvas.add_mask(target)
@@ -190,9 +266,27 @@ def put(
             _add_filters(target, layout, undo)
     else:
         _add_filters(target, layout, undo)
+    if prepared.opacity < 1:
+        target.set_opacity(100.0 * prepared.opacity)
+        canvas.mix_encoded(target)
     canvas.attach_plan(target, prepared.plan)
+    source = prepared.record.source
+    if prepared.opacity < 1:
+        source = place.get_tattoo()
+    elif target is not layer and (above is None or prepared.picture is not None):
+        source = 0 if prepared.masked else layer.get_tattoo()
+    records.attach_record(target, replace(prepared.record, source=source))
     if target is not layer:
         image.set_selected_layers([target])
+
+
+def _base(layer: Any, above: Any, prepared: Prepared, undo: Undo) -> Any:
+    """What a new layer lies on: where it lets something through, that must be the layer."""
+    if above is None or prepared.opacity == 1:
+        return above or layer
+    base = layer.copy()
+    _insert(above, layer, base, layer.get_name(), undo)
+    return base
 
 
 def put_picture(

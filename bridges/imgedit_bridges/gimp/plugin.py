@@ -7,7 +7,8 @@ Runs in GIMP's own Python: standard library and GIMP's own modules only.
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from imgedit_bridges.gimp.entries import Entry  # noqa: E402
 
 _MENU = "<Image>/Filters/imgedit"
 _FOLDER = Path(__file__).resolve().parent
-_SOON = 0.5  # seconds; a window for less would only flicker
 
 _ENTRIES = entries.OWN | entries.entries_of(
     catalogue.read_actions(_FOLDER, asked="-query" in sys.argv, own=entries.OWN)
@@ -38,14 +38,20 @@ def _run(procedure: Any, mode: Any, image: Any, drawables: list[Any], config: An
     interactive = mode == Gimp.RunMode.INTERACTIVE
     running.look_for_plugins(_FOLDER)
     try:
-        if interactive and entry.dialog and not windows.asked(procedure, entry.title, config):
-            return _ended(procedure, Gimp.PDBStatusType.CANCEL)
         layers = [_layer(one) for one in drawables]
-        with _Progress(entry, interactive=interactive) as told:
-            value = entry.run(image, layers, config, told)
+        if interactive and entry.window is not None:
+            value = entry.window(procedure, entry, image, layers, config)
+        elif interactive and entry.dialog and not windows.asked(procedure, entry.title, config):
+            return _ended(procedure, Gimp.PDBStatusType.CANCEL)
+        else:
+            with _progress(entry, interactive=interactive) as told:
+                value = entry.run(image, layers, config, told)
     except JobCancelledError:
         return _ended(procedure, Gimp.PDBStatusType.CANCEL)
     except BridgeError as error:
+        if interactive:  # GIMP would call a picture without an edit an error of execution
+            windows.show_fault(None, error, entry.title)
+            return _ended(procedure, Gimp.PDBStatusType.CANCEL)
         return _ended(procedure, Gimp.PDBStatusType.EXECUTION_ERROR, str(error))
     except Exception as error:  # GIMP would show a traceback, or nothing
         what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
@@ -77,31 +83,22 @@ def _ended(procedure: Any, status: Any, fault: str = "", value: str | None = Non
     return values
 
 
-class _Progress:
+@contextmanager
+def _progress(entry: Entry, *, interactive: bool) -> Iterator[running.Told]:
     """How the work goes: in GIMP's status bar, or in a window with Cancel."""
+    title = entry.title.rstrip("…")
+    if interactive:
+        with windows.progress(title) as told:
+            yield told
+        return
+    Gimp.progress_init(title)
 
-    def __init__(self, entry: Entry, *, interactive: bool) -> None:
-        self._title = entry.title.rstrip("…")
-        self._interactive = interactive
-        self._window: windows.ProgressWindow | None = None
+    def tell(_: str, share: float) -> bool:
+        _ = Gimp.progress_update(share) if share >= 0 else Gimp.progress_pulse()
+        return True
 
-    def __enter__(self) -> running.Told:
-        Gimp.progress_init(self._title)
-        self._began = time.monotonic()
-        return self._told
-
-    def _told(self, stage: str, share: float) -> bool:
-        if not self._interactive:
-            _ = Gimp.progress_update(share) if share >= 0 else Gimp.progress_pulse()
-            return True
-        if self._window is None and time.monotonic() - self._began > _SOON:
-            self._window = windows.ProgressWindow(self._title)
-        return self._window is None or self._window.show(stage, share)
-
-    def __exit__(self, *_: object) -> None:
-        if self._window is not None:
-            self._window.close()
-        Gimp.progress_end()
+    yield tell
+    Gimp.progress_end()
 
 
 # --- the plug-in ------------------------------------------------------------------------------

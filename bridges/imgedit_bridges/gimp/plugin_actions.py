@@ -5,7 +5,7 @@ As everywhere, what can fail is done before the image is touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,21 +55,41 @@ class Given:
         )
 
 
+@dataclass(frozen=True)
+class Review:
+    """The user looks at what was found before it is put; both raise `JobCancelledError`.
+
+    Attributes:
+        plan: layer, plan -> the plan as it was accepted, and its strength (0..2).
+        pictures: client, layer, result -> the opacity of the new layer (0..1).
+    """
+
+    plan: Callable[[Any, Plan], tuple[Plan, float]]
+    pictures: Callable[[Client, Any, Result], float]
+
+
 # --- predict_operations -----------------------------------------------------------------------
 
 
-def predict(image: Any, layers: Sequence[Any], action: Action, given: Given, told: Told) -> Plan:
+def predict(
+    image: Any,
+    layers: Sequence[Any],
+    action: Action,
+    given: Given,
+    told: Told,
+    review: Review | None = None,
+) -> Plan:
     """Find an edit and put it: between two layers on a copy of the first, else on the layer.
 
     Returns:
-        The plan.
+        The plan that was put.
 
     Raises:
         BridgeError: the layers are not what the action needs, no plan was found, or the worker
             failed.
     """
     if "second_picture" in action.inputs:
-        return _between(image, layers, action, given, told)
+        return _between(image, layers, action, given, told, review)
     layer = _one(layers)
     actions.check_layers(image, [layer])
 
@@ -77,11 +97,19 @@ def predict(image: Any, layers: Sequence[Any], action: Action, given: Given, tol
         return given.request(action, {"source": source})
 
     plan = _predicted(running.new_client(), [layer], request, told)
-    actions.apply_plan(image, [layer], plan, told)
+    plan, strength = review.plan(layer, plan) if review is not None else (plan, 1.0)
+    actions.apply_plan(image, [layer], plan, told, strength=strength)
     return plan
 
 
-def _between(image: Any, layers: Sequence[Any], action: Action, given: Given, told: Told) -> Plan:
+def _between(
+    image: Any,
+    layers: Sequence[Any],
+    action: Action,
+    given: Given,
+    told: Told,
+    review: Review | None,
+) -> Plan:
     before, after = _two(layers, swap=given.swap)
     for layer in (before, after):
         canvas.check_layer(layer)
@@ -91,8 +119,9 @@ def _between(image: Any, layers: Sequence[Any], action: Action, given: Given, to
         return given.request(action, {"source": source, "edited": edited})
 
     plan = _predicted(client, [before, after], request, told)
+    plan, strength = review.plan(before, plan) if review is not None else (plan, 1.0)
     upper = after if _height_of(after) <= _height_of(before) else before
-    prepared = prepare(client, before, plan, told, copied=True)
+    prepared = prepare(client, before, plan, told, copied=True, strength=strength)
     name = title(plan, "Recovered")
     with undo_group(image) as undo, canvas.nothing_selected(image):
         put(client, prepared, undo, selection="", above=upper, name=name)
@@ -103,7 +132,17 @@ def _predicted(client: Client, layers: Sequence[Any], request: Any, told: Told) 
     job, result = transfer.run_on(client, layers, request, told)
     client.forget(job)
     canvas.warn(result.warnings)
-    return recovered(result)
+    try:
+        return recovered(result)
+    except BridgeError as error:
+        raise BridgeError(error.message, hint=error.hint or _LOOK[len(layers) > 1]) from error
+
+
+_LOOK = {
+    True: "Check that both layers show the same picture, and which of them is before the edit.",
+    False: "Say the edit in other words, or choose another layer.",
+}
+"""What to do where no plan was found: between two layers, and for one."""
 
 
 # --- apply_edit -------------------------------------------------------------------------------
@@ -128,7 +167,14 @@ class _Made:
     prepared: Prepared | None
 
 
-def edit(image: Any, layers: Sequence[Any], action: Action, given: Given, told: Told) -> str:
+def edit(
+    image: Any,
+    layers: Sequence[Any],
+    action: Action,
+    given: Given,
+    told: Told,
+    review: Review | None = None,
+) -> str:
     """Have a plugin edit layers: its pictures become new layers, a plan live filters.
 
     Of several pictures the first one is seen, the others are hidden above it.
@@ -143,11 +189,15 @@ def edit(image: Any, layers: Sequence[Any], action: Action, given: Given, told: 
         raise BridgeError("No layer is selected.", hint="Select a layer and try again.")
     actions.check_layers(image, layers)
     client = running.new_client()
-    made = [_edited(client, layer, action, given, told) for layer in layers]
+    made = [_edited(client, layer, action, given, told, review) for layer in layers]
+    seen = [one for one in made if one.prepared is None]
+    opacity = 1.0
+    if review is not None and seen:
+        opacity = review.pictures(client, seen[0].layer, seen[0].result)
     with undo_group(image) as undo:
         for one in made:
             if one.prepared is None:
-                _put_pictures(client, one, action, undo)
+                _put_pictures(client, one, action, undo, opacity)
             else:
                 name = title(one.prepared.plan)
                 put(client, one.prepared, undo, selection=one.selection, name=name)
@@ -155,7 +205,9 @@ def edit(image: Any, layers: Sequence[Any], action: Action, given: Given, told: 
     return "\n".join(dict.fromkeys(one.result.explanation for one in made)).strip()
 
 
-def _edited(client: Client, layer: Any, action: Action, given: Given, told: Told) -> _Made:
+def _edited(
+    client: Client, layer: Any, action: Action, given: Given, told: Told, review: Review | None
+) -> _Made:
     selection = canvas.selection_kind(layer.get_image())
     masked = bool(selection) and "selection" in action.inputs
 
@@ -169,13 +221,14 @@ def _edited(client: Client, layer: Any, action: Action, given: Given, told: Told
         return _Made(layer, job, result, "" if masked else selection, None)
     client.forget(job)
     plan = recovered(result)
+    plan, strength = review.plan(layer, plan) if review is not None else (plan, 1.0)
     actions.refuse_moves(plan, selection)
     kept = canvas.plan_of(layer)
-    prepared = prepare(client, layer, plan, told, kept=kept, selection=selection)
+    prepared = prepare(client, layer, plan, told, kept=kept, selection=selection, strength=strength)
     return _Made(layer, job, result, selection, prepared)
 
 
-def _put_pictures(client: Client, made: _Made, action: Action, undo: Any) -> None:
+def _put_pictures(client: Client, made: _Made, action: Action, undo: Any, opacity: float) -> None:
     layer, result = made.layer, made.result
     image = layer.get_image()
     hides = not (canvas.is_plain(layer) or made.selection)
@@ -185,6 +238,9 @@ def _put_pictures(client: Client, made: _Made, action: Action, undo: Any) -> Non
         above = put_picture(client, layer, picture, undo, above, name)
         if made.selection:
             canvas.add_mask(above)
+            canvas.mix_encoded(above)
+        if opacity < 1 and canvas.is_plain(layer):
+            above.set_opacity(100.0 * opacity)
             canvas.mix_encoded(above)
         above.set_visible(number == 1)
         if result.explanation:
@@ -205,6 +261,20 @@ def _name(action: Action, result: Result, number: int) -> str:
 
 
 # --- layers -----------------------------------------------------------------------------------
+
+
+def check_number(layers: Sequence[Any], action: Action) -> None:
+    """Refuse another number of layers than the action needs, before the user is asked anything.
+
+    Raises:
+        BridgeError: there are more or less.
+    """
+    if "second_picture" in action.inputs:
+        _two(layers, swap=False)
+    elif action.hook == "predict_operations":
+        _one(layers)
+    elif not layers:
+        raise BridgeError("No layer is selected.", hint="Select a layer and try again.")
 
 
 def _one(layers: Sequence[Any]) -> Any:

@@ -68,7 +68,7 @@ def _uploaded(
     refs: list[PictureRef] = []
     try:
         for layer in layers:
-            with _as_seen(layer, masks=masks) as seen:
+            with as_seen(layer, masks=masks) as seen:
                 refs.append(_upload(client, seen, _sample(layer), _channels(seen)))
         if selection:
             refs.append(_upload_selection(client, layers[0]))
@@ -80,7 +80,7 @@ def _uploaded(
 
 
 @contextmanager
-def _as_seen(layer: Any, *, masks: bool) -> Iterator[Any]:
+def as_seen(layer: Any, *, masks: bool = False) -> Iterator[Any]:
     """A layer with the same pixels that has no filters, mask or layers in it.
 
     It is made in an image of its own: the user's is left alone, even if GIMP ends meanwhile.

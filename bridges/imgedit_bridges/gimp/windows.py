@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 import gi
+
+from imgedit_bridges.client import BridgeError, Client, JobCancelledError
+from imgedit_bridges.gimp import running
+
+_SOON = 0.5  # seconds; a window for less would only flicker
+_LOOK_SECONDS = 0.05
+_ROOM = 0.3  # of the screen's height, which one part of a window may take
+_WHOLE = 0.9
 
 
 def _ui() -> Any:
@@ -15,13 +27,54 @@ def _ui() -> Any:
     return GimpUi
 
 
-def asked(procedure: Any, title: str, config: Any) -> bool:
-    """Show the procedure's dialog, which fills `config`; returns whether to go on."""
-    dialog = _ui().ProcedureDialog.new(procedure, config, title)
-    dialog.fill(None)
-    wanted = dialog.run()
-    dialog.destroy()
+def asked(procedure: Any, title: str, config: Any, above: Any = None) -> bool:
+    """Show the procedure's dialog, which fills `config`; returns whether to go on.
+
+    Args:
+        procedure: whose arguments are asked for.
+        title: of the window.
+        config: of the run.
+        above: a widget to show above the arguments.
+    """
+    made = _ui().ProcedureDialog.new(procedure, config, title)
+    if above is not None:
+        area = made.get_content_area()
+        area.pack_start(above, False, False, 0)
+        above.show_all()
+    made.fill(None)
+    if above is not None:
+        area.reorder_child(above, 0)
+    wanted = made.run()
+    made.destroy()
     return bool(wanted)
+
+
+def dialog(title: str, role: str) -> Any:
+    """An empty dialog with GIMP's looks, not shown yet."""
+    ui = _ui()
+    made = ui.Dialog(title=title, role=role)
+    ui.window_set_transient(made)  # it stays above GIMP's windows
+    return made
+
+
+def room_for(height: int) -> int:
+    """A height that leaves room for the rest of a window also on a small or scaled screen."""
+    return int(min(height, _ROOM * _screen_height()))
+
+
+def height_for(height: int) -> int:
+    """A height of a window that fits on the screen."""
+    return int(min(height, _WHOLE * _screen_height()))
+
+
+def _screen_height() -> int:
+    _gtk()
+    gi.require_version("Gdk", "3.0")
+    from gi.repository import Gdk
+
+    display = Gdk.Display.get_default()
+    monitor = display.get_primary_monitor() or display.get_monitor(0)
+    return int(monitor.get_workarea().height)
 
 
 def _gtk() -> Any:
@@ -67,12 +120,78 @@ class ProgressWindow:
         self._dialog.destroy()
 
 
+class Progress:
+    """Told how work goes; shows a window with Cancel when it takes a while."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._window: ProgressWindow | None = None
+        self.rest()
+
+    def __call__(self, stage: str, share: float) -> bool:
+        """Show how far the work is; returns whether it shall go on."""
+        if self._window is None and time.monotonic() - self._began > _SOON:
+            self._window = ProgressWindow(self._title)
+        return self._window is None or self._window.show(stage, share)
+
+    def rest(self) -> None:
+        """Take the window away until work goes on: the user is asked something."""
+        if self._window is not None:
+            self._window.close()
+        self._window = None
+        self._began = time.monotonic()
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Progress]:
+    """Work with a window that appears when it takes a while; its Cancel stops the work."""
+    told = Progress(title)
+    try:
+        yield told
+    finally:
+        told.rest()
+
+
+def with_vocabulary() -> tuple[Client, list[dict[str, Any]]]:
+    """A line to the worker and what plans are made of; starts the worker if need be.
+
+    Raises:
+        BridgeError: it cannot be started.
+        JobCancelledError: the user did not want to wait.
+    """
+    client = running.new_client()
+    with progress("Loading plugins") as told, ThreadPoolExecutor(1) as pool:
+        going = pool.submit(client.operations)
+        while not wait([going], _LOOK_SECONDS).done:
+            if not told("Loading", -1.0):
+                raise JobCancelledError
+        return client, going.result()
+
+
+def show_fault(parent: Any, error: BridgeError, title: str = "imgedit") -> None:
+    """Show a fault and what to do, above the window that it happened in, or above GIMP's."""
+    gtk = _gtk()
+    made = gtk.MessageDialog(
+        transient_for=parent, modal=True, message_type=gtk.MessageType.WARNING,
+        buttons=gtk.ButtonsType.CLOSE, text=error.message, title=title,
+    )  # fmt: skip
+    if error.hint:
+        made.format_secondary_text(error.hint)
+    if parent is None:
+        _ui().window_set_transient(made)
+    made.run()
+    made.destroy()
+
+
 def show(title: str, text: str) -> None:
     """Show a text until the user closes it."""
     gtk = _gtk()
-    dialog = gtk.MessageDialog(
-        message_type=gtk.MessageType.INFO, buttons=gtk.ButtonsType.CLOSE, text=text
+    first, _, rest = text.partition("\n")
+    made = gtk.MessageDialog(
+        message_type=gtk.MessageType.INFO, buttons=gtk.ButtonsType.CLOSE, text=first, title=title
     )
-    dialog.set_title(title)
-    dialog.run()
-    dialog.destroy()
+    if rest:
+        made.format_secondary_text(rest)
+    _ui().window_set_transient(made)
+    made.run()
+    made.destroy()
