@@ -167,7 +167,7 @@ def test_the_extension_has_all_that_it_imports(profile):
     install(profile)
     with_krita = {
         "actions", "canvas", "docker", "docker_engine", "engine", "extension", "hooks", "kept",
-        "looking", "placing", "undoing",
+        "looking", "placing", "plugin_menu", "undoing",
     }  # fmt: skip
     with_qt = {
         "add_step", "background", "curve_picture", "dialogs", "option_dialog", "option_fields",

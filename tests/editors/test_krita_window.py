@@ -76,6 +76,21 @@ mark("entries", labels=[action.text().replace("&", "") for action in actions],
     ]
 
 
+def test_the_opened_menu_gets_the_actions_of_plugins(names, krita_window, photo):
+    window = krita_window(photo[0])
+    window.run('Krita.instance().action("imgedit_menu").menu().aboutToShow.emit()')
+    for _ in range(60):
+        window.run("""
+menu = Krita.instance().action("imgedit_menu").menu()
+mark("inside", labels=[action.text() for action in menu.actions() if action.text()])
+""")
+        labels = window.running.events("inside")[-1]["labels"]
+        if labels[5:] != ["Asking the plugins…"]:
+            break
+        time.sleep(0.5)
+    assert labels[5:] == ["Recover edit from two layers…"]
+
+
 def test_from_the_menu_and_ctrl_z_takes_it_back_in_one_step(names, krita_window, folder):
     before, after = two_layers(folder, 320, 240)
     window = krita_window(before)

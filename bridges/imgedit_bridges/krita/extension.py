@@ -10,6 +10,7 @@ from imgedit_bridges.client import BridgeError
 from imgedit_bridges.krita import dialogs, docker, seam
 from imgedit_bridges.krita.docker_engine import DockerEngine
 from imgedit_bridges.krita.engine import Engine
+from imgedit_bridges.krita.plugin_menu import PluginMenu
 from imgedit_bridges.krita.qt import QtWidgets
 
 _MENU = "imgedit"
@@ -38,10 +39,12 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
     def createActions(self, window: Any) -> None:  # noqa: N802  # Krita calls it so
         """Called for every new window."""
         menu = window.createAction("imgedit_menu", "imgedit", "tools/scripts")
-        menu.setMenu(QtWidgets.QMenu(_MENU, window.qwindow()))
+        submenu = QtWidgets.QMenu(_MENU, window.qwindow())
+        menu.setMenu(submenu)
         for name, (command, label) in _ENTRIES.items():
             action = window.createAction(f"imgedit_{name}", label, f"tools/scripts/{_MENU}_menu")
             action.triggered.connect(lambda _=False, command=command: self._do(command))
+        PluginMenu(submenu, self.desk, self._do)
 
     def _do(self, name: str) -> None:
         if name == seam.RECOVER:
