@@ -178,7 +178,8 @@ def _round_trip(s: Session, results: dict[str, object], editor: dict[str, object
     size = picture["width"] * picture["height"] / 1e6
     times = {one["contender"]: 1000 * one["seconds"] for one in found}
     told = ", ".join(f"{contender} {time:.0f} ms" for contender, time in times.items())
-    figure = f"{goal['value']:.2f} x {goal['nothing']}, goal {goal['limit']:g} ({told})"
+    figure = f"{goal['value']:.2f} x the do-nothing plug-in, goal {goal['limit']:g}; "
+    figure += f"{goal['of_bands']:.2f} x the one by bands ({told})"
     wrong = [one["contender"] for one in found if not one["right"]]
     s.check(not wrong, f"{name}, {size:.0f} MP: pixels are right", str(wrong or "all"))
     if not results["judged"]:
