@@ -222,6 +222,15 @@ def test_only_filters_that_were_tried_are_made():
     layout = lay_out(plan_of(*steps))
     assert layout.rendered == ()
     assert {one.operation for one in layout.filters} == ALLOWED
+    assert forms.OPERATIONS == ALLOWED
+
+
+def test_what_this_gimp_hides_is_rendered():
+    plan = plan_of(("bright", {"offset": 20}), ("gaussian", {"kernel": 9}), ("invert", {}))
+    layout = lay_out(plan, hidden={forms.BLUR})
+    assert [step["name"] for step in layout.rendered] == ["bright", "gaussian"]
+    assert [one.operation for one in layout.filters] == ["gegl:invert-gamma"]
+    assert lay_out(plan, hidden=()).rendered == ()
     for one in layout.filters:
         assert 0 <= one.opacity <= 1
         for value in one.colour or ():

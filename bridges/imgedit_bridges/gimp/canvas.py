@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,13 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gegl, Gimp  # noqa: E402
 
 from imgedit_bridges.client import BridgeError  # noqa: E402
-from imgedit_bridges.gimp.forms import Filter, Turn  # noqa: E402
+from imgedit_bridges.gimp.forms import (  # noqa: E402
+    OPERATIONS,
+    PLAIN,
+    PLAIN_INSTEAD,
+    Filter,
+    Turn,
+)
 from imgedit_bridges.protocol import PictureRef  # noqa: E402
 
 PARASITE = "imgedit-plan"
@@ -169,9 +176,40 @@ def turn(layer: Any, one: Turn) -> None:
         layer.transform_flip_simple(Gimp.OrientationType.HORIZONTAL, True, 0.0)
 
 
+@functools.cache
+def _refused() -> frozenset[str]:
+    """Operations of `forms` that this GIMP lets no plug-in make filters of; 3.0 refuses none."""
+    if (Gimp.MAJOR_VERSION, Gimp.MINOR_VERSION) < (3, 1):
+        return frozenset()
+    image = Gimp.Image.new(1, 1, Gimp.ImageBaseType.RGB)
+    try:
+        kind, mode = Gimp.ImageType.RGB_IMAGE, Gimp.LayerMode.NORMAL
+        layer = Gimp.Layer.new(image, "", 1, 1, kind, 100.0, mode)
+        image.insert_layer(layer, None, 0)
+        tried = (*OPERATIONS, PLAIN_INSTEAD)
+        return frozenset(one for one in tried if not _can_be_made(layer, one))
+    finally:
+        image.delete()
+
+
+def _can_be_made(layer: Any, operation: str) -> bool:
+    try:
+        return Gimp.DrawableFilter.new(layer, operation, operation) is not None
+    except TypeError:  # 'constructor returned NULL'
+        return False
+
+
+def hidden_operations() -> frozenset[str]:
+    """Operations of `forms` that nothing in this GIMP stands for."""
+    refused = _refused()
+    return refused if PLAIN_INSTEAD in refused else refused - {PLAIN}
+
+
 def add_filter(layer: Any, wanted: Filter) -> Any:
     """Make a live filter on top of the layer's others; returns it."""
-    made = Gimp.DrawableFilter.new(layer, wanted.operation, wanted.name)
+    instead = wanted.operation == PLAIN and PLAIN in _refused()
+    operation = PLAIN_INSTEAD if instead else wanted.operation
+    made = Gimp.DrawableFilter.new(layer, operation, wanted.name)
     _set_values(made, wanted)
     made.set_blend_mode(getattr(Gimp.LayerMode, wanted.mode))
     layer.append_filter(made)

@@ -16,6 +16,15 @@ from typing import Any
 Parameters = Mapping[str, Any]
 
 BLUR = "gegl:wavelet-blur"
+PLAIN = "gegl:color"
+PLAIN_INSTEAD = "gegl:color-overlay"
+"""The same where nothing is transparent; for GIMP 3.2, which hides the other from plug-ins."""
+
+OPERATIONS = frozenset(
+    {BLUR, PLAIN, "gegl:invert-gamma", "gegl:component-extract", "gegl:sepia", "gegl:exposure",
+     "gegl:channel-mixer", "gegl:rgb-clip"}
+)  # fmt: skip
+"""All that live forms are made of."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Turn:
 
 def _plain(name: str, code: float, mode: str) -> Filter:
     """The same grey everywhere, `code` 0..1, mixed with the picture."""
-    return Filter("gegl:color", name, colour=(code, code, code), mode=mode)
+    return Filter(PLAIN, name, colour=(code, code, code), mode=mode)
 
 
 def _offset(name: str, amount: float) -> tuple[Filter, ...]:

@@ -6,7 +6,7 @@ errors, as measured in the real GIMP.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,13 @@ class Layout:
     surroundings: bool
 
 
-def lay_out(plan: Mapping[str, Any], *, opaque: bool = True, grey: bool = False) -> Layout:
+def lay_out(
+    plan: Mapping[str, Any],
+    *,
+    opaque: bool = True,
+    grey: bool = False,
+    hidden: Collection[str] = (),
+) -> Layout:
     """How GIMP holds a plan.
 
     Operations keep their order. Only turns come before the filters that follow the rendered
@@ -43,10 +49,12 @@ def lay_out(plan: Mapping[str, Any], *, opaque: bool = True, grey: bool = False)
         opaque: whether no pixel of the layer is transparent. Legacy modes change transparent
             pixels less, and blurs mix what is hidden into what is seen: neither is live then.
         grey: whether the layer has no colours; filters that would make some are not live then.
+        hidden: operations of GEGL that this GIMP lets no plug-in use.
     """
     steps = plan.get("operations", [])
     known = plan.get("definitions", DEFINITIONS) == DEFINITIONS
     held = [_held(step) if known else None for step in steps]
+    held = [None if _uses(one, hidden) else one for one in held]
     if not opaque:
         held = [None if _needs_opaque(one) else one for one in held]
     if grey:
@@ -83,6 +91,10 @@ def _held(step: Step) -> tuple[Filter, ...] | Turn | None:
     """The live form of one operation; None where there is none for these parameters."""
     make = LIVE.get(step.get("name", ""))
     return make(step.get("parameters", {})) if make else None
+
+
+def _uses(held: tuple[Filter, ...] | Turn | None, operations: Collection[str]) -> bool:
+    return isinstance(held, tuple) and any(one.operation in operations for one in held)
 
 
 def _needs_opaque(held: tuple[Filter, ...] | Turn | None) -> bool:

@@ -145,16 +145,18 @@ class Ground:
         srgb: whether its colours are those of sRGB.
         opaque: whether no pixel is transparent.
         grey: whether it has no colours.
+        hidden: operations that this GIMP has no live filters of.
     """
 
     srgb: bool
     opaque: bool
     grey: bool
+    hidden: frozenset[str] = frozenset()
 
     def lay_out(self, plan: Plan) -> Layout:
         """How a plan is held."""
         if self.srgb:
-            return holdings.lay_out(plan, opaque=self.opaque, grey=self.grey)
+            return holdings.lay_out(plan, opaque=self.opaque, grey=self.grey, hidden=self.hidden)
         # Filters see the codes of the image's own colour space, for which nothing was measured.
         return _all_rendered(plan)
 
@@ -162,7 +164,8 @@ class Ground:
 def ground_of(layer: Any) -> Ground:
     """What a layer is like; looks at all its pixels."""
     srgb = canvas.is_srgb(layer.get_image())
-    return Ground(srgb, srgb and canvas.is_opaque(layer), bool(layer.is_gray()))
+    opaque = srgb and canvas.is_opaque(layer)
+    return Ground(srgb, opaque, bool(layer.is_gray()), canvas.hidden_operations())
 
 
 def layout_of(layer: Any, plan: Plan) -> Layout:
