@@ -78,6 +78,7 @@ class OptionSpec(_Table, frozen=True):
         minimum, maximum: inclusive range of integers and numbers.
         unit: natural unit, for dialogs and help.
         choices: the allowed values of a 'choice'.
+        expert: left out of editors' dialogs, where the default is taken.
     """
 
     name: Identifier
@@ -88,6 +89,7 @@ class OptionSpec(_Table, frozen=True):
     maximum: int | float | None = None
     unit: str = ""
     choices: tuple[Text, ...] = ()
+    expert: bool = False
 
 
 class HookOption(OptionSpec, frozen=True, kw_only=True):

@@ -195,6 +195,8 @@ def option_faults(option: OptionSpec, place: str) -> Iterator[Fault]:
     if option.type != "choice" and option.choices:
         yield f"{place}.choices", f"only a 'choice' has them, not {_article(option.type)}"
     yield from _repeated(f"{place}.choices", option.choices)
+    if option.expert and option.default is None:
+        yield f"{place}.default", "an option that is left out of dialogs needs one"
     if option.default is not None and (what := check_value(option, option.default)):
         yield f"{place}.default", f"{what}, not {option.default!r}"
 

@@ -44,7 +44,7 @@ def test_our_own_plugin_has_its_entry(tmp_path):
     assert found.label == "Recover edit from two layers…"
     assert found.inputs == ("picture", "second_picture")
     names = [one.option for one in found.arguments]
-    assert names == ["definitions", "effort", "max-operations", "min-explained"]
+    assert names == ["effort", "max-operations", "min-explained", "model"]
 
 
 def test_no_two_have_one_name(tmp_path):

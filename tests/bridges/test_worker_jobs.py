@@ -167,6 +167,7 @@ def test_actions_are_those_of_the_manifests(client):
     options = {o["name"]: o for o in actions["reverse_design", "recover-edit"]["options"]}
     assert options["effort"]["choices"] == ["quick", "normal", "thorough"]
     assert options["max-operations"]["maximum"] == 8
+    assert "definitions" not in options, "it is for experts"
 
 
 def test_operations_are_those_of_plans(client):

@@ -187,6 +187,7 @@ def test_anything_in_a_field_is_accepted_or_reported(value, field):
         ('type = "path"', 'type = "path"\nminimum = 1', "data[0].options[0].minimum", "no range"),
         ('type = "path"', 'type = "choice"', "data[0].options[0].choices", "two"),
         ('type = "path"', 'type = "path"\nchoices = ["a"]', "data[0].options[0].choices", "choice"),
+        ('type = "path"', 'type = "path"\nexpert = true', "data[0].options[0].default", "dialogs"),
         ('"picture", "instruction"]', '"pictur"]', "accepts[0].inputs[0]", "picture"),
         ('optional = ["mask"]', 'optional = ["picture"]', "accepts[0].optional", "already"),
         ('["apply_edit", "make_data", ', '["make_data", ', "accepts[0].hook", "not in hooks"),

@@ -139,8 +139,8 @@ def test_an_entry_has_the_options_of_the_manifest(menu):
 def test_recovering_an_edit_has_its_options(plugin):
     [entry] = entries(plugin, RECOVER)
     assert entry["defaults"] == {
-        "swap": False, "definitions": "opencv-photo-filters/1", "effort": "normal",
-        "max-operations": 5, "min-explained": 0.9,
+        "swap": False, "effort": "normal", "max-operations": 5, "min-explained": 0.9,
+        "model": "search",
     }  # fmt: skip
 
 

@@ -190,6 +190,7 @@ class DockerEngine:
         """Show or hide a group."""
         if (found := self._find(edit)) is not None:
             document, one = found
+            document.waitForDone()  # what is being painted may still need the group as it is
             one.group.setVisible(on)
             document.refreshProjection()
 

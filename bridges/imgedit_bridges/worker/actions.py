@@ -22,7 +22,7 @@ def all_actions() -> list[dict[str, Any]]:
     """Every action of every plugin that can be used; no plugin is imported.
 
     Each has 'plugin', 'id', 'label', 'hook', 'inputs', 'help' and the hook's 'options', which
-    have the fields of `manifest.OptionSpec`.
+    have the fields of `manifest.OptionSpec`; those for experts are left out.
     """
     from imgedit_plugins.plugins import PluginManager
 
@@ -31,7 +31,7 @@ def all_actions() -> list[dict[str, Any]]:
         if info.status != "available" or info.manifest is None:
             continue
         for action in info.manifest.actions:
-            options = info.manifest.options_for(action.hook)
+            options = [one for one in info.manifest.options_for(action.hook) if not one.expert]
             found.append(
                 {
                     "plugin": info.name,

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from imgedit_bridges.errors import BridgeError
 from imgedit_bridges.krita import seam
 from imgedit_bridges.krita.qt import QtCore, QtGui
 
@@ -122,6 +123,7 @@ class Engine:
             self.put(state_of(PLAN))
             self.listener.ended("", "", failed=False)
         if command == "explain":
+            self.listener.ended("", "", failed=False)
             self.listener.explained(self.now.edit.title)
 
     def change(self, edit, state):
@@ -140,9 +142,12 @@ class Engine:
 
     def show(self, edit, *, on):
         self.asked.append(("show", edit, on))
+        self.now = dataclasses.replace(self.now, edit=dataclasses.replace(self.now.edit, shown=on))
 
     def begin(self, operation):
         self.asked.append(("begin", operation))
+        if operation not in {one["name"] for one in self.vocabulary}:
+            raise BridgeError(f"There is no operation {operation!r}.")
         one = {"name": operation, "parameters": {}, "confidence": 1.0}
         self.put(state_of({**PLAN, "operations": [one], "explanation": "My edit"}))
         self.listener.ended("", "", failed=False)
