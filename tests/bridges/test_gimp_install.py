@@ -134,7 +134,9 @@ def test_the_plugin_has_all_that_it_imports(profile, tmp_path):
     (binding / "__init__.py").write_text("def require_version(*_): pass", "utf-8")
     (binding / "repository.py").write_text(
         "from unittest.mock import MagicMock\n"
-        "Gegl, Gimp, GLib, GObject = (MagicMock() for _ in range(4))", "utf-8",
+        "class Toolkit: __getattr__ = lambda self, name: type(name, (), {})\n"
+        "Gdk, GdkPixbuf, Gegl, Gimp, Gio, GLib, GObject = (MagicMock() for _ in range(7))\n"
+        "GimpUi, Gtk = Toolkit(), Toolkit()", "utf-8",
     )  # fmt: skip
     paths = f"import sys; sys.path[:0] = ['.', {str(binding.parent)!r}]"
     code = "import " + ", ".join(one.removesuffix(".__init__") for one in modules)
