@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_ROW = re.compile(r"^\| `([a-z-]+)` \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|$", re.MULTILINE)
+# Between the largest error and the reason there may be that inside the border.
+_ROW = re.compile(
+    r"^\| `([a-z-]+)` \|([^|]*)\|([^|]*)\|([^|]*)\|(?:[^|]*\|)?([^|]*)\|$", re.MULTILINE
+)
 _NOT_LIVE = ("rendered", "turned", "baked")
 
 
