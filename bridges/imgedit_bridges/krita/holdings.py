@@ -182,7 +182,7 @@ _RESAMPLED = "pixels are moved"
 
 RENDERED: Mapping[str, str] = {
     "saturate": "Krita's saturation ends at ×4",
-    "sharp": "Krita has no sharpening of that kernel; the nearest is off by 14.6 codes",
+    "sharp": "Krita has no sharpening of that kernel, nor anything near it",
     "vignette": "no filter depends on the place in the picture",
     "grain": "Krita's noise is other noise",
 }
