@@ -56,9 +56,9 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
             over.add_overlay(label)
             over.set_overlay_pass_through(label, True)
         self._zoom = Gtk.ToggleButton(
-            label="1:1", halign=Gtk.Align.END, valign=Gtk.Align.END, margin=8
+            label="_1:1", use_underline=True, halign=Gtk.Align.END, valign=Gtk.Align.END, margin=8
         )
-        self._zoom.set_tooltip_text("One pixel of the picture is one of the screen")
+        self._zoom.set_tooltip_text("One pixel of the picture is one of the screen (Alt+1)")
         self._zoom.get_style_context().add_class("imgedit-tag")
         self._zoom.connect("toggled", lambda _: resized())
         over.add_overlay(self._zoom)
@@ -66,6 +66,9 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN)
         frame.set_size_request(self._room[0] + 2, self._room[1] + 2)
         frame.add(over)
+        style = frame.get_style_context()
+        self._area.connect("focus-in-event", lambda *_: style.add_class("imgedit-focus"))
+        self._area.connect("focus-out-event", lambda *_: style.remove_class("imgedit-focus"))
         self.pack_start(frame, True, True, 0)
 
     def _events(self) -> Any:
@@ -309,6 +312,7 @@ def _style() -> None:
         b" button.imgedit-tag:checked { background: rgba(255, 255, 255, 0.85); }"
         b" button.imgedit-tag:checked label { color: black; }"
         b" button.imgedit-tag:focus { outline: 1px solid white; }"
+        b" frame.imgedit-focus > border { border-color: @theme_selected_bg_color; }"
         b" .imgedit-choices row box, .imgedit-choices row label { background: none; }"
     )
     screen = Gdk.Screen.get_default()
