@@ -61,7 +61,7 @@ def test_the_preview_in_full_size_is_moved_by_keys_and_by_dragging(session):
     preview = Preview(session, PANE)
     preview.find(before, middle)
     assert preview.shows(after, middle, 240, 360)
-    session.keys("shift+Tab", "shift+Left", "shift+Up")  # from the button to the picture
+    session.keys("shift+Left", "shift+Up")  # the picture has the keyboard now
     assert preview.shows(before, (0, 0), 40, 160)
     session.keys("Left", "Left")  # the line: twenty pixels each
     assert preview.shows(after, (0, 0), 170, 190)

@@ -60,7 +60,7 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         )
         self._zoom.set_tooltip_text("One pixel of the picture is one of the screen (Alt+1)")
         self._zoom.get_style_context().add_class("imgedit-tag")
-        self._zoom.connect("toggled", lambda _: resized())
+        self._zoom.connect("toggled", self._zoomed, resized)
         over.add_overlay(self._zoom)
         _style()
         frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN)
@@ -90,6 +90,11 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         area.get_accessible().set_name("Preview, before and after")
         self._area = area
         return area
+
+    def _zoomed(self, button: Any, resized: Callable[[], None]) -> None:
+        if button.get_active():
+            self._area.grab_focus()  # whose keys move what is seen
+        resized()
 
     @property
     def longest(self) -> int | None:
