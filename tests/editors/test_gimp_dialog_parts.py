@@ -42,11 +42,15 @@ class Preview:
         assert least < part.size, f"not seen: {least}"
         self.corner = (left - 40, top - 60)
 
-    def shows(self, picture, place, left, right):
-        """Whether columns from `left` to `right` of the preview are the picture's."""
+    def shows(self, picture, place, left, right, seconds=15):
+        """Whether columns from `left` to `right` of the preview become the picture's."""
         (x, y), (cx, cy) = place, self.corner
-        shown = self.screen()[cy + 60 : cy + 200, cx + left : cx + right]
-        return np.array_equal(shown, picture[y + 60 : y + 200, x + left : x + right])
+        wanted = picture[y + 60 : y + 200, x + left : x + right]
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if np.array_equal(self.screen()[cy + 60 : cy + 200, cx + left : cx + right], wanted):
+                return True
+        return False
 
 
 def test_the_preview_in_full_size_is_moved_by_keys_and_by_dragging(session):

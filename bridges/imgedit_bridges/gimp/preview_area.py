@@ -162,8 +162,8 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         width, height = (
             min(side, room * factor) for side, room in zip(_size(picture), self._room, strict=True)
         )
-        left = int(self._corner[0] * (picture.get_width() - width))
-        top = int(self._corner[1] * (picture.get_height() - height))
+        left = round(self._corner[0] * (picture.get_width() - width))
+        top = round(self._corner[1] * (picture.get_height() - height))
         return picture.new_subpixbuf(left, top, width, height)
 
     # --- mouse and keyboard -------------------------------------------------------------------
