@@ -173,9 +173,13 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         near = abs(event.x - self._split * self._area.get_allocated_width()) <= _GRAB
         pans = self._zoom.get_active() and not near
         self._drag = (event.x, event.y) if pans else None
-        return self._moved(_, event)
+        return self._dragged(event)
 
     def _moved(self, _: Any, event: Any) -> bool:
+        # Widgets with tooltips are told of every motion, also without a button.
+        return bool(event.get_state() & Gdk.ModifierType.BUTTON1_MASK) and self._dragged(event)
+
+    def _dragged(self, event: Any) -> bool:
         if self._drag is None:
             self._move_to(event.x / max(1, self._area.get_allocated_width()))
         else:
