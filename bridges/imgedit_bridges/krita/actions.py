@@ -12,7 +12,7 @@ from typing import Any
 from imgedit_bridges import edits
 from imgedit_bridges.client import BridgeError
 from imgedit_bridges.edits import Plan
-from imgedit_bridges.krita import canvas, holdings, kept
+from imgedit_bridges.krita import canvas, closing, holdings, kept
 from imgedit_bridges.krita.background import Steps, Work
 from imgedit_bridges.krita.canvas import Source
 from imgedit_bridges.krita.kept import Edit
@@ -70,7 +70,9 @@ def recover(
     plan = edits.recovered(result)
     title = edits.title(plan, "Recovered")
     wish = Wish(source, plan, 1.0, above=upper, title=title, own=True)
-    group = put((yield from prepare(session, wish)))
+    prepared = yield from prepare(session, wish)
+    yield from canvas.settled(document)
+    group = put(prepared)
     yield from canvas.repaint(document, group)
     return plan
 
@@ -129,6 +131,9 @@ def change(
     Krita's Python cannot join the two into one undo step; a first undo brings the old group back
     beside the new one.
 
+    Returns:
+        The plan; None where nothing was changed, since another picture is in front now.
+
     Raises:
         BridgeError: the layer that it was put on is gone, or the worker failed.
     """
@@ -143,7 +148,11 @@ def change(
         source_of(document, source_node), plan, strength, above=edit.group, title=title,
         own=edit.kept.own, state=state,
     )  # fmt: skip
-    group = put((yield from prepare(session, wish)))
+    prepared = yield from prepare(session, wish)
+    yield from canvas.settled(document)
+    if not closing.stands_aside(document, edit.group, source_node):
+        return None
+    group = put(prepared)
     edit.group.remove()
     yield from canvas.repaint(document, group)
     return plan
@@ -222,6 +231,7 @@ def _apply_to(
                 source_of(document, node), plan, strength, above=node, title=edits.title(plan)
             )
             ready.append((yield from prepare(session, wish)))
+    yield from canvas.settled(*(document for document, _ in places))
     groups = [(one.wish.source.document, put(one)) for one in ready]
     for document, _ in places:
         last = [group for holder, group in groups if holder == document][-1]

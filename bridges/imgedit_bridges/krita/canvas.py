@@ -7,13 +7,14 @@ a generator, to be carried out by a `background.Task`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from krita import Krita
 
-from imgedit_bridges.client import BridgeError, Client
+from imgedit_bridges.client import BridgeError, Client, JobCancelledError
 from imgedit_bridges.krita.background import Pause, Steps, Work
 from imgedit_bridges.krita.bands import (
     CONVERTED_PIXELS,
@@ -23,12 +24,13 @@ from imgedit_bridges.krita.bands import (
     is_opaque,
     to_krita,
 )
-from imgedit_bridges.krita.qt import QByteArray
+from imgedit_bridges.krita.qt import QByteArray, QtCore
 from imgedit_bridges.protocol import PictureRef
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 _NOT_ENCODED = ("g10", "linear", "scrgb", "esrgb")
 _WAIT = 20  # ms
+_LONG = 50  # waits
 
 
 @dataclass(frozen=True)
@@ -139,12 +141,29 @@ def place_of(node: Any) -> tuple[int, ...]:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def settled(document: Any) -> Steps:
-    """Wait until Krita has computed the document, while its interface goes on."""
+def settled(*documents: Any) -> Steps:
+    """Wait until Krita has computed documents, while its interface goes on.
+
+    Whatever waits in Krita itself must come right after this: as long as a tool or a layer that is
+    being moved has work open, Krita would wait for ever, and its interface with it.
+    """
     yield Pause(_WAIT)  # for work that has been ordered, but has not begun
-    while not document.tryBarrierLock():
+    for number in itertools.count(1):
+        if not any(map(is_at_work, documents)):
+            return
+        if number == _LONG:
+            yield Work(lambda told: told("Waiting until Krita has done what it is doing", -1.0))
         yield Pause(_WAIT)
+
+
+def is_at_work(document: Any) -> bool:
+    """Whether Krita is computing the document, or has work open; a closed one is not."""
+    if document.rootNode() is None:
+        return False
+    if not document.tryBarrierLock():
+        return True
     document.unlock()
+    return False
 
 
 class Reader:
@@ -305,6 +324,8 @@ def converted(data: bytes, frame: Frame, held: Space, wanted: Space) -> bytes:
             )
         return bytes(layer.pixelData(0, 0, frame.width, frame.height))
     finally:
+        # What tells of the conversion's progress must go first: Krita 5.3 would crash with it.
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
         strip.setModified(False)
         strip.close()
 
@@ -320,7 +341,10 @@ def repaint(document: Any, active: Any = None) -> Steps:
         document: which.
         active: the layer to be selected, which its window may have to hear of first.
     """
-    yield Pause(_WAIT)
+    try:
+        yield from settled(document)
+    except JobCancelledError:
+        return  # it is in the document, and seen as soon as something there is computed
     if active is not None:
         document.setActiveNode(active)
     document.refreshProjection()

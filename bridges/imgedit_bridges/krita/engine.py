@@ -12,6 +12,7 @@ from imgedit_bridges.client import BridgeError, JobCancelledError
 from imgedit_bridges.edits import Plan
 from imgedit_bridges.krita import actions, canvas, hooks, kept
 from imgedit_bridges.krita.background import Steps, Task, Work
+from imgedit_bridges.krita.closing import is_open, while_open
 from imgedit_bridges.krita.kept import Edit
 from imgedit_bridges.krita.qt import QObject, signal
 from imgedit_bridges.krita.session import Session
@@ -198,7 +199,8 @@ class Engine(QObject):  # type: ignore[misc]
             return
         chosen = list(nodes) if nodes is not None else canvas.selected_nodes(found)
         changed = list(changes(found)) if changes else [found]
-        self._task = Task(make(found, chosen), self)
+        used = [found, *(one for one in changed if one != found)]
+        self._task = Task(while_open(used, make(found, chosen)), self)
         self._task.progressed.connect(self.progressed)
         self._task.ended.connect(lambda value, error: self._ended(value, error, changed))
         self.busy.emit(True)
@@ -208,7 +210,7 @@ class Engine(QObject):  # type: ignore[misc]
         self._task = None
         self.busy.emit(False)
         if error is None:
-            for one in changed:
+            for one in filter(is_open, changed):
                 self.edited.emit(one)
             self.finished.emit(value)
         elif isinstance(error, JobCancelledError):

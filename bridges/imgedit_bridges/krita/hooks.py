@@ -104,7 +104,9 @@ def _put_pictures(
         layers.append(layer)
     plan = result.plan or {"operations": [], "explanation": result.explanation}
     wish = Wish(source, plan, 1.0, above=source.node, title=title, own=True)
-    group = placing.put((yield from placing.grouped(wish, [], layers, selected=selected)))
+    prepared = yield from placing.grouped(wish, [], layers, selected=selected)
+    yield from canvas.settled(document)
+    group = placing.put(prepared)
     yield from canvas.repaint(document, group)
 
 
