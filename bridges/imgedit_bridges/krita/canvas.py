@@ -7,15 +7,15 @@ a generator, to be carried out by a `background.Task`.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from krita import Krita
 
-from imgedit_bridges.client import BridgeError, Client, JobCancelledError
-from imgedit_bridges.krita.background import Pause, Steps, Work
+from imgedit_bridges.client import BridgeError, Client
+from imgedit_bridges.krita import waiting
+from imgedit_bridges.krita.background import Steps, Work
 from imgedit_bridges.krita.bands import (
     CONVERTED_PIXELS,
     PIXELS,
@@ -29,8 +29,6 @@ from imgedit_bridges.protocol import PictureRef
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 _NOT_ENCODED = ("g10", "linear", "scrgb", "esrgb")
-_WAIT = 20  # ms
-_LONG = 50  # waits
 
 
 @dataclass(frozen=True)
@@ -141,31 +139,6 @@ def place_of(node: Any) -> tuple[int, ...]:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def settled(*documents: Any) -> Steps:
-    """Wait until Krita has computed documents, while its interface goes on.
-
-    Whatever waits in Krita itself must come right after this: as long as a tool or a layer that is
-    being moved has work open, Krita would wait for ever, and its interface with it.
-    """
-    yield Pause(_WAIT)  # for work that has been ordered, but has not begun
-    for number in itertools.count(1):
-        if not any(map(is_at_work, documents)):
-            return
-        if number == _LONG:
-            yield Work(lambda told: told("Waiting until Krita has done what it is doing", -1.0))
-        yield Pause(_WAIT)
-
-
-def is_at_work(document: Any) -> bool:
-    """Whether Krita is computing the document, or has work open; a closed one is not."""
-    if document.rootNode() is None:
-        return False
-    if not document.tryBarrierLock():
-        return True
-    document.unlock()
-    return False
-
-
 class Reader:
     """A source's pixels; to be closed."""
 
@@ -175,11 +148,11 @@ class Reader:
 
     def open(self) -> Steps:
         """Have everything computed that will be read."""
-        yield from settled(self._source.document)
+        yield from waiting.settled(self._source.document)
         if self._source.stack:
             self._copy = self._source.document.clone()
             if _isolate(self._copy, self._copy.nodeByUniqueID(self._source.node.uniqueId())):
-                yield from repaint(self._copy)
+                yield from waiting.repaint(self._copy)
 
     @property
     def space(self) -> Space:
@@ -328,26 +301,6 @@ def converted(data: bytes, frame: Frame, held: Space, wanted: Space) -> bytes:
         QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
         strip.setModified(False)
         strip.close()
-
-
-def repaint(document: Any, active: Any = None) -> Steps:
-    """Have Krita compute a document that got a group which was filled before.
-
-    Krita takes such a group for empty: it shows nothing of it, and nothing at all in the place of
-    a pass-through one. Nothing that an extension can call makes it look again without blocking
-    meanwhile; changing the blending mode of a layer takes twice as long.
-
-    Args:
-        document: which.
-        active: the layer to be selected, which its window may have to hear of first.
-    """
-    try:
-        yield from settled(document)
-    except JobCancelledError:
-        return  # it is in the document, and seen as soon as something there is computed
-    if active is not None:
-        document.setActiveNode(active)
-    document.refreshProjection()
 
 
 # --- selection --------------------------------------------------------------------------------

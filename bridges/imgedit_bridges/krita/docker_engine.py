@@ -14,6 +14,8 @@ from imgedit_bridges.client import BridgeError
 from imgedit_bridges.krita import canvas, closing, kept, looking, seam, trying, undoing
 from imgedit_bridges.krita.background import Steps, Task, Work
 from imgedit_bridges.krita.engine import Engine, sentence
+from imgedit_bridges.krita.gestures import Gestures
+from imgedit_bridges.krita.showing import Showing
 from imgedit_bridges.krita.states import first_plan
 from imgedit_bridges.krita.turns import KRITA
 
@@ -46,9 +48,9 @@ class DockerEngine:
         self._waiting: tuple[str, Mapping[str, Any]] | None = None
         self._changing: tuple[str, Mapping[str, Any], Any, set[str]] | None = None
         self._asleep: dict[str, Mapping[str, Any]] = {}  # changes of edits behind another picture
-        self._wanted: dict[str, bool] = {}  # what an edit is called -> whether it shall be seen
-        self._showing: Task | None = None
+        self._showing = Showing(engine, self._find, self.say)
         self._last = seam.Situation()
+        self._gestures = Gestures()
         engine.progressed.connect(self._progressed)
         engine.busy.connect(lambda _: self._tell_changed())
         engine.finished.connect(self._finished)
@@ -200,29 +202,7 @@ class DockerEngine:
 
     def show(self, edit: str, *, on: bool) -> None:
         """Show or hide a group, as soon as Krita has painted what it is painting."""
-        self._wanted[edit] = on
-        if self._showing is None:
-            self._showing = Task(self._show_all(), self._engine)
-            self._showing.ended.connect(self._shown)
-            self._showing.start()
-
-    def _show_all(self) -> Steps:
-        """Carry out what is wanted, the newest wish for each edit."""
-        while self._wanted:
-            edit = next(iter(self._wanted))
-            found = self._find(edit)
-            if found is not None:
-                yield from canvas.settled(found[0])
-                found = self._find(edit)  # meanwhile it may be another group, or gone
-            on = self._wanted.pop(edit)
-            if found is not None and found[1].group.visible() != on:
-                found[1].group.setVisible(on)
-                yield from canvas.repaint(found[0])
-
-    def _shown(self, _: Any, error: BaseException | None) -> None:
-        self._showing = None
-        if error is not None:
-            self.say(sentence(error), failed=True)
+        self._showing.show(edit, on=on)
 
     def cancel(self) -> None:
         """End the work."""
@@ -313,8 +293,9 @@ class DockerEngine:
         before = {kept.key(one.group) for one in kept.edits(document)}
         self._changing = (edit, state, document, before)
         self._engine.change(
-            one, state["plan"], strength=state["strength"], state=state, document=document
-        )
+            one, state["plan"], strength=state["strength"], state=state, document=document,
+            continues=self._gestures.continues(edit, looking.state(one.kept), state),
+        )  # fmt: skip
 
     def _wake(self) -> None:
         """Carry out the change of an edit whose picture is in front again."""
@@ -356,6 +337,7 @@ class DockerEngine:
     def _undone(self) -> None:
         """The edit that was seen is seen again, though Krita has made another layer active."""
         self._newest = ("", 0.0)
+        self._gestures.end()
         document = Krita.instance().activeDocument()
         if document is not None and self._engine.current(document) is None:
             for one in kept.edits(document):

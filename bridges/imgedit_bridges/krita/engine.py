@@ -94,13 +94,14 @@ class Engine(QObject):  # type: ignore[misc]
         *,
         strength: float = 1.0,
         state: Mapping[str, Any] | None = None,
+        continues: bool = False,
         document: Any = None,
     ) -> None:
         """Let an edit become another one; see `actions.change`."""
         self._on(
             document, [edit.group],
             lambda d, _: actions.change(
-                self.session, d, edit, plan, strength=strength, state=state
+                self.session, d, edit, plan, strength=strength, state=state, continues=continues
             ),
         )  # fmt: skip
 
@@ -200,7 +201,12 @@ class Engine(QObject):  # type: ignore[misc]
         chosen = list(nodes) if nodes is not None else canvas.selected_nodes(found)
         changed = list(changes(found)) if changes else [found]
         used = [found, *(one for one in changed if one != found)]
-        self._task = Task(while_open(used, make(found, chosen)), self)
+        try:
+            steps = make(found, chosen)
+        except BridgeError as error:
+            self.failed.emit(str(error))
+            return
+        self._task = Task(while_open(used, steps), self)
         self._task.progressed.connect(self.progressed)
         self._task.ended.connect(lambda value, error: self._ended(value, error, changed))
         self.busy.emit(True)

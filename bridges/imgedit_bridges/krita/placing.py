@@ -42,6 +42,7 @@ class Wish:
         title: of the group.
         own: whether it must not depend on what lies right below.
         state: of the list of steps in a pane.
+        continues: id of the group whose entry in the history it takes; see `kept.keep`.
     """
 
     source: Source
@@ -51,6 +52,7 @@ class Wish:
     title: str
     own: bool = False
     state: Mapping[str, Any] | None = None
+    continues: str = ""
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ def _opened(data: bytes) -> Iterator[Any]:
 def put(prepared: Prepared) -> Any:
     """Put one prepared edit into its document, in one undo step; returns its group.
 
-    `canvas.repaint` must follow, so that it is seen.
+    `waiting.repaint` must follow, so that it is seen.
     """
     wish, group = prepared.wish, prepared.group
     document = wish.source.document
@@ -274,5 +276,5 @@ def put(prepared: Prepared) -> Any:
         plan=wish.plan, strength=wish.strength, title=wish.title,
         source=kept.key(wish.source.node), own=wish.own, state=wish.state,
     )  # fmt: skip
-    kept.keep(document, group, made)
+    kept.keep(document, group, made, continues=wish.continues)
     return group

@@ -11,7 +11,7 @@ from typing import Any
 
 from krita import Krita
 
-from imgedit_bridges.krita import canvas
+from imgedit_bridges.krita import waiting
 from imgedit_bridges.krita.qt import QtCore
 from imgedit_bridges.krita.turns import KRITA
 
@@ -62,7 +62,7 @@ class _Watch(QtCore.QObject):
         if number != self._number:
             return
         document = Krita.instance().activeDocument()
-        if KRITA.is_taken or (document is not None and canvas.is_at_work(document)):
+        if KRITA.is_taken or (document is not None and waiting.is_at_work(document)):
             # Else the step before might not be seen, and be done twice.
             QtCore.QTimer.singleShot(_LOOKS_MS[0], lambda: self._look(number))
             return
