@@ -4,6 +4,8 @@ A longer run, whose seeds follow the first one:
 
     IMGEDIT_STRESS_STEPS=2000 IMGEDIT_STRESS_SEEDS=5 pytest -m editors \\
         tests/editors/test_krita_stress.py -s
+
+IMGEDIT_STRESS_GDB=1 lets gdb, where there is one, write down where Krita crashes.
 """
 
 import os
@@ -46,9 +48,12 @@ builtins.stress = krita_stress.Stress({pictures!r}, {str(folder)!r}, {seed}, {ST
         end = window.running.wait_for("stressed", 60 + 2 * STEPS)
     finally:
         if debugger is not None:
-            debugger.terminate() if window.running.is_running else debugger.wait(120)
+            if window.running.is_running:
+                debugger.terminate()
+            debugger.wait(120)
     print(end["done"])
     assert end["faults"] == []
+    assert end["lost"] == []
 
 
 def _debugger(window, folder):

@@ -50,8 +50,9 @@ def repaint(document: Any, active: Any = None) -> Steps:
     """
     try:
         yield from settled(document)
+        if active is not None:
+            document.setActiveNode(active)
+            yield from settled(document)  # Krita may have begun something because of that
     except JobCancelledError:
         return  # it is in the document, and seen as soon as something there is computed
-    if active is not None:
-        document.setActiveNode(active)
     document.refreshProjection()

@@ -15,13 +15,14 @@ from editor_marks import mark
 from krita import Krita
 
 from imgedit_bridges.errors import BridgeError
-from imgedit_bridges.krita import canvas, kept
+from imgedit_bridges.krita import kept, waiting
 from imgedit_bridges.krita.qt import QtCore, QtWidgets
 
 _OPERATIONS = ("bright", "contrast", "gaussian", "saturate", "sharp", "curves", "vignette", "blur")
 _MENU = ("duplicatelayer", "add_new_paint_layer", "move_layer_up", "move_layer_down",
          "toggle_layer_visibility", "select_all", "deselect")  # fmt: skip
 _LONGEST_STEPS = 5
+_FROZEN = 60  # seconds; then it is written down where Krita stands still
 
 
 class Stress:
@@ -40,9 +41,9 @@ class Stress:
         self.random = random.Random(seed)
         self.faults = []
         self.done = {}
-        self.ended = False
         self.log = (self.folder / "operations.txt").open("w", buffering=1)
-        faulthandler.enable((self.folder / "crash.txt").open("w"))
+        self.crash = (self.folder / "crash.txt").open("w")
+        faulthandler.enable(self.crash)
         sys.excepthook = self._fault
         self.ways = {
             self.slide: 12, self.switch: 4, self.strength: 4, self.before: 5, self.undo: 4,
@@ -62,6 +63,7 @@ class Stress:
     # --- carrying out -------------------------------------------------------------------------
 
     def _step(self):
+        faulthandler.dump_traceback_later(_FROZEN, file=self.crash)
         if self.left <= 0:
             self._settle()
             return
@@ -85,11 +87,27 @@ class Stress:
         if self.pane._later.isActive() or self.desk._engine.is_busy:
             self.timer.start(100)
             return
-        for document in self.app.documents():
-            document.waitForDone()
+        if any(map(waiting.is_at_work, self.app.documents())):
+            self.timer.start(100)
+            return
         self._note("settled")
-        mark("stressed", done=self.done, faults=self.faults)
-        self.ended = True
+        lost = [name for name, document in enumerate(self.app.documents())
+                if not self._is_kept(document, name)]  # fmt: skip
+        mark("stressed", done=self.done, faults=self.faults, lost=lost)
+
+    def _is_kept(self, document, number):
+        """Whether a document is the same in a saved copy."""
+        path = str(self.folder / f"kept-{number}.kra")
+        document.setBatchmode(True)
+        assert document.saveAs(path)
+        document.setBatchmode(False)
+        copy = self.app.openDocument(path)
+        same = told(copy) == told(document)
+        if not same:
+            self._note(f"{told(document)}\nand saved: {told(copy)}")
+        copy.setModified(False)
+        copy.close()
+        return same
 
     def _note(self, words):
         self.log.write(f"{time.monotonic():.3f} {words}\n")
@@ -239,20 +257,14 @@ class Stress:
         return f"saved: {done}"
 
 
-def shown(document):
-    """What a document shows, as a hash; after all work."""
-    document.waitForDone()
-    area = (0, 0, document.width(), document.height())
-    return hashlib.sha256(bytes(document.pixelData(*area))).hexdigest()
-
-
 def told(document):
     """What must be the same in a document and in its saved copy."""
-    return {
-        "layers": [one.name() for one in kept._nodes(document.rootNode())],
-        "edits": [[one.group.name(), one.kept.plan, one.kept.strength]
-                  for one in kept.edits(document)],
-        "shown": shown(document),
-        "twice": len({one.kept.plan is None for one in kept.edits(document)}),
-        "bottom": canvas.layers_of(document.rootNode())[0].name(),
-    }  # fmt: skip
+    area = (0, 0, document.width(), document.height())
+    layers = [
+        (one.name(), one.type(), hashlib.sha256(bytes(one.pixelData(*area))).hexdigest()
+         if one.type() == "paintlayer" else "")
+        for one in kept._nodes(document.rootNode()) if not one.type().endswith("mask")
+    ]  # fmt: skip
+    edits = [(one.group.name(), dict(one.kept.plan), one.kept.strength)
+             for one in kept.edits(document)]  # fmt: skip
+    return layers, edits
