@@ -228,10 +228,14 @@ def _only(pictures: tuple[ResultPicture, ...]) -> ResultPicture:
 
 def _group(document: Any, filters: list[Filter], base: list[Any], *, masked: bool) -> Any:
     """A group of filter layers on top of a base, in no document yet."""
-    with _opened(template.document(filters, masked=masked)) as made:
+    space = Space.of(document)
+    held = space if space.exact else space.travelling
+    data = template.document(filters, masked=masked, depth=held.depth, profile=held.profile)
+    with _opened(data) as made:
         *layers, group = (one.clone() for one in made.rootNode().childNodes())
-        if not masked:
+        if not masked and not space.exact:
             group = document.createGroupLayer("")
+        # A clone belongs to no document, so filling it is no undo step of the user's document.
         # Krita crashes when a group gets layers whose document is closed.
         for one in base + layers:
             group.addChildNode(one, None)  # on top
