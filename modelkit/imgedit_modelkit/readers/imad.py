@@ -183,7 +183,8 @@ def _lines(path: Path, columns: Sequence[str]) -> Iterator[_Line]:
         raise DataError(
             f"There is no file {path}.",
             path=path,
-            hint=f"A data set holds {ROWS_CSV}, {VALUES_CSV}, {INPUTS} and {OUTPUTS}.",
+            hint=f"A data set holds {' and '.join(tables_of(edition_of(path.parent)))}, {INPUTS} "
+            f"and {OUTPUTS}.",
         ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}.", path=path) from error
