@@ -81,6 +81,7 @@ class Loop:
         self._model = self._task.build()
         if config.gradient_checkpointing:
             modes.checkpoint_gradients(self._model)
+        modes.keep_gradients(self._model)
         self._frozen = modes.frozen_hashes(self._model)
         self._buffers = modes.buffer_hashes(self._model)
         self._forward = accelerator.prepare(setup.Forward(self._task, self._model))

@@ -110,7 +110,8 @@ def begin(
     }
 
     def prepare() -> None:
-        folder, warnings = RunFolder.resume(out, config.document(), facts, may_change=MAY_CHANGE)
+        document = config.document() | _settings(task)
+        folder, warnings = RunFolder.resume(out, document, facts, may_change=MAY_CHANGE)
         stack.enter_context(folder.writing())
         for warning in warnings:
             job.warn(warning)
@@ -180,6 +181,11 @@ def report(folder: RunFolder) -> TrainReport:
     figures = folder.best_figures() or (lines[-1] if lines else {})
     known = {n: v for n, v in figures.items() if n not in ("step", "kind") and v is not None}
     return TrainReport(run=folder.path, metrics={name: float(v) for name, v in known.items()})
+
+
+def _settings(task: TrainingTask) -> dict[str, Any]:
+    settings = getattr(task, "settings", None)
+    return {f"task.{name}": value for name, value in settings().items()} if settings else {}
 
 
 def _data(task: TrainingTask, items: Items) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -48,6 +49,12 @@ def choose_precision(wanted: str, device: torch.device, folder: Path) -> torch.d
     frozen = Path(folders.read_config(folder).base or folder)
     size = sum(path.stat().st_size for path in frozen.rglob("*.safetensors"))
     return torch.float32 if 2 * size < _ROOM * host_memory() else torch.bfloat16
+
+
+def choose_bits(wanted: str) -> Literal[4, 8] | None:
+    """The bits of an option: 'full', '8' or '4'."""
+    chosen: dict[str, Literal[4, 8] | None] = {"full": None, "8": 8, "4": 4}
+    return chosen[wanted]
 
 
 def host_memory() -> int:
