@@ -82,6 +82,10 @@ def accelerator(config: TrainConfig) -> Accelerator:
 def optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019); weight decay for matrices, none for biases and norms."""
     everything = list(parameters)
+    if not config.weight_decay:  # one group takes less time than two
+        return torch.optim.AdamW(
+            everything, lr=config.learning_rate, betas=config.betas, weight_decay=0.0
+        )
     groups = [
         {"params": [p for p in everything if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in everything if p.ndim < 2], "weight_decay": 0.0},

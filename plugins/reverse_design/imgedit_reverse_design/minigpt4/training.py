@@ -119,6 +119,7 @@ def _config(request: TrainRequest, precision: torch.dtype) -> TrainConfig:
         checkpoint_every=int(options["validate-every"]),
         gradient_checkpointing=bool(options["gradient-checkpointing"]),
         num_workers=int(options["workers"]),
+        tensorboard=bool(options["tensorboard"]),
         seed=request.seed,
     )
 

@@ -169,7 +169,8 @@ def test_a_short_training_lowers_the_loss_and_leaves_the_rest_alone(
 ):
     before = {p: p.read_bytes() for p in model_folder.rglob("*.safetensors")}
     out = tmp_path / "run"
-    report = run(data, out, model_folder, steps=40, validate_every=20, answers=4)
+    report = run(data, out, model_folder, steps=40, validate_every=20, answers=4, tensorboard=True)
+    assert list((out / "tensorboard").iterdir())
     figures = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert loss_of(out / "model", rows) < 0.95 * loss_of(model_folder, rows)
     assert {p: p.read_bytes() for p in model_folder.rglob("*.safetensors")} == before
