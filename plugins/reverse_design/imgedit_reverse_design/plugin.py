@@ -32,11 +32,20 @@ def predict_operations(request: PredictRequest, job: Job) -> EditPlan | None:
 
 @hookimpl
 def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
-    """Score the search, or MiniGPT-4 with and without it, on a folder in I-MAD's layout."""
+    """Score the search, or MiniGPT-4 with and without it, on I-MAD or GIER."""
     from imgedit_modelkit.readers.imad import made_with
     from imgedit_reverse_design import evaluation
 
-    passed_on = ("effort", "model", "weights", "constrained", "device", "precision", "bits")
+    passed_on = (
+        "effort",
+        "min-explained",
+        "model",
+        "weights",
+        "constrained",
+        "device",
+        "precision",
+        "bits",
+    )
     options = {name: request.options[name] for name in passed_on if name in request.options}
     options = {"effort": "normal", **options, "definitions": made_with(request.data)}
     if options.get("model") == "minigpt4":
