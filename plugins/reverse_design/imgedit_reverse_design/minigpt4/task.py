@@ -113,10 +113,8 @@ class ReverseDesignTask:
         half = len(items) // 2 + odd
         chosen = set(sorted(range(len(items)), key=lambda _: rng.random())[:half])
         commands = [row.command if i in chosen else "" for i, row in enumerate(items)]
-        pictures = [open_picture(p).rgb8() for row in items for p in (row.source, row.edited)]
-        pixels = to_pixels(pictures, self._size)
         return {
-            "pixels": pixels.reshape(len(items), 2, *pixels.shape[1:]),
+            "pixels": self.pixels(items),
             "prompts": [
                 draw(rng, command or None, self.config.wrap, breaks=self.how.breaks)
                 for command in commands
@@ -124,6 +122,12 @@ class ReverseDesignTask:
             "targets": [target(row.operations, rng) for row in items],
             "commanded": [bool(command) for command in commands],
         }
+
+    def pixels(self, items: Sequence[ImadRow]) -> Tensor:
+        """Sources and edited pictures as the tower wants them: (items, 2, 3, size, size)."""
+        pictures = [open_picture(p).rgb8() for row in items for p in (row.source, row.edited)]
+        pixels = to_pixels(pictures, self._size)
+        return pixels.reshape(len(items), 2, *pixels.shape[1:])
 
     # --- losses -------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,10 +29,17 @@ WARMUP_RATE = 1e-6
 """The paper's, like the defaults of the options."""
 
 
-def train(request: TrainRequest, job: Job) -> TrainReport:
+def train(
+    request: TrainRequest, job: Job, kind: Callable[..., ReverseDesignTask] = ReverseDesignTask
+) -> TrainReport:
     """Train, or go on with the training in `request.out`.
 
     When it is finished, ``model/`` in the run folder is a model folder for `predict`.
+
+    Args:
+        request: data, run folder, options and seed.
+        job: progress and cancellation.
+        kind: makes the task of a setting, training rows and validation rows.
 
     Raises:
         WeightsError, DataError, OptionError: there is no model, no data, or no such device.
@@ -65,7 +72,7 @@ def train(request: TrainRequest, job: Job) -> TrainReport:
         precision=precision,
         answers=int(options["answers"]),
     )
-    task = ReverseDesignTask(setting, rows["train"], rows["validation"])
+    task = kind(setting, rows["train"], rows["validation"])
     report = run_training(task, config, request.out, job)
     _write_model(task, request.out)
     return report
