@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,10 +39,17 @@ WARMUP_RATE = 1e-6
 """The paper's, like the defaults of the options."""
 
 
-def train(request: TrainRequest, job: Job) -> TrainReport:
+def train(
+    request: TrainRequest, job: Job, kind: Callable[..., ReverseDesignTask] = ReverseDesignTask
+) -> TrainReport:
     """Train, or go on with the training in `request.out`.
 
     When it is finished, ``model/`` in the run folder is a model folder for `predict`.
+
+    Args:
+        request: data, run folder, options and seed.
+        job: progress and cancellation.
+        kind: makes the task; takes what `ReverseDesignTask` takes.
 
     Raises:
         WeightsError, DataError, OptionError: there is no model, no data, or no such device.
@@ -82,7 +89,7 @@ def train(request: TrainRequest, job: Job) -> TrainReport:
         quantisation(setting.frozen.bits, device)  # tells what is wrong before a folder is made
     used = [row for part in ("train", "validation") for row in rows[part]]
     cache = _cache(request, setting, used, job)
-    task = ReverseDesignTask(setting, rows["train"], rows["validation"], cache=cache, job=job)
+    task = kind(setting, rows["train"], rows["validation"], cache=cache, job=job)
     report = run_training(task, config, request.out, job)
     _write_model(task, request.out)
     return report
