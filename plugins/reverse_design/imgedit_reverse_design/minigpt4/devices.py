@@ -68,6 +68,6 @@ def free_memory(device: torch.device) -> int:
     """Bytes that are free on a device."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    import psutil  # comes with accelerate
+    import psutil  # type: ignore[import-untyped]  # comes with accelerate
 
     return int(psutil.virtual_memory().available)
