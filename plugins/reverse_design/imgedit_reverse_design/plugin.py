@@ -44,6 +44,7 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
         "constrained",
         "device",
         "precision",
+        "bits",
     )
     options = {name: request.options[name] for name in passed_on if name in request.options}
     options = {"effort": "normal", **options, "definitions": made_with(request.data)}
@@ -64,7 +65,7 @@ def make_data(request: DataRequest, job: Job) -> DataReport | None:
 
 @hookimpl
 def train(request: TrainRequest, job: Job) -> TrainReport | None:
-    """Fine-tune MiniGPT-4's projection on a folder in I-MAD's layout."""
+    """Fine-tune MiniGPT-4's projection, and adapters, on a folder in I-MAD's layout."""
     from imgedit_reverse_design.minigpt4.requirements import memory_told, require_torch
 
     require_torch()

@@ -1,0 +1,156 @@
+"""Fine-tuning of the projection by the plugin's own training, and the models that come out.
+
+The encoder is frozen, so it looks at each picture once; its tokens are kept in a feature cache.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks.minigpt4_learning.data import MANIFEST
+from benchmarks.minigpt4_learning.sizes import Sizes
+from imgedit_modelkit import fingerprints
+from imgedit_modelkit.features import FeatureCache
+from imgedit_modelkit.readers.imad import ImadRow
+from imgedit_modelkit.vision_towers import to_pixels
+from imgedit_plugins.jobs import Job
+from imgedit_plugins.options import resolve_options
+from imgedit_plugins.picture_files import open_picture
+from imgedit_plugins.requests import TrainReport, TrainRequest
+from imgedit_reverse_design.minigpt4 import training
+from imgedit_reverse_design.minigpt4.config import TOWER
+from imgedit_reverse_design.minigpt4.model import MiniGPT4, load_model
+from imgedit_reverse_design.minigpt4.task import ReverseDesignTask, Setting
+
+EXPERIMENTS = ("1", "2", "3", "4", "4b")
+
+WITH_TWIN = ("1", "4", "4b")
+"""2 and 3 have the gradient of 1, so their twins would be that of 1."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuning: an experiment and a seed, of the pairs or of their twin."""
+
+    experiment: str
+    seed: int
+    shuffled: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.experiment}-seed{self.seed}{'-shuffled' if self.shuffled else ''}"
+
+
+def all_runs(sizes: Sizes) -> list[Run]:
+    """Every run, those with a twin first, seed by seed."""
+    runs = []
+    for seed in sizes.seeds:
+        runs += [Run(experiment, seed) for experiment in EXPERIMENTS]
+        runs += [Run(experiment, seed, shuffled=True) for experiment in WITH_TWIN]
+    return runs
+
+
+def fine_tune(
+    folder: Path, run: Run, data: Path, features: Features, sizes: Sizes, job: Job
+) -> TrainReport:
+    """Train one projection in its run folder, or go on there.
+
+    Args:
+        folder: has the model folder ``base``; gets ``runs/NAME``.
+        run: which.
+        data: its pairs.
+        features: of all their pictures.
+        sizes: steps, batch and rate.
+        job: progress and cancellation.
+    """
+    given: dict[str, Any] = {
+        "experiment": run.experiment,
+        "weights": str(folder / "base"),
+        "steps": sizes.steps,
+        "batch-size": sizes.batch,
+        "learning-rate": sizes.rate,
+        "warmup-steps": sizes.warmup,
+        "validate-every": sizes.validate_every,
+        "answers": sizes.answers,
+        "precision": "fp32",
+    }
+    options = resolve_options(MANIFEST.options_for("train"), given)
+    out = folder / "runs" / run.name
+    request = TrainRequest(data=data, out=out, options=options, seed=run.seed)
+    return training.train(request, job, functools.partial(CachedTask, features=features))
+
+
+class Features:
+    """What the frozen encoder of a model folder makes of picture files.
+
+    Args:
+        folder: of the cache.
+        base: the model folder.
+    """
+
+    def __init__(self, folder: Path, base: Path) -> None:
+        self._cache = FeatureCache(folder, fingerprints.of_file(base / TOWER))
+        self._base = base
+        self._keys: dict[Path, str] = {}
+
+    def fill(self, rows: Sequence[ImadRow], job: Job) -> None:
+        """Encode the pictures of rows that are not here yet."""
+        tower = load_model(self._base).tower
+
+        def encode(paths: list[Path]) -> NDArray[np.float16]:
+            pixels = to_pixels([open_picture(p).rgb8() for p in paths], tower.image_size)
+            return np.asarray(tower(pixels).numpy(), np.float16)
+
+        items = {self._key(path): path for row in rows for path in (row.source, row.edited)}
+        self._cache.fill(items, encode, job, batch_size=64)
+
+    def of(self, rows: Sequence[ImadRow]) -> Tensor:
+        """Tokens of sources and edited pictures: (rows, 2, tokens, width)."""
+        found = [self._cache[self._key(p)] for row in rows for p in (row.source, row.edited)]
+        tokens = torch.from_numpy(np.stack(found)).float()
+        return tokens.reshape(len(rows), 2, *tokens.shape[1:])
+
+    def _key(self, path: Path) -> str:
+        if path not in self._keys:
+            self._keys[path] = fingerprints.of_file(path)
+        return self._keys[path]
+
+
+class CachedTask(ReverseDesignTask):
+    """The plugin's task with features in the place of pixels."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        train: Sequence[ImadRow],
+        validation: Sequence[ImadRow],
+        *,
+        features: Features,
+        **more: Any,
+    ) -> None:
+        super().__init__(setting, train, validation, **more)
+        self._features = features
+
+    def build(self) -> MiniGPT4:
+        """The plugin's model, whose tower lets features through."""
+        return with_features(super().build())
+
+    def pixels(self, items: Sequence[ImadRow]) -> Tensor:
+        """Features instead."""
+        return self._features.of(items)
+
+
+def with_features(model: MiniGPT4) -> MiniGPT4:
+    """The model for batches of features."""
+    model.tower = nn.Identity()  # type: ignore[assignment]
+    return model

@@ -1,0 +1,162 @@
+"""The figures as tables, for the terminal and between the markers of docs/reverse-design.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.minigpt4_learning import curves
+from benchmarks.minigpt4_learning.scoring import WITH, WITHOUT
+from imgedit_plugins.atomic import write_text_atomic
+
+BEGIN = "<!-- benchmark: written by `python -m benchmarks.minigpt4_learning --write-docs` -->"
+END = "<!-- end of benchmark -->"
+
+_FIGURES = ("accuracy", "f1", "exact", "mse")
+_HEADS = ("accuracy %", "F1 %", "exact set %", "MSE")
+_VERIFIED = ("accuracy", "f1", "exact", "mse", "abstained")
+
+Results = Mapping[str, Any]
+Lines = list[list[str]]
+
+
+def cell(figure: str, found: Mapping[str, float | None]) -> str:
+    """A figure with its interval; shares in percent."""
+    value, low, high = found["value"], found["low"], found["high"]
+    if value is None:
+        return "–"
+    scale, digits = (1, 3) if figure == "mse" else (100, 1)
+    if low is None or high is None:
+        return f"{scale * value:.{digits}f}"
+    return f"{scale * value:.{digits}f} ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
+
+
+def figures_table(results: Results, kind: str) -> Lines:
+    """What each seed of each experiment answers to one kind of prompt, and who is compared."""
+    lines = [["projection", *_HEADS]]
+    for name, experiment in results["experiments"].items():
+        for seed, kinds in experiment["seeds"].items():
+            lines.append([f"experiment {name}, seed {seed}", *_cells(kinds[kind])])
+    seen = set()
+    for experiment in results["experiments"].values():
+        twin = experiment["twin"]
+        if twin["experiment"] not in seen:
+            seen.add(twin["experiment"])
+            for seed, kinds in enumerate(twin["seeds"]):
+                name = f"twin of {twin['experiment']}, answers shuffled, seed {seed}"
+                lines.append([name, *_cells(kinds[kind])])
+    for name, kinds in results["baselines"].items():
+        for number, found in enumerate(kinds[kind]):
+            title = f"{name}, seed {number}" if len(kinds[kind]) > 1 else name
+            lines.append([title, *_cells(found)])
+    return lines
+
+
+def _cells(found: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    return [cell(figure, found[figure]) for figure in _FIGURES]
+
+
+def ahead_table(results: Results) -> Lines:
+    """By how much each experiment is ahead of what it is compared with."""
+    lines = [["experiment", "ahead of", *(f"{f}, {k}" for k in (WITHOUT, WITH) for f in _AHEAD)]]
+    for name, experiment in results["experiments"].items():
+        for other, kinds in experiment["ahead"].items():
+            twin = f" (of {experiment['twin']['experiment']})" if "twin" in other else ""
+            cells = [
+                cell(figure, kinds[kind][figure]) for kind in (WITHOUT, WITH) for figure in _KEYS
+            ]
+            lines.append([name, f"{other}{twin}", *cells])
+    return lines
+
+
+_AHEAD, _KEYS = ("accuracy, points", "F1, points"), ("accuracy", "f1")
+
+
+def verified_table(results: Results) -> Lines:
+    """The model alone and with verification on the same pairs."""
+    lines = [["experiment, seed", "method", *_HEADS, "abstained %"]]
+    for name, experiment in results["experiments"].items():
+        for seed, methods in experiment["verified"].items():
+            for title, overall in methods.items():
+                figures = overall[title]
+                cells = [cell(figure, figures[figure]) for figure in _VERIFIED]
+                lines.append([f"{name}, seed {seed}", title, *cells])
+    return lines
+
+
+def text(results: Results) -> str:
+    """All tables for the terminal."""
+    parts = [f"{kind}\n{_aligned(figures_table(results, kind))}" for kind in (WITHOUT, WITH)]
+    parts.append(f"ahead\n{_aligned(ahead_table(results))}")
+    parts.append(f"verification\n{_aligned(verified_table(results))}")
+    parts.append(verdict(results))
+    return "\n\n".join(parts)
+
+
+def verdict(results: Results) -> str:
+    """Which experiments are ahead of everything, and what is missing."""
+    told = [
+        f"experiment {name}: {'ahead of all' if one['passed'] else 'NOT ahead of all'}"
+        for name, one in results["experiments"].items()
+    ]
+    if results["missing"]:
+        told.append(f"not run: {', '.join(results['missing'])}")
+    return "; ".join(told) + "."
+
+
+def markdown(results: Results) -> str:
+    """What stands between the markers."""
+    where = results["machine"]
+    seconds = sum(results["cpu_seconds"].values())
+    about = (
+        f"`{results['command']}`, {results['date']}; {where['processor']}, {where['cores']} cores, "
+        f"{where['system']}; Python {where['python']}, torch {where['torch']}, transformers "
+        f"{where['transformers']}. The fine-tunings took {seconds:.0f} s of processor time."
+    )
+    sizes = results["sizes"]
+    return "\n\n".join(
+        [
+            about,
+            f"![Learning curves]({curves.FILE})",
+            f"Test pairs **without** their command ({sizes['test_rows']}; 95 % intervals by "
+            "bootstrap over pictures):",
+            _piped(figures_table(results, WITHOUT)),
+            "The same pairs **with** their command:",
+            _piped(figures_table(results, WITH)),
+            "Differences, means over the seeds (95 % intervals by bootstrap over pictures and "
+            "seeds):",
+            _piped(ahead_table(results)),
+            f"Model alone and model + verification, by `evaluate reverse_design` without commands "
+            f"({sizes['verified_rows']} of the test pairs):",
+            _piped(verified_table(results)),
+            verdict(results)[0].upper() + verdict(results)[1:],
+        ]
+    )
+
+
+def write(page: Path, results: Results) -> None:
+    """Put the tables between the markers of a page, which must be there.
+
+    Raises:
+        ValueError: the page has no markers.
+    """
+    before = page.read_text("utf-8")
+    if before.count(BEGIN) != 1 or before.count(END) != 1:
+        raise ValueError(f"{page} needs one line '{BEGIN}' and one line '{END}'.")
+    head, _, rest = before.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    write_text_atomic(page, f"{head}{BEGIN}\n\n{markdown(results)}\n\n{END}{tail}")
+
+
+def _piped(lines: Sequence[Sequence[str]]) -> str:
+    rows = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([rows[0], "|---|" + "---:|" * (len(lines[0]) - 1), *rows[1:]])
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
