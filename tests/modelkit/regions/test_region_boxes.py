@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -111,3 +114,8 @@ def test_weights_of_tiles_are_above_0(height, width, overlap):
 def test_fittings_that_cannot_be(settings):
     with pytest.raises(ImgeditError):
         Fitting(**settings)
+
+
+def test_regions_need_no_torch():
+    code = "import sys, imgedit_modelkit.regions.editing; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
