@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from imgedit_modelkit.constrained_decoding import Constraint
+from imgedit_modelkit.tensor_files import load_tensors
 from imgedit_modelkit.vision_language import Generated, PictureLanguageModel, Prompt
-from imgedit_modelkit.vision_towers import VisionTower, misfits, to_pixels
+from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.minigpt4.answer_grammar import AnswerGrammar
@@ -182,24 +183,3 @@ def _no_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def load_tensors(module: nn.Module, path: Path) -> None:
-    """Load a safetensors file that fits a module exactly.
-
-    Raises:
-        DataError: it cannot be read, or does not fit; missing and unexpected names are told.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", path=path) from error
-    missing, unexpected = misfits(module, tensors)
-    if missing or unexpected:
-        told = [f"missing {', '.join(missing)}"] if missing else []
-        told += [f"unexpected {', '.join(unexpected)}"] if unexpected else []
-        raise DataError(f"{path} does not fit the model: {'; '.join(told)}.", path=path)
-    module.load_state_dict(tensors)

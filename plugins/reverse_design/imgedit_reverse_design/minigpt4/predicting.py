@@ -207,10 +207,11 @@ def _loaded(folder: Path, options: Options) -> Loaded:
 
 @functools.lru_cache(maxsize=1)
 def _load(folder: Path, changed: int, device: str, precision: str) -> Loaded:  # noqa: ARG001
-    from imgedit_reverse_design.minigpt4.devices import choose_device, choose_precision
+    from imgedit_modelkit.devices import choose_device, choose_precision, stored_bytes
     from imgedit_reverse_design.minigpt4.model import load_model
 
     place = choose_device(device)
-    model = load_model(folder, dtype=choose_precision(precision, place, folder))
+    stored = stored_bytes(folders.frozen_parts(folder))
+    model = load_model(folder, dtype=choose_precision(precision, place, stored))
     digest = weights.sha256_of(folder / folders.PROJECTION, Job())
     return Loaded(model.to(place), digest)

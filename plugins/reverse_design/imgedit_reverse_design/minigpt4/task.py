@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from imgedit_modelkit.readers.imad import ImadRow
+from imgedit_modelkit.tensor_files import load_tensors
 from imgedit_modelkit.vision_language import IGNORED, answer_loss
 from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.atomic import write_text_atomic
@@ -26,7 +27,7 @@ from imgedit_reverse_design.minigpt4.config import (
 )
 from imgedit_reverse_design.minigpt4.experiments import Experiment, experiment
 from imgedit_reverse_design.minigpt4.losses import Aligned, combined, decoded_loss, taught_loss
-from imgedit_reverse_design.minigpt4.model import MiniGPT4, Read, load_tensors, load_untrained
+from imgedit_reverse_design.minigpt4.model import MiniGPT4, Read, load_untrained
 from imgedit_reverse_design.minigpt4.number_tokens import NumberTokens
 from imgedit_reverse_design.minigpt4.parsing import parse_answer
 from imgedit_reverse_design.minigpt4.prompts import draw

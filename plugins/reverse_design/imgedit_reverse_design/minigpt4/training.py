@@ -8,6 +8,12 @@ from pathlib import Path
 import msgspec
 import torch
 
+from imgedit_modelkit.devices import (
+    choose_device,
+    choose_precision,
+    free_memory,
+    stored_bytes,
+)
 from imgedit_modelkit.readers.imad import ImadRow, read_imad
 from imgedit_modelkit.readers.splits import split_by_image
 from imgedit_modelkit.runs import RunFolder
@@ -19,7 +25,6 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import TrainReport, TrainRequest
 from imgedit_reverse_design.minigpt4 import config as folders
 from imgedit_reverse_design.minigpt4.config import Part, write_config
-from imgedit_reverse_design.minigpt4.devices import choose_device, choose_precision, free_memory
 from imgedit_reverse_design.minigpt4.forecast import Forecast, forecast
 from imgedit_reverse_design.minigpt4.predicting import model_folder
 from imgedit_reverse_design.minigpt4.task import ReverseDesignTask, Setting
@@ -40,7 +45,8 @@ def train(request: TrainRequest, job: Job) -> TrainReport:
     options = request.options
     folder = model_folder(str(options["weights"]))
     device = choose_device("auto")
-    precision = choose_precision(str(options["precision"]), device, folder)
+    stored = stored_bytes(folders.frozen_parts(folder))
+    precision = choose_precision(str(options["precision"]), device, stored)
     rows = _rows(request, job)
     config = _config(request, precision)
     steps = config.total_steps(len(rows["train"]))

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imgedit_plugins.atomic import atomic_write, write_text_atomic
+from imgedit_modelkit.tensor_files import open_checkpoint, save_tensors
+from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.jobs import Job
-from imgedit_reverse_design.minigpt4.checkpoints import open_checkpoint
 
 _KEPT = (
     "config.json",
@@ -102,12 +102,7 @@ def _renamed(path: Path) -> str:
 
 
 def _convert(path: Path, target: Path) -> Path:
-    from safetensors.torch import save_file
-
-    tensors = {name: t.contiguous().clone() for name, t in open_checkpoint(path).items()}
-    with atomic_write(target) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
-    return target
+    return save_tensors(target, open_checkpoint(path))
 
 
 def _write_index(target: Path, weights: list[Path]) -> Path:
