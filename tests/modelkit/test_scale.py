@@ -55,8 +55,10 @@ def test_without_ray(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_on_two_nodes():
+    import ray.cloudpickle
     from ray.cluster_utils import Cluster as Nodes
 
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers have no tests
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         nodes.add_node(num_cpus=1)
