@@ -57,10 +57,11 @@ class _Safetensors:
         from safetensors import SafetensorError, safe_open
 
         try:
-            self._file: Any = safe_open(path, framework="pt")
+            opened: Any = safe_open(path, framework="pt")
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{path} cannot be read: {error}.", path=path) from error
-        self.names = list(self._file.keys())
+        self._file = opened
+        self.names: list[str] = list(opened.keys())
 
     def get(self, name: str) -> Tensor:
         return torch.as_tensor(self._file.get_tensor(name))
@@ -111,7 +112,8 @@ def write_shards(
     folder.mkdir(parents=True, exist_ok=True)
     size = torch.finfo(precision).bits // 8
     shards = _divided({name: math.prod(shape) * size for name, shape in shapes.items()})
-    where, written = {}, []
+    where: dict[str, str] = {}
+    written: list[Path] = []
     for number, names in enumerate(shards, 1):
         job.report("writing the language model", number - 1, len(shards))
         path = folder / f"{stem}-{number:05d}-of-{len(shards):05d}.safetensors"

@@ -11,12 +11,16 @@ import torch
 from torch import Tensor
 
 from imgedit_mgie import folders
+from imgedit_modelkit.diffusion.folders import load_part
+from imgedit_modelkit.diffusion.unet import with_picture_channels
 from imgedit_modelkit.tensor_files import misfits, open_checkpoint, save_tensors
 from imgedit_plugins.atomic import write_bytes_atomic
 from imgedit_plugins.errors import WeightsError
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 _SCHEDULER = "scheduler_config.json"
+_FORGOTTEN = ("_name_or_path", "_use_default_values")
+"""Fields of a configuration that tell where it was loaded from."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def open_diffusion(folder: Path, unet: Path | None) -> Diffusion:
     """
     from diffusers import AutoencoderKL
 
-    vae = load_part(folder, folders.VAE, AutoencoderKL)
+    vae = load_part(AutoencoderKL, folder / folders.VAE)
     try:
         scheduler = (folder / folders.SCHEDULER / _SCHEDULER).read_bytes()
     except OSError as error:
@@ -77,49 +81,16 @@ def write_diffusion(diffusion: Diffusion, out: Path, precision: torch.dtype) -> 
         (vae, dict(diffusion.vae.config), diffusion.vae.state_dict()),
     )
     for path, config, tensors in parts:
-        write_bytes_atomic(path / "config.json", json.dumps(config, indent=2).encode() + b"\n")
+        kept = {n: v for n, v in config.items() if n not in _FORGOTTEN}
+        write_bytes_atomic(path / "config.json", json.dumps(kept, indent=2).encode() + b"\n")
         written += [path / "config.json", save_tensors(path / WEIGHTS, tensors, precision)]
     return written
 
 
-def load_part(folder: Path, name: str, kind: Any, **options: Any) -> Any:
-    """A model of a folder of diffusers, with all its tensors.
-
-    Args:
-        folder: of the whole.
-        name: of the part, such as 'vae'.
-        kind: its class.
-        options: of `from_pretrained`, such as `torch_dtype`.
-
-    Raises:
-        WeightsError: it cannot be loaded, or lacks tensors.
-    """
-    try:
-        model, info = kind.from_pretrained(
-            folder,
-            subfolder=name,
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-            **options,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise WeightsError(
-            f"The {name} of {folder} cannot be loaded: {told}", path=folder / name
-        ) from error
-    if info["missing_keys"]:
-        raise WeightsError(
-            f"{folder / name} lacks {', '.join(sorted(info['missing_keys']))}.", path=folder / name
-        )
-    return model
-
-
 def _own(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], list[str]]:
     from diffusers import UNet2DConditionModel
-    from imgedit_modelkit.diffusion.unet import with_picture_channels
 
-    unet = with_picture_channels(load_part(folder, folders.UNET, UNet2DConditionModel))
+    unet = with_picture_channels(load_part(UNet2DConditionModel, folder / folders.UNET))
     return dict(unet.config), dict(unet.state_dict()), []
 
 

@@ -121,6 +121,18 @@ class Llava(nn.Module):
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return [int(first), *ids] if begin and first is not None else ids
 
+    def encode_answer(self, prompt: str, text: str) -> list[int]:
+        """The tokens of an answer behind its prompt, then the visual tokens, which stand alone.
+
+        Tokenizers differ in what becomes of a space at the beginning of a text, so prompt and
+        answer are encoded together.
+        """
+        before = self.encode(prompt)
+        both = self.encode(f"{prompt} {text}")
+        if both[: len(before)] != before:
+            both = [*before, *self.encode(text, begin=False)]
+        return [*both[len(before) :], *self.visual]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of tokens, special ones included."""
         return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))

@@ -29,8 +29,3 @@ def prompt(instruction: str, picture: str, asked: Asked = "what") -> str:
     """
     told = question(instruction, TEMPLATES[asked])
     return _BEGIN + (f"{told}\n{picture}" if picture else told) + _ANSWER
-
-
-def answer(expressive: str, visual: tuple[str, ...]) -> str:
-    """What the model shall write: the expressive instruction, then the visual tokens."""
-    return f"{expressive} {' '.join(visual)}"
