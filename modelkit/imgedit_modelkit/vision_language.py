@@ -217,7 +217,7 @@ class PictureLanguageModel(nn.Module):
             attention_mask=embedded.attention_mask,
             generation_config=_greedy(end, max_new_tokens),
             logits_processor=[constraint.processor()] if constraint else None,
-            stopping_criteria=[_Watch(on_token)],
+            stopping_criteria=[Watch(on_token)],
         )
         chances = torch.stack([step.float().softmax(-1) for step in out.logits], dim=1)
         picked = chances.gather(2, out.sequences[..., None])[..., 0]
@@ -267,7 +267,7 @@ def _padded(rows: list[Tensor], labels: list[Tensor], *, pad_left: bool) -> Embe
     return Embedded(embeds, mask, marks)
 
 
-class _Watch(StoppingCriteria):
+class Watch(StoppingCriteria):
     """Stops nothing; tells that a token was written."""
 
     def __init__(self, on_token: Callable[[], None]) -> None:

@@ -45,7 +45,8 @@ def with_pictures(
     Raises:
         DataError: no row is left.
     """
-    rows, missing = [], []
+    rows: list[InstructedPair] = []
+    missing: list[InstructedPair] = []
     for number, pair in enumerate(pairs):
         if number % 1000 == 0:
             job.report("reading", number, len(pairs))
