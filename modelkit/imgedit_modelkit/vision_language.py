@@ -274,5 +274,6 @@ class Watch(StoppingCriteria):
         self._on_token = on_token
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:  # noqa: ARG002
+        """False for each row."""
         self._on_token()
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)

@@ -65,7 +65,7 @@ def test_the_released_head_s_names_and_shapes_are_those_of_the_authors():
             super().__init__()
             self.llm2hid = torch.nn.Linear(4096, 512)
             self.query = torch.nn.Parameter(torch.randn(1, 77, 512))
-            self.mapper = torch.nn.Transformer(512, 4, 4, 4, 2048, 0.0)
+            self.mapper = torch.nn.Transformer(512, 4, 4, 4, 2048, 0.0, batch_first=True)
             self.hid2feat = torch.nn.Linear(512, 768)
 
     with torch.device("meta"):
@@ -257,7 +257,7 @@ class Bomb:
 def test_a_pickle_with_a_program_in_it_is_not_run(files, tmp_path):
     for name in ("mllm", "unet"):
         path = tmp_path / f"{name}.pt"
-        path.write_bytes(pickle.dumps({"a": Bomb(tmp_path / "ran")}))
+        path.write_bytes(pickle.dumps({"a": Bomb(tmp_path / "ran")}, protocol=2))
         with pytest.raises(WeightsError, match="is not loaded"):
             imported({**files, name: path}, tmp_path / "out")
     assert not (tmp_path / "ran").exists()
