@@ -1,19 +1,23 @@
-"""A language model's folder of transformers, taken over as safetensors, each key checked."""
+"""A language model's folder of transformers: taken over with each key checked, and loaded."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgedit_modelkit.tensor_files import open_checkpoint, save_tensors
 from imgedit_plugins.atomic import write_text_atomic
-from imgedit_plugins.errors import WeightsError
+from imgedit_plugins.errors import DataError, WeightsError
 from imgedit_plugins.jobs import Job
+
+if TYPE_CHECKING:
+    import torch
 
 _KEPT = (
     "config.json",
@@ -164,3 +168,47 @@ def _check_keys(folder: Path, weights: list[Path]) -> list[str]:
 
 def _is_tied(config: Any) -> bool:
     return bool(getattr(config, "tie_word_embeddings", False))
+
+
+# --- loading ----------------------------------------------------------------------------------
+
+
+def load_language_model(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The language model of a folder, and its tokenizer; no code of theirs is run.
+
+    Raises:
+        DataError: transformers cannot load it, or its weights are not those of the model.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    load: Any = AutoModelForCausalLM.from_pretrained
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
+        with no_progress_bars():
+            model, found = load(
+                folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **safe
+            )
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder} holds no language model that transformers can load: {error}", path=folder
+        ) from error
+    if missing := sorted(found["missing_keys"]):
+        raise DataError(f"{folder} lacks weights of its model: {', '.join(missing)}.", path=folder)
+    return model, tokenizer
+
+
+@contextlib.contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Bars of transformers do not know whether anybody looks; jobs report for them."""
+    from transformers.utils import logging as bars
+
+    logging: Any = bars
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -268,12 +268,12 @@ def _padded(rows: list[Tensor], labels: list[Tensor], *, pad_left: bool) -> Embe
 
 
 class Watch(StoppingCriteria):
-    """Stops nothing; tells that a token was written. What it calls may raise to end the work."""
+    """Stops nothing; tells that a token was written."""
 
     def __init__(self, on_token: Callable[[], None]) -> None:
         self._on_token = on_token
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:  # noqa: ARG002
-        """Go on, for each text of the batch."""
+        """False for each row."""
         self._on_token()
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)

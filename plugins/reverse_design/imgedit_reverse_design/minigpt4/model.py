@@ -5,20 +5,18 @@ Only the projection has gradients. Both pictures go through the same tower.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from imgedit_modelkit import model_folders
 from imgedit_modelkit.constrained_decoding import Constraint
 from imgedit_modelkit.tensor_files import load_tensors
 from imgedit_modelkit.vision_language import Generated, PictureLanguageModel, Prompt
 from imgedit_modelkit.vision_towers import VisionTower, to_pixels
-from imgedit_plugins.errors import DataError
 from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.minigpt4.answer_grammar import AnswerGrammar
 from imgedit_reverse_design.minigpt4.config import (
@@ -153,33 +151,5 @@ def load_untrained(
 
 def load_language_model(folder: Path, config: Config, dtype: torch.dtype) -> PictureLanguageModel:
     """The language model of a folder with its tokenizer; no code of theirs is run."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
-        with _no_progress_bars():
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, **safe
-            )
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder} holds no language model that transformers can load: {error}", path=folder
-        ) from error
+    model, tokenizer = model_folders.load_language_model(folder, dtype)
     return PictureLanguageModel(model, tokenizer, experiment(config.experiment).special)
-
-
-@contextlib.contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Bars of transformers do not know whether anybody looks; jobs report for them."""
-    from transformers.utils import logging as bars
-
-    logging: Any = bars
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

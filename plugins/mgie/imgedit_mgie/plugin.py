@@ -1,0 +1,57 @@
+"""The plugin: editing by instruction behind `apply_edit`, its weights and its training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgedit_plugins import hookimpl
+
+if TYPE_CHECKING:
+    from imgedit_plugins.jobs import Job
+    from imgedit_plugins.requests import (
+        ApplyRequest,
+        EditResult,
+        TrainReport,
+        TrainRequest,
+        WeightsReport,
+        WeightsRequest,
+    )
+
+
+@hookimpl
+def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
+    """Edit a picture by an instruction; 'not mine' without one."""
+    if not request.instruction:
+        return None
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie.editing import edit
+
+    with memory_told():
+        return edit(request, job)
+
+
+@hookimpl
+def train(request: TrainRequest, job: Job) -> TrainReport | None:
+    """Train a model of the family on rows made by `data mgie prepare`."""
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie import training
+
+    with memory_told():
+        return training.train(request, job)
+
+
+@hookimpl
+def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
+    """Take LLaVA and the released files of MGIE."""
+    if request.weights != "mgie":
+        return None
+    from imgedit_mgie.requirements import require_torch
+
+    require_torch()
+    from imgedit_mgie import importing
+
+    return importing.import_weights(request, job)
