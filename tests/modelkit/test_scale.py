@@ -59,7 +59,7 @@ def test_on_two_nodes():
     from ray.cluster_utils import Cluster as Nodes
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers have no tests
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         nodes.add_node(num_cpus=1)
         nodes.wait_for_nodes()

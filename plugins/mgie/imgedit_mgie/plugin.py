@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.requests import (
         ApplyRequest,
+        DataReport,
+        DataRequest,
         EditResult,
         TrainReport,
         TrainRequest,
@@ -55,3 +57,17 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
     from imgedit_mgie import importing
 
     return importing.import_weights(request, job)
+
+
+@hookimpl
+def make_data(request: DataRequest, job: Job) -> DataReport | None:
+    """Write expressive instructions for InstructPix2Pix's pairs."""
+    if request.recipe != "prepare":
+        return None
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie.data.prepare import prepare
+
+    with memory_told():
+        return prepare(request, job)
