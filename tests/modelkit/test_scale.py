@@ -75,3 +75,16 @@ def test_on_two_nodes():
         nodes.shutdown()
     with pytest.raises(PluginError, match=r"There is no Ray cluster at '127\.0\.0\.1:1'"):
         list(each(Squares, [1], Cluster("127.0.0.1:1")))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_on_a_ray_of_this_machine():
+    import ray
+    import ray.cloudpickle
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    found = list(each(Squares, [2, 3], Cluster("local")))
+    assert sorted(row["square"] for row in found) == [4, 9]
+    assert os.getpid() not in {row["pid"] for row in found}
+    assert not ray.is_initialized(), "what was started here is ended here"
