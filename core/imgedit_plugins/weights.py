@@ -118,7 +118,7 @@ def known(manager: PluginManager) -> tuple[Known, ...]:
 
 
 def find(manager: PluginManager, name: str) -> Known:
-    """The weights of a name 'PLUGIN/ID'.
+    """The weights of a name 'PLUGIN/ID', or 'PLUGIN' for those of the plugin's own name.
 
     Raises:
         WeightsError: there are none.
@@ -126,6 +126,7 @@ def find(manager: PluginManager, name: str) -> Known:
     from imgedit_plugins.options import did_you_mean
 
     by_name = {one.name: one for one in known(manager)}
+    name = name if "/" in name else f"{name}/{name}"
     if name in by_name:
         return by_name[name]
     hint = did_you_mean(name, by_name) or "`imgedit-plugins weights list` shows all."

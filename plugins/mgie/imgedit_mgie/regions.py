@@ -85,7 +85,7 @@ def region_of(
     left, top, right, bottom = box
     part = picture.with_pixels(np.ascontiguousarray(picture.color[top:bottom, left:right]))
     seen = to_srgb(part, on_warning=job.warn)
-    floats = _as_floats(seen.pixels)
+    floats = as_floats(seen.pixels)
     if floats.shape[2] == 1:
         floats = np.repeat(floats, 3, axis=2)
     scale = resolution / max(right - left, bottom - top)
@@ -125,7 +125,8 @@ def _scaled(pixels: Floats, size: tuple[int, int]) -> Floats:
     return np.clip(scaled, 0.0, 1.0)
 
 
-def _as_floats(pixels: Pixels) -> Floats:
+def as_floats(pixels: Pixels) -> Floats:
+    """Pixels of any of the three types as numbers in 0..1; what is no number becomes 0."""
     if pixels.dtype == np.float32:
         return np.asarray(np.clip(np.nan_to_num(pixels), 0.0, 1.0), np.float32)
     return np.asarray(pixels / np.iinfo(pixels.dtype).max, np.float32)

@@ -15,6 +15,7 @@ from imgedit_mgie.plugin import import_weights
 from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler, tiny_unet, tiny_vae
 from imgedit_modelkit.testing import realistic, tiny_llama, tiny_tokenizer
 from imgedit_plugins.jobs import Job
+from imgedit_plugins.picture_files import save_picture
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.requests import Options, WeightsReport, WeightsRequest
 
@@ -216,3 +217,34 @@ def picture(height: int = 40, width: int = 56, seed: int = 0) -> Picture:
     pixels = np.stack(planes, axis=2)
     pixels[height // 4 : height // 2, width // 4 : width // 2] = rng.integers(0, 256, 3)
     return Picture(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 210)}
+
+
+def data_set(folder: Path, rows: int = 12, size: int = 48) -> Path:
+    """What `data mgie prepare` writes, in one shard: a block takes the colour that is asked for."""
+    shard = folder / "shard-00000"
+    shard.mkdir(parents=True)
+    lines = []
+    for number in range(rows):
+        source = picture(size, size, seed=number).pixels
+        colour = list(COLOURS)[number % 3]
+        goal = source.copy()
+        goal[size // 4 : size // 2, size // 4 : size // 2] = COLOURS[colour]
+        names = [f"{number:08d}_{side}.png" for side in ("input", "goal")]
+        for name, pixels in zip(names, (source, goal), strict=True):
+            save_picture(Picture(pixels), shard / name)
+        text = f"The block is {colour}. The rest stays as it was."
+        row = {
+            "id": number, "source": names[0], "input_file_name": names[0],
+            "goal_file_name": names[1], "instruction": f"make it {colour}", "expressive": text,
+            "summarised": f"The block is {colour}.", "answer": f"{text} Nobody is there.",
+        }  # fmt: skip
+        lines.append(json.dumps(row) + "\n")
+    (shard / "metadata.jsonl").write_text("".join(lines))
+    record = {
+        "schema": "imgedit-mgie-data/1", "pairs": rows, "request": {"shard_rows": rows}
+    }  # fmt: skip
+    (folder / "prepare.json").write_text(json.dumps(record))
+    return folder
