@@ -248,3 +248,29 @@ def data_set(folder: Path, rows: int = 12, size: int = 48) -> Path:
     }  # fmt: skip
     (folder / "prepare.json").write_text(json.dumps(record))
     return folder
+
+
+def pix2pix(folder: Path) -> Path:
+    """InstructPix2Pix as diffusers saves it: a real pipeline of tiny parts."""
+    from diffusers import StableDiffusionInstructPix2PixPipeline
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyzT."
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{x}</w>" for x in letters)]
+    words = folder / "words"
+    words.mkdir()
+    (words / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (words / "merges.txt").write_text("#version: 0.2\n")
+    config = CLIPTextConfig(
+        vocab_size=len(tokens), hidden_size=FEATURES, intermediate_size=32,
+        num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=24,
+        bos_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    pipeline = StableDiffusionInstructPix2PixPipeline(
+        vae=tiny_vae(), text_encoder=realistic(CLIPTextModel(config), seed=5).eval(),
+        tokenizer=CLIPTokenizer(str(words / "vocab.json"), str(words / "merges.txt")),
+        unet=tiny_unet(width=FEATURES, seed=3), scheduler=stable_diffusion_scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipeline.save_pretrained(folder / "pipeline")
+    return folder / "pipeline"
