@@ -14,7 +14,6 @@ import numpy as np
 
 from imgedit_mgie.data.prepared import PreparedRow, read_prepared
 from imgedit_mgie.expressive import clean
-from imgedit_mgie.regions import as_floats
 from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
@@ -114,8 +113,14 @@ def pictures_of(row: Row, size: int) -> tuple[np.ndarray, np.ndarray]:
             f"and {goal.width}x{goal.height}.",
             path=row.source,
         )
-    first, second = (_square(as_floats(picture.color), size) for picture in (source, goal))
+    first, second = (_square(_floats(picture.color), size) for picture in (source, goal))
     return first, second
+
+
+def _floats(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == np.float32:
+        return np.asarray(np.clip(np.nan_to_num(pixels), 0.0, 1.0), np.float32)
+    return np.asarray(pixels / np.iinfo(pixels.dtype).max, np.float32)
 
 
 def _square(pixels: np.ndarray, size: int) -> np.ndarray:

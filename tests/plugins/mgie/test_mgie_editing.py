@@ -16,7 +16,6 @@ import torch  # noqa: E402
 from imgedit_mgie import models  # noqa: E402
 from imgedit_mgie.forecast import Forecast, forecast, unet_operations  # noqa: E402
 from imgedit_mgie.pipelines import pipeline_class  # noqa: E402
-from imgedit_mgie.regions import region_of  # noqa: E402
 from imgedit_mgie.setting import Setting, setting_of  # noqa: E402
 from imgedit_plugins.errors import (  # noqa: E402
     ImgeditError,
@@ -133,36 +132,38 @@ def test_depth_alpha_and_channels_are_kept(edit, kind):
     assert result.dtype == made.dtype
     if kind == "alpha":
         assert np.array_equal(result[:, :, 3], made[:, :, 3])
-        assert np.array_equal(result[:, :, :3], pixels(edit()))
+        assert np.array_equal(result[:, 0], made[:, 0]), "where it is transparent nothing changes"
+        assert not np.array_equal(result[:, 1:, :3], made[:, 1:, :3])
     if kind == "uint16":
         assert len(np.unique(result % 257)) > 1, "finer than 8 bits"
-        assert np.abs(result / 257 - pixels(edit()).astype(float)).max() <= 0.51
+        assert np.abs(result / 257 - pixels(edit()).astype(float)).max() <= 1.0
 
 
-def test_a_profile_is_kept_and_only_the_region_is_converted():
-    import pyvips
+def test_the_region_that_is_selected_is_seen_with_what_is_around_it(edit):
+    """Far from the selection the picture may be anything; near it, it counts."""
+    mask = np.zeros((200, 300), np.uint8)
+    mask[90:110, 40:60] = 255
+    first, far, near = (tiny_mgie.picture(200, 300).pixels.copy() for _ in range(3))
+    far[:, 200:] = 0
+    near[90:110, 70:80] = 0
+    results = [
+        pixels(edit(picture=Picture(p), mask=mask, expressive="It is red."))[mask == 255]
+        for p in (first, far, near)
+    ]
+    assert np.array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
 
-    p3 = bytes(pyvips.Operation.call("profile_load", "p3"))
-    picture = Picture(PICTURE.pixels, icc_profile=p3)
-    region = region_of(picture, None, 84, 4, Job())
-    assert np.abs(region.pixels * 255 - PICTURE.pixels).max() > 2, "seen in sRGB"
-    back = region.put_back(region.pixels)
-    assert back.icc_profile == p3
-    assert np.abs(back.pixels.astype(int) - PICTURE.pixels).max() <= 6, "sRGB's gamut clips a few"
-    assert np.median(np.abs(back.pixels.astype(int) - PICTURE.pixels)) == 0
 
-
-def test_a_region_is_the_selection_with_surroundings_at_the_model_s_size():
-    mask = np.zeros((60, 84), np.uint8)
-    mask[20:30, 40:60] = 255
-    region = region_of(PICTURE, mask, 64, 4, Job())
-    assert region.box == (35, 15, 65, 35)
-    assert region.pixels.shape == (44, 64, 3)
-    assert region.pixels.shape[0] % 4 == 0
-    with pytest.raises(ImgeditError, match="Nothing is selected"):
-        region_of(PICTURE, np.zeros((60, 84), np.uint8), 64, 4, Job())
-    slim = region_of(Picture(np.zeros((2, 400, 3), np.uint8)), None, 64, 4, Job())
-    assert slim.pixels.shape == (32, 64, 3), "a UNet needs some latents in both directions"
+def test_tiles_take_an_edit_each_and_stay_within_the_selection(edit):
+    picture = tiny_mgie.picture(120, 160)
+    told: list[Progress] = []
+    whole = edit(picture=picture, expressive="It is red.")
+    tiled = edit(
+        picture=picture, expressive="It is red.", tiled=True, job=Job(on_progress=told.append)
+    )
+    steps = [(p.done, p.total) for p in told if p.stage == "painting"]
+    assert steps[-1][0] == steps[-1][1] > 3 * 4
+    assert not np.array_equal(pixels(whole), pixels(tiled))
 
 
 # --- jobs -------------------------------------------------------------------------------------
@@ -202,10 +203,9 @@ def test_cancelling_stops_at_the_next_token_or_step(edit, stage):
 
 def test_offloading_changes_nothing(edit):
     whole = pixels(edit(offload="none"))
-    for offload in ("stages", "layers"):
-        assert np.array_equal(pixels(edit(offload=offload)), whole) or (
-            np.abs(pixels(edit(offload=offload)).astype(int) - whole).max() <= 1
-        ), offload
+    for offload in ("stages", "layers"):  # the guidance's passes one by one round otherwise
+        apart = np.abs(pixels(edit(offload=offload)).astype(int) - whole)
+        assert apart.max() <= 1, offload
 
 
 def test_half_precision_is_near(edit):
