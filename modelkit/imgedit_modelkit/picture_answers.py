@@ -18,6 +18,7 @@ from PIL import Image
 
 from imgedit_modelkit import fingerprints
 from imgedit_modelkit.devices import choose_device, choose_precision, stored_bytes
+from imgedit_modelkit.model_folders import no_progress_bars
 from imgedit_modelkit.vision_language import Watch
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.pictures import RGB8
@@ -62,13 +63,13 @@ class LocalModel:
         """
         device = choose_device(self.device)
         precision = choose_precision(self.precision, device, stored_bytes(self.folder))
-        with _told(self.folder):
+        with _told(self.folder), no_progress_bars():
             return self._read(kind, dtype=precision, use_safetensors=True).to(device).eval()
 
-    def read(self, kind: Any) -> Any:
+    def read(self, kind: Any, **options: Any) -> Any:
         """The tokenizer or processor of one of transformers' auto classes; raises as `load`."""
         with _told(self.folder):
-            return self._read(kind)
+            return self._read(kind, **options)
 
     def _read(self, kind: Any, **options: Any) -> Any:
         return kind.from_pretrained(
@@ -140,7 +141,7 @@ class PictureAnswers:
         if not self._loaded:
             from transformers import AutoModelForImageTextToText, AutoProcessor
 
-            processor = self.source.read(AutoProcessor)
+            processor = self.source.read(AutoProcessor, backend="pil")  # needs no torchvision
             processor.tokenizer.padding_side = "left"
             if processor.tokenizer.pad_token_id is None:
                 processor.tokenizer.pad_token = processor.tokenizer.eos_token

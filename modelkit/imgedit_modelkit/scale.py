@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,7 @@ def _on_ray(make: Make, items: Sequence[int], cluster: Cluster) -> Iterator[dict
     with _connected(cluster.address):
         import ray
 
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         # One item a block, so that each is told as soon as it is done.
@@ -69,7 +71,7 @@ def _on_ray(make: Make, items: Sequence[int], cluster: Cluster) -> Iterator[dict
             _Worker,
             fn_constructor_args=(make,),
             batch_size=1,
-            concurrency=min(cluster.workers, len(items)),
+            compute=ray.data.ActorPoolStrategy(size=min(cluster.workers, len(items))),
             num_gpus=cluster.gpus,
         )
         for row in done.iter_rows():
@@ -111,8 +113,9 @@ def _connected(address: str) -> Iterator[None]:
         yield
         return
     try:
+        _reach(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         told = str(error).strip().splitlines()[0].rstrip(".")
         raise PluginError(
             f"There is no Ray cluster at {address!r}: {told}.",
@@ -122,3 +125,14 @@ def _connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Fail at once where nothing listens at HOST:PORT; Ray itself tries for minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()

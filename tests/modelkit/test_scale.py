@@ -55,9 +55,11 @@ def test_without_ray(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_on_two_nodes():
+    import ray.cloudpickle
     from ray.cluster_utils import Cluster as Nodes
 
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers have no tests
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         nodes.add_node(num_cpus=1)
         nodes.wait_for_nodes()
@@ -73,3 +75,16 @@ def test_on_two_nodes():
         nodes.shutdown()
     with pytest.raises(PluginError, match=r"There is no Ray cluster at '127\.0\.0\.1:1'"):
         list(each(Squares, [1], Cluster("127.0.0.1:1")))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_on_a_ray_of_this_machine():
+    import ray
+    import ray.cloudpickle
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    found = list(each(Squares, [2, 3], Cluster("local")))
+    assert sorted(row["square"] for row in found) == [4, 9]
+    assert os.getpid() not in {row["pid"] for row in found}
+    assert not ray.is_initialized(), "what was started here is ended here"

@@ -19,7 +19,7 @@ from imgedit_modelkit.devices import choose_device, choose_precision, free_memor
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import Sampling
 from imgedit_modelkit.diffusion.guidance import Guidance
-from imgedit_modelkit.diffusion.latents import decoded, input_latents
+from imgedit_modelkit.diffusion.painting import to_tensor
 from imgedit_modelkit.diffusion.schedulers import named, scheduler_class
 from imgedit_modelkit.regions.boxes import Fitting, model_size, region_of, tiles_of
 from imgedit_modelkit.regions.editing import edit_region
@@ -113,10 +113,7 @@ class _Work:
     def rebuild(self, pixels: Map) -> Map:
         """What the VAE makes of a region when nothing is edited."""
         self._prepare(pixels)
-        editor = self.models.editor()
-        with torch.no_grad(), editor.saving.at_work(editor.vae, editor.device):
-            latents = input_latents(editor.vae, _batch(pixels).to(editor.device))
-            return _map(decoded(editor.vae, latents * editor.vae.config.scaling_factor))
+        return _map(self.models.editor().rebuilt(to_tensor(pixels)))
 
     def _painted(self, pixels: Map, seed: int, job: Job) -> Map:
         editor = self.models.editor()
@@ -124,7 +121,7 @@ class _Work:
         scheduler = named(name, editor.scheduler) if name else None
         assert self._guided is not None
         sampling = Sampling(self._steps, self._guidance, scheduler)
-        return _map(editor.edit(_batch(pixels), self._guided, sampling, seeds=[seed], job=job))
+        return _map(editor.edit(to_tensor(pixels), self._guided, sampling, seeds=[seed], job=job))
 
     @property
     def _text(self) -> str:
@@ -171,11 +168,6 @@ class _Work:
                 "guides the edit; a higher max-tokens may help."
             )
         return derived
-
-
-def _batch(pixels: Map) -> torch.Tensor:
-    """(1, 3, height, width)."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
 
 
 def _map(batch: torch.Tensor) -> Map:

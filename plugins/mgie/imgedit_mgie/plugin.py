@@ -1,4 +1,4 @@
-"""The plugin: editing by instruction behind `apply_edit`, its weights and its training."""
+"""The plugin: editing by instruction behind `apply_edit`, its weights, data and training."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.requests import (
         ApplyRequest,
+        DataReport,
+        DataRequest,
         EditResult,
         TrainReport,
         TrainRequest,
@@ -55,3 +57,17 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
     from imgedit_mgie.importing import import_weights as take
 
     return take(request, job)
+
+
+@hookimpl
+def make_data(request: DataRequest, job: Job) -> DataReport | None:
+    """Write expressive instructions for InstructPix2Pix's pairs."""
+    if request.recipe != "prepare":
+        return None
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie.data.prepare import prepare
+
+    with memory_told():
+        return prepare(request, job)

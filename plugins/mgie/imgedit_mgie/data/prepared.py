@@ -47,7 +47,10 @@ def read_prepared(folder: Path, job: Job) -> tuple[PreparedRow, ...]:
     """
     record = read_record(folder / RECORD)
     wanted = -(-int(record["pairs"]) // int(record["request"]["shard_rows"]))
-    shards = sorted(path for path in folder.glob("shard-*") if path.is_dir())
+    shards = sorted(
+        (path for path in folder.glob("shard-*") if path.is_dir()),
+        key=lambda path: (len(path.name), path.name),
+    )
     rows: list[PreparedRow] = []
     for number, shard in enumerate(shards):
         job.report("reading", number, len(shards))

@@ -118,9 +118,24 @@ class ShardMaker:
             source = self._work.pairs[number]
             try:
                 yield self._pair(folder, number, source)
-            except (DataError, PictureReadError, OSError) as error:
+            except (DataError, PictureReadError) as error:
+                self._refuse_vanished()
                 reason = str(error).replace(f"{folder}{os.sep}", "")  # its passing name
                 skipped.append({"id": number, "source": source, "reason": reason})
+
+    def _refuse_vanished(self) -> None:
+        """Where the whole folder is gone, as with its disk, the pairs are not damaged.
+
+        Raises:
+            DataError: it is.
+        """
+        pairs = Path(self._work.settings.pairs)
+        if not pairs.is_dir() or next(pairs.iterdir(), None) is None:
+            raise DataError(
+                f"The pairs in {pairs} are not there any more.",
+                path=pairs,
+                hint="The same command goes on from here when they are.",
+            )
 
     def _pair(self, folder: Path, number: int, source: str) -> _Pair:
         pair = read_pair(Path(self._work.settings.pairs), source)
@@ -129,7 +144,7 @@ class ShardMaker:
             for stored, what in ((pair.source, "input"), (pair.edited, "goal")):
                 files.append(_put(stored, folder, f"{number:07d}_{what}", link=self._link))
             before, _ = (to_srgb(open_picture(folder / name)).rgb8() for name in files)
-        except (DataError, PictureReadError, OSError):
+        except (DataError, PictureReadError):
             _remove(folder, files)
             raise
         return _Pair(number, source, pair.instructions[0], (files[0], files[1]), before)
@@ -175,10 +190,19 @@ def counts_of(folder: Path) -> dict[str, Any]:
 
 
 def _put(stored: Stored, folder: Path, stem: str, *, link: bool) -> str:
-    """Bring a picture's file into the folder, as it is; its name there."""
-    data = stored.read_bytes()
+    """Bring a picture's file into the folder, as it is; its name there.
+
+    Raises:
+        DataError: it cannot be read.
+        OSError: it cannot be written; that is no fault of the pair.
+    """
+    try:
+        data = stored.read_bytes()
+    except OSError as error:
+        raise DataError(f"{stored} cannot be read: {error.strerror}.") from error
     path = folder / f"{stem}{suffix_of(data)}"
-    if link and isinstance(stored, Path):
+    # What may not be written cannot be waited for to be on the disk either.
+    if link and isinstance(stored, Path) and os.access(stored, os.W_OK):
         with contextlib.suppress(OSError):  # another disk, or one without links
             os.link(stored, path)
             return path.name

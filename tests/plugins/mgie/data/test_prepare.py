@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -267,6 +268,43 @@ def test_cancelled_it_goes_on(
     assert (described[0].done, described[-1].done, described[-1].total) == (5, ALL, ALL)
     assert content(tmp_path / "out") == content(made[0])
     assert make(pairs, tmp_path / "out", models).resumed == GOOD
+
+
+def test_a_full_disk_is_no_damaged_pair(
+    pairs: Path,
+    models: dict[str, str],
+    made: tuple[Path, DataReport, Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name.startswith("0000007"):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match="the disk is full"):
+        make(pairs, tmp_path / "out", models)
+    assert [path.name for path in (tmp_path / "out").glob("shard-*")] == ["shard-00000"]
+    monkeypatch.undo()
+    make(pairs, tmp_path / "out", models)
+    assert content(tmp_path / "out") == content(made[0])
+
+
+def test_a_disk_that_is_gone_damages_no_pair(models: dict[str, str], tmp_path: Path) -> None:
+    pairs = write_pairs(tmp_path / "pairs", 6)
+
+    def pull(progress: Progress) -> None:
+        if progress.stage == "describing pairs" and progress.done == 4 and pairs.exists():
+            pairs.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(DataError, match="are not there any more"):
+        make(pairs, tmp_path / "out", models, Job(on_progress=pull), shard_rows=2)
+    (tmp_path / "elsewhere").rename(pairs)
+    report = make(pairs, tmp_path / "out", models, shard_rows=2)
+    assert (report.rows, report.resumed, report.details["skipped"]) == (6, 4, 0)
 
 
 # --- refusals ---------------------------------------------------------------------------------

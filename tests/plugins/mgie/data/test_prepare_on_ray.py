@@ -18,7 +18,9 @@ def test_two_nodes(pairs: Path, models: dict[str, str], tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster
 
     make(pairs, tmp_path / "here", models)
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    nodes = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
     try:
         nodes.add_node(num_cpus=1)
         nodes.wait_for_nodes()
