@@ -14,7 +14,7 @@ from imgedit_modelkit.diffusion.editor import STAGE
 from imgedit_modelkit.diffusion.guidance import Guidance
 from imgedit_modelkit.model_folders import no_progress_bars
 from imgedit_modelkit.regions.resampling import Map
-from imgedit_plugins.errors import OptionError, WeightsError
+from imgedit_plugins.errors import ImgeditError, OptionError, WeightsError
 from imgedit_plugins.jobs import Job
 
 _NEEDED = ("image", "prompt")
@@ -121,7 +121,17 @@ class PipelinePainter:
         if "true_cfg_scale" in known:  # such models call their own distilled scale guidance_scale
             known.pop("guidance_scale", None)
         seen = Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
-        out = self.pipeline(image=seen, prompt=prompt, **known)
+        try:
+            out = self.pipeline(image=seen, prompt=prompt, **known)
+        except (ImgeditError, torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:  # whatever a pipeline that we do not know may raise
+            told = " ".join(str(error).split())[:300]
+            name = type(self.pipeline).__name__
+            raise ImgeditError(
+                f"{name} could not make this edit: {told}",
+                hint="Other steps, resolution or guidance may suit it.",
+            ) from error
         return _at_size(np.asarray(out.images[0], np.float32), (width, height))
 
 

@@ -268,7 +268,9 @@ def pix2pix(folder: Path) -> Path:
     )  # fmt: skip
     pipeline = StableDiffusionInstructPix2PixPipeline(
         vae=tiny_vae(), text_encoder=realistic(CLIPTextModel(config), seed=5).eval(),
-        tokenizer=CLIPTokenizer(str(words / "vocab.json"), str(words / "merges.txt")),
+        tokenizer=CLIPTokenizer(
+            str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=24
+        ),
         unet=tiny_unet(width=FEATURES, seed=3), scheduler=stable_diffusion_scheduler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
