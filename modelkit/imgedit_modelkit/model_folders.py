@@ -63,11 +63,11 @@ def take_language_model(source: Path, target: Path, job: Job) -> tuple[list[Path
     for number, path in enumerate(shards or pickles):
         job.report(f"taking {path.name}", number, len(shards or pickles))
         if shards:
-            weights.append(_link(path, target / path.name))
+            weights.append(link(path, target / path.name))
         else:
             weights.append(_convert(path, target / _renamed(path)))
     unexpected = _check_keys(source, weights)
-    others = [_link(source / name, target / name) for name in _KEPT if (source / name).is_file()]
+    others = [link(source / name, target / name) for name in _KEPT if (source / name).is_file()]
     return [*weights, *others, _write_index(target, weights)], unexpected
 
 
@@ -87,7 +87,7 @@ def check_folder(source: Path) -> None:
         raise WeightsError(f"{source} is no model of transformers: no config.json.", path=source)
 
 
-def _link(source: Path, target: Path) -> Path:
+def link(source: Path, target: Path) -> Path:
     """The same file under another name, or a copy; whole or not at all."""
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:

@@ -195,6 +195,20 @@ class PictureEditor:
         with self.saving.at_work(self.vae, self.device):
             return decoded(self.vae, latents.to(next(self.vae.parameters()).dtype)).cpu()
 
+    @torch.no_grad()
+    def rebuilt(self, pictures: Tensor) -> Tensor:
+        """Pictures through the VAE and back, with no edit: what is lost even so.
+
+        Args:
+            pictures: (batch, 3, height, width) in 0..1; sides are multiples of `factor`.
+
+        Returns:
+            The same shape, float32 on the CPU, in 0..1.
+        """
+        with self.saving.at_work(self.vae, self.device):
+            latents = input_latents(self.vae, pictures) * self.vae.config.scaling_factor
+            return decoded(self.vae, latents).cpu()
+
     # --- inside -------------------------------------------------------------------------------
 
     def _paint(

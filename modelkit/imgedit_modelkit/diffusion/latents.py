@@ -41,7 +41,7 @@ def check_pictures(vae: Any, pictures: Tensor) -> None:
 def _posterior(vae: Any, pictures: Tensor) -> Any:
     check_pictures(vae, pictures)
     weights = next(vae.parameters())
-    return vae.encode(2.0 * pictures.to(weights.device, weights.dtype) - 1.0).latent_dist
+    return vae.encode((2.0 * pictures - 1.0).to(weights.device, weights.dtype)).latent_dist
 
 
 def input_latents(vae: Any, pictures: Tensor) -> Tensor:

@@ -50,13 +50,14 @@ def tiny_vae(*, seed: int = 1) -> Any:
     return realistic(vae, seed=seed).eval()
 
 
-def stable_diffusion_scheduler(kind: str = "EulerAncestralDiscreteScheduler") -> Any:
+def stable_diffusion_scheduler(
+    kind: str = "EulerAncestralDiscreteScheduler", **settings: Any
+) -> Any:
     """A scheduler of diffusers with the noise levels of Stable Diffusion 1."""
     import diffusers
 
-    return getattr(diffusers, kind)(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000
-    )
+    levels = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    return getattr(diffusers, kind)(**levels, num_train_timesteps=1000, **settings)
 
 
 def tiny_editor(

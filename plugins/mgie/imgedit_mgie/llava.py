@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from imgedit_mgie.folders import Language
+from imgedit_mgie.tokens import Tokens
 from imgedit_modelkit.vision_language import IGNORED
 from imgedit_modelkit.vision_towers import MEAN, VisionTower, to_pixels
 from imgedit_plugins.errors import DataError, ImgeditError
@@ -65,13 +66,14 @@ class Llava(nn.Module):
         super().__init__()
         self.config = language
         self.language_model = language_model
-        self.tokenizer = tokenizer
         self.tower = VisionTower(language.tower())
         self.projector = projector(language, self.tower.width, self.width)
-        self.visual = self._ids(language.visual)
-        enclosing = [name for name in (language.start, language.end) if name]
-        (self.patch, *_) = self._ids((language.patch, *enclosing))
-        self.end = int(tokenizer.eos_token_id)
+        self.tokens = Tokens(language, tokenizer, self.tower.tokens)
+        rows = len(self.table.weight)
+        if self.tokens.highest >= rows:
+            raise DataError(
+                f"Token {self.tokens.highest} is used, and the language model has {rows} of them."
+            )
 
     @property
     def table(self) -> nn.Embedding:
@@ -95,57 +97,9 @@ class Llava(nn.Module):
         """Tokens that the language model can read."""
         return int(self.language_model.config.max_position_embeddings)
 
-    @property
-    def picture_text(self) -> str:
-        """The tokens that stand for a picture in a prompt."""
-        return self.config.start + self.config.patch * self.tower.tokens + self.config.end
-
     def visual_embeddings(self) -> Tensor:
         """The input embeddings of the visual tokens: (tokens, width)."""
-        return self.table.weight[list(self.visual)]
-
-    # --- tokens -------------------------------------------------------------------------------
-
-    def _ids(self, names: Sequence[str]) -> tuple[int, ...]:
-        known = self.tokenizer.get_vocab()
-        rows = int(self.table.weight.shape[0])
-        for name in names:
-            if known.get(name, rows) >= rows:
-                told = "no token" if name not in known else f"token {known[name]}"
-                raise DataError(f"{name!r} is {told} of this language model, which has {rows}.")
-        return tuple(known[name] for name in names)
-
-    def encode(self, text: str, *, begin: bool = True) -> list[int]:
-        """The tokens of a text in which special tokens count as such."""
-        first = self.tokenizer.bos_token_id
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        return [int(first), *ids] if begin and first is not None else ids
-
-    def encode_answer(self, prompt: str, text: str) -> list[int]:
-        """The tokens of an answer behind its prompt, then the visual tokens, which stand alone.
-
-        Tokenizers differ in what becomes of a space at the beginning of a text, so prompt and
-        answer are encoded together.
-        """
-        before = self.encode(prompt)
-        both = self.encode(f"{prompt} {text}")
-        if both[: len(before)] != before:
-            both = [*before, *self.encode(text, begin=False)]
-        return [*both[len(before) :], *self.visual]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of tokens, special ones included."""
-        return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
-
-    def harmless(self, text: str) -> str:
-        """A user's text without anything that this tokenizer takes for a special token."""
-        special = {*self.tokenizer.get_added_vocab(), *self.tokenizer.all_special_tokens}
-        before = ""
-        while before != text:  # what is left may be one again
-            before = text
-            for name in sorted(special, key=len, reverse=True):
-                text = text.replace(name, " ")
-        return text
+        return self.table.weight[list(self.tokens.visual)]
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -170,7 +124,7 @@ class Llava(nn.Module):
             ImgeditError: a row has another number of patch tokens than its picture.
         """
         embedded = self.table(ids)
-        places = ids == self.patch
+        places = ids == self.tokens.patch
         if seen is None:
             return torch.as_tensor(embedded)
         if bool((places.sum(1) != seen.shape[1]).any()):
@@ -185,7 +139,7 @@ class Llava(nn.Module):
         rows = [[*p, *a] for p, a in zip(prompts, answers, strict=True)]
         length = max(map(len, rows))
         device = self.table.weight.device
-        ids = torch.full((len(rows), length), self.end, device=device)
+        ids = torch.full((len(rows), length), self.tokens.end, device=device)
         mask = torch.zeros_like(ids)
         labels = torch.full_like(ids, IGNORED)
         for number, row in enumerate(rows):
@@ -200,7 +154,7 @@ class Llava(nn.Module):
 
     def predicting(self, read: Read) -> Tensor:
         """The hidden states that predict each row's visual tokens: (batch, tokens, width)."""
-        first, count = self.visual[0], len(self.visual)
+        first, count = self.tokens.visual[0], len(self.tokens.visual)
         found = []
         for states, labels in zip(read.states, read.labels, strict=True):
             places = (labels == first).nonzero()
@@ -250,25 +204,31 @@ class Llava(nn.Module):
             ids.append(int(logits.argmax()))
             count = len(ids) - len(prompt)
             on_token(count)
-            if ids[-1] == self.end or count >= longest or self._is_complete(ids[len(prompt) :]):
+            if (
+                ids[-1] == self.tokens.end
+                or count >= longest
+                or self._is_complete(ids[len(prompt) :])
+            ):
                 return Written(tuple(ids[len(prompt) :]), torch.cat(states))
             inputs = self.table(torch.tensor([ids[-1:]], device=device))
 
     def _is_complete(self, written: list[int]) -> bool:
         """Whether as many tokens as there are visual ones were written from the first on."""
-        count = len(self.visual)
-        return len(written) >= count and self.visual[0] in written[: len(written) - count + 1]
+        count = len(self.tokens.visual)
+        return (
+            len(written) >= count and self.tokens.visual[0] in written[: len(written) - count + 1]
+        )
 
     def predicted(self, written: Written) -> tuple[Tensor, bool]:
         """The hidden states that predict the visual tokens, and whether the model wrote them.
 
         Where it never did, or stopped on the way, the last but one of all that are there.
         """
-        count, rows = len(self.visual), len(written.states)
+        count, rows = len(self.tokens.visual), len(written.states)
         last = rows - count - 1
-        begin, there = last, self.visual[0] in written.tokens
+        begin, there = last, self.tokens.visual[0] in written.tokens
         if there:
-            first = rows + 1 - len(written.tokens) + written.tokens.index(self.visual[0])
+            first = rows + 1 - len(written.tokens) + written.tokens.index(self.tokens.visual[0])
             complete = first - 1 + count <= rows
             begin = first - 1 if complete else last
             there = complete

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from imgedit_mgie import folders
 from imgedit_mgie.edit_head import EditHead
-from imgedit_mgie.folders import Config, part, read_config
+from imgedit_mgie.folders import part, read_config
 from imgedit_mgie.llava import Llava
 from imgedit_modelkit.model_folders import load_language_model
 from imgedit_modelkit.tensor_files import load_tensors, misfits, open_checkpoint
@@ -64,11 +64,6 @@ def load_head(folder: Path, dtype: torch.dtype = torch.float32) -> tuple[EditHea
     return head.to(dtype).eval(), None if visual is None else visual.to(dtype)
 
 
-def diffusion_place(folder: Path, name: str) -> Path:
-    """Where 'unet', 'vae' or 'scheduler' lies."""
-    return part(folder, name)
-
-
 def _put_embeddings(llava: Llava, path: Path) -> None:
     """What a training made of the first and the last layer."""
     tensors = open_checkpoint(path)
@@ -80,10 +75,3 @@ def _put_embeddings(llava: Llava, path: Path) -> None:
     with torch.no_grad():
         for name, parameter in places.items():
             parameter.copy_(tensors[name])
-
-
-def describes(config: Config) -> str:
-    """What a folder holds, for people."""
-    return {"mgie": "MGIE", "lgie": "LGIE", "ft": "FT", "instructpix2pix": "InstructPix2Pix"}[
-        config.model
-    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imgedit_mgie.regions import Floats
 from imgedit_modelkit.diffusion.editor import STAGE
 from imgedit_modelkit.diffusion.guidance import Guidance
 from imgedit_modelkit.model_folders import no_progress_bars
-from imgedit_plugins.errors import OptionError, WeightsError
+from imgedit_modelkit.regions.resampling import Map
+from imgedit_plugins.errors import ImgeditError, OptionError, WeightsError
 from imgedit_plugins.jobs import Job
 
 _NEEDED = ("image", "prompt")
@@ -74,7 +73,7 @@ class PipelinePainter:
             with no_progress_bars():
                 made = kind.from_pretrained(
                     folder,
-                    torch_dtype=dtype,
+                    dtype=dtype,
                     local_files_only=True,
                     use_safetensors=True,
                     trust_remote_code=False,
@@ -91,25 +90,13 @@ class PipelinePainter:
         return cls(made)
 
     def paint(
-        self,
-        pixels: Floats,
-        prompt: str,
-        *,
-        steps: int,
-        guidance: Guidance,
-        seeds: Sequence[int],
-        job: Job,
-    ) -> list[Floats]:
-        """Edited pictures, one for each seed, at the size of the input.
+        self, pixels: Map, prompt: str, *, steps: int, guidance: Guidance, seed: int, job: Job
+    ) -> Map:
+        """The edited picture, at the size of the input.
 
         Raises:
             JobCancelledError: the job was cancelled; asked after each step.
         """
-        return [self._one(pixels, prompt, steps, guidance, seed, job) for seed in seeds]
-
-    def _one(
-        self, pixels: Floats, prompt: str, steps: int, guidance: Guidance, seed: int, job: Job
-    ) -> Floats:
         from PIL import Image
 
         height, width = pixels.shape[:2]
@@ -134,11 +121,21 @@ class PipelinePainter:
         if "true_cfg_scale" in known:  # such models call their own distilled scale guidance_scale
             known.pop("guidance_scale", None)
         seen = Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
-        out = self.pipeline(image=seen, prompt=prompt, **known)
+        try:
+            out = self.pipeline(image=seen, prompt=prompt, **known)
+        except (ImgeditError, torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:  # whatever a pipeline that we do not know may raise
+            told = " ".join(str(error).split())[:300]
+            name = type(self.pipeline).__name__
+            raise ImgeditError(
+                f"{name} could not make this edit: {told}",
+                hint="Other steps, resolution or guidance may suit it.",
+            ) from error
         return _at_size(np.asarray(out.images[0], np.float32), (width, height))
 
 
-def _at_size(pixels: NDArray[np.float32], size: tuple[int, int]) -> Floats:
+def _at_size(pixels: NDArray[np.float32], size: tuple[int, int]) -> Map:
     import cv2
 
     if (pixels.shape[1], pixels.shape[0]) != size:  # some pipelines choose their own size

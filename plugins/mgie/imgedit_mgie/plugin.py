@@ -1,4 +1,4 @@
-"""The plugin: editing by instruction behind `apply_edit`, its weights and its training."""
+"""The plugin: editing by instruction behind `apply_edit`, its weights, data and training."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def train(request: TrainRequest, job: Job) -> TrainReport | None:
     from imgedit_mgie.requirements import memory_told, require_torch
 
     require_torch()
-    from imgedit_mgie import training
+    from imgedit_mgie.training import train as run
 
     with memory_told():
-        return training.train(request, job)
+        return run(request, job)
 
 
 @hookimpl
@@ -54,9 +54,9 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
     from imgedit_mgie.requirements import require_torch
 
     require_torch()
-    from imgedit_mgie import importing
+    from imgedit_mgie.importing import import_weights as take
 
-    return importing.import_weights(request, job)
+    return take(request, job)
 
 
 @hookimpl

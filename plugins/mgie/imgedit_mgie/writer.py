@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from imgedit_mgie.edit_head import EditHead
 from imgedit_mgie.expressive import clean
 from imgedit_mgie.llava import Llava, pixels_of
-from imgedit_mgie.prompts import Asked, prompt
+from imgedit_mgie.prompts import Asked
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.pictures import RGB8
@@ -60,21 +60,13 @@ class Writer(nn.Module):
         self.sees, self.asked = sees, asked
 
     def prompt(self, instruction: str) -> str:
-        """The prompt; whatever the user writes, special tokens are ours alone.
-
-        Raises:
-            ImgeditError: the instruction is empty.
-        """
-        llava = self.llava
-        plain = " ".join(llava.harmless(instruction).split())
-        if not plain:
-            raise ImgeditError("The instruction is empty.", hint="Say what to change.")
-        return prompt(plain, llava.picture_text if self.sees else "", self.asked)
+        """The prompt for an instruction of the user's; see `Tokens.prompt`."""
+        return self.llava.tokens.prompt(instruction, sees=self.sees, asked=self.asked)
 
     def _fitting(self, text: str, room: int) -> list[int]:
         """A prompt's tokens; refuses one that leaves less room for an answer."""
         llava = self.llava
-        ids = llava.encode(text)
+        ids = llava.tokens.encode(text)
         if len(ids) + room > llava.longest:
             raise ImgeditError(
                 f"The instruction is too long: with the picture it has {len(ids)} tokens, and the "
@@ -110,15 +102,15 @@ class Writer(nn.Module):
         ids = self._fitting(self.prompt(instruction), longest)
         written = self.llava.write(ids, self.look(picture), longest=longest, on_token=on_token)
         states, complete = self.llava.predicted(written)
-        return Derived(clean(self.llava.decode(written.tokens)), states[None], complete)
+        return Derived(clean(self.llava.tokens.decode(written.tokens)), states[None], complete)
 
     @torch.no_grad()
     def reread(self, picture: RGB8, instruction: str, expressive: str) -> Derived:
         """What a given expressive instruction comes to, as if the model had written it."""
         llava = self.llava
-        plain = " ".join(llava.harmless(expressive).split())
+        plain = llava.tokens.harmless(expressive)
         text = self.prompt(instruction)
-        told = llava.encode_answer(text, plain)
+        told = llava.tokens.encode_answer(text, plain)
         ids = self._fitting(text, len(told))
         read = llava.read([ids], [told], self.look(picture))
         return Derived(plain, llava.predicting(read), complete=True)

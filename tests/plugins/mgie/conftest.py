@@ -37,6 +37,14 @@ def model_folder(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
     return out
 
 
+@pytest.fixture(scope="session")
+def pix2pix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """InstructPix2Pix's folder."""
+    import tiny_mgie
+
+    return tiny_mgie.pix2pix(tmp_path_factory.mktemp("pix2pix"))
+
+
 @pytest.fixture(autouse=True)
 def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Weights of the user are never looked at."""

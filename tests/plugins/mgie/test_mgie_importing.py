@@ -145,7 +145,7 @@ def test_llava_15_becomes_a_model_to_be_trained(files, tmp_path):
     assert llava.config.patch == "<image>"
     table = model.get_input_embeddings().weight
     assert len(llava.table.weight) == len(table), "it has rows to spare"
-    first = llava.visual[0]
+    first = llava.tokens.visual[0]
     assert torch.equal(llava.table.weight[:first], table[:first])
     assert torch.allclose(llava.visual_embeddings(), table[:first].mean(0).expand(8, -1), atol=1e-6)
     again = imported(

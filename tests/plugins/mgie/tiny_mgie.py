@@ -15,6 +15,7 @@ from imgedit_mgie.plugin import import_weights
 from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler, tiny_unet, tiny_vae
 from imgedit_modelkit.testing import realistic, tiny_llama, tiny_tokenizer
 from imgedit_plugins.jobs import Job
+from imgedit_plugins.picture_files import save_picture
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.requests import Options, WeightsReport, WeightsRequest
 
@@ -216,3 +217,62 @@ def picture(height: int = 40, width: int = 56, seed: int = 0) -> Picture:
     pixels = np.stack(planes, axis=2)
     pixels[height // 4 : height // 2, width // 4 : width // 2] = rng.integers(0, 256, 3)
     return Picture(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 210)}
+
+
+def data_set(folder: Path, rows: int = 12, size: int = 48) -> Path:
+    """What `data mgie prepare` writes, in one shard: a block takes the colour that is asked for."""
+    shard = folder / "shard-00000"
+    shard.mkdir(parents=True)
+    lines = []
+    for number in range(rows):
+        source = picture(size, size, seed=number).pixels
+        colour = list(COLOURS)[number % 3]
+        goal = source.copy()
+        goal[size // 4 : size // 2, size // 4 : size // 2] = COLOURS[colour]
+        names = [f"{number:08d}_{side}.png" for side in ("input", "goal")]
+        for name, pixels in zip(names, (source, goal), strict=True):
+            save_picture(Picture(pixels), shard / name)
+        text = f"The block is {colour}. The rest stays as it was."
+        row = {
+            "id": number, "source": names[0], "input_file_name": names[0],
+            "goal_file_name": names[1], "instruction": f"make it {colour}", "expressive": text,
+            "summarised": f"The block is {colour}.", "answer": f"{text} Nobody is there.",
+        }  # fmt: skip
+        lines.append(json.dumps(row) + "\n")
+    (shard / "metadata.jsonl").write_text("".join(lines))
+    record = {
+        "schema": "imgedit-mgie-data/1", "pairs": rows, "request": {"shard_rows": rows}
+    }  # fmt: skip
+    (folder / "prepare.json").write_text(json.dumps(record))
+    return folder
+
+
+def pix2pix(folder: Path) -> Path:
+    """InstructPix2Pix as diffusers saves it: a real pipeline of tiny parts."""
+    from diffusers import StableDiffusionInstructPix2PixPipeline
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyzT."
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{x}</w>" for x in letters)]
+    words = folder / "words"
+    words.mkdir()
+    (words / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (words / "merges.txt").write_text("#version: 0.2\n")
+    config = CLIPTextConfig(
+        vocab_size=len(tokens), hidden_size=FEATURES, intermediate_size=32,
+        num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=24,
+        bos_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    pipeline = StableDiffusionInstructPix2PixPipeline(
+        vae=tiny_vae(), text_encoder=realistic(CLIPTextModel(config), seed=5).eval(),
+        tokenizer=CLIPTokenizer(
+            str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=24
+        ),
+        unet=tiny_unet(width=FEATURES, seed=3), scheduler=stable_diffusion_scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipeline.save_pretrained(folder / "pipeline")
+    return folder / "pipeline"
