@@ -165,7 +165,7 @@ def two_ray_nodes(attempts: int = 6) -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     for attempt in range(attempts):
-        nodes = Cluster()
+        nodes: Any = Cluster()
         try:
             nodes.add_node(num_cpus=1, include_dashboard=False)
             nodes.add_node(num_cpus=1)
