@@ -118,7 +118,7 @@ def known(manager: PluginManager) -> tuple[Known, ...]:
 
 
 def find(manager: PluginManager, name: str) -> Known:
-    """The weights of a name 'PLUGIN/ID'.
+    """The weights of a name 'PLUGIN/ID', or 'PLUGIN' for those of the plugin's own name.
 
     Raises:
         WeightsError: there are none.
@@ -126,8 +126,9 @@ def find(manager: PluginManager, name: str) -> Known:
     from imgedit_plugins.options import did_you_mean
 
     by_name = {one.name: one for one in known(manager)}
-    if name in by_name:
-        return by_name[name]
+    for full in (name, f"{name}/{name}"):
+        if full in by_name:
+            return by_name[full]
     hint = did_you_mean(name, by_name) or "`imgedit-plugins weights list` shows all."
     raise WeightsError(f"There are no weights {name!r}.", hint=hint)
 

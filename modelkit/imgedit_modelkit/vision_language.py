@@ -217,7 +217,7 @@ class PictureLanguageModel(nn.Module):
             attention_mask=embedded.attention_mask,
             generation_config=_greedy(end, max_new_tokens),
             logits_processor=[constraint.processor()] if constraint else None,
-            stopping_criteria=[_Watch(on_token)],
+            stopping_criteria=[Watch(on_token)],
         )
         chances = torch.stack([step.float().softmax(-1) for step in out.logits], dim=1)
         picked = chances.gather(2, out.sequences[..., None])[..., 0]
@@ -267,12 +267,13 @@ def _padded(rows: list[Tensor], labels: list[Tensor], *, pad_left: bool) -> Embe
     return Embedded(embeds, mask, marks)
 
 
-class _Watch(StoppingCriteria):
+class Watch(StoppingCriteria):
     """Stops nothing; tells that a token was written."""
 
     def __init__(self, on_token: Callable[[], None]) -> None:
         self._on_token = on_token
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:  # noqa: ARG002
+        """False for each row."""
         self._on_token()
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)

@@ -266,22 +266,3 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
         if name == old or name.startswith(f"{old}.") or f".{old}." in f".{name}":
             return f".{name}".replace(f".{old}", f".{new}", 1)[1:]
     return name
-
-
-def misfits(
-    module: nn.Module | Mapping[str, Tensor], tensors: Mapping[str, Tensor]
-) -> tuple[list[str], list[str]]:
-    """Names that a module, or its tensors, misses, and names that it has no place for.
-
-    A tensor of another shape is in both: `name` is missing, `name (found, wanted)` is unexpected.
-    """
-    places = module.state_dict() if isinstance(module, nn.Module) else module
-    wanted = {name: tensor.shape for name, tensor in places.items()}
-    missing, unexpected = [], []
-    for name, shape in wanted.items():
-        if name not in tensors:
-            missing.append(name)
-        elif tensors[name].shape != shape:
-            missing.append(name)
-            unexpected.append(f"{name} ({tuple(tensors[name].shape)}, not {tuple(shape)})")
-    return missing, unexpected + [name for name in tensors if name not in wanted]

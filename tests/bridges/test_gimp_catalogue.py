@@ -37,9 +37,12 @@ def read(folder, *, asked=False):
 # --- from manifests to entries ----------------------------------------------------------------
 
 
-def test_our_own_plugin_has_its_entry(tmp_path):
+def test_our_own_plugins_have_their_entries(tmp_path):
     written(tmp_path, *all_actions())
-    [found] = read(tmp_path)
+    [words, found] = read(tmp_path)
+    assert words.procedure == "imgedit-mgie-edit-by-instruction"
+    assert words.inputs == ("picture", "selection", "instruction")
+    assert [one.option for one in words.arguments][:2] == ["candidates", "expressive"]
     assert found.procedure == "imgedit-reverse-design-recover-edit"
     assert found.label == "Recover edit from two layers…"
     assert found.inputs == ("picture", "second_picture")
@@ -155,10 +158,10 @@ def test_gimp_asks_again_only_when_actions_have_changed(profile, monkeypatch):
     monkeypatch.setattr(refresh, "all_actions", lambda: [action()])
     assert refresh.refresh(profile.plugin, profile.script)
     assert int(profile.script.stat().st_mtime) > int(before)
-    assert [one.plugin for one in read(profile.plugin)] == ["reverse_design"]
+    assert [one.plugin for one in read(profile.plugin)] == ["mgie", "reverse_design"]
     monkeypatch.undo()
     assert refresh.refresh(profile.plugin, profile.script)
-    assert [one.plugin for one in read(profile.plugin, asked=True)] == ["reverse_design"]
+    assert [one.plugin for one in read(profile.plugin, asked=True)] == ["mgie", "reverse_design"]
 
 
 def test_the_plugin_can_have_it_done(profile):
@@ -166,7 +169,7 @@ def test_the_plugin_can_have_it_done(profile):
     line = [sys.executable, "-P", "-m", "imgedit_bridges.gimp.refresh", str(profile.plugin)]
     subprocess.run(line, check=True, env={**os.environ, "PYTHONPATH": ""})
     assert (profile.plugin / NEXT).is_file()
-    assert [one.plugin for one in read(profile.plugin, asked=True)] == ["reverse_design"]
+    assert [one.plugin for one in read(profile.plugin, asked=True)] == ["mgie", "reverse_design"]
 
 
 def test_installing_again_brings_new_actions_and_removing_takes_all(profile, monkeypatch):

@@ -224,6 +224,11 @@ def test_evaluate_refuses_outputs_before_the_work(arguments, said):
     assert said in run("evaluate", "tested", "--data", "unasked", *arguments, code=2).stderr
 
 
+def test_data_that_writes_nothing_tells_its_figures(tmp_path):
+    result = run("data", "tested", "make-pairs", "--out", "a", "--images", "none")
+    assert result.stdout == "Nothing was written to a.\n  hours: 2.5\n  pairs: 7\n"
+
+
 def test_data_takes_options_of_the_recipe_both_ways(tmp_path):
     run("data", "tested", "make-pairs", "--out", "a", "--images", "x", "--count", 9)
     result = run(

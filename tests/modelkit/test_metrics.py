@@ -13,7 +13,15 @@ pytestmark = pytest.mark.torch
 import torch  # noqa: E402
 
 from imgedit_modelkit.metrics import pictures  # noqa: E402
-from imgedit_modelkit.metrics.encoders import Encoder, Lpips, clip_i, clip_t, dino  # noqa: E402
+from imgedit_modelkit.metrics.edits import EditEncoders, score_edits  # noqa: E402
+from imgedit_modelkit.metrics.encoders import (  # noqa: E402
+    Encoder,
+    Lpips,
+    clip_i,
+    clip_s,
+    clip_t,
+    dino,
+)
 from imgedit_modelkit.metrics.text import score_texts  # noqa: E402
 from imgedit_plugins.errors import ImgeditError  # noqa: E402
 
@@ -154,6 +162,52 @@ def test_clip_t(clip, pair):
     assert found.shape == (3,)
 
 
+def test_clip_s_is_that_of_torchmetrics(clip, pair):
+    """Its own is 100 times the cosine above 0, of one picture at a time."""
+    from torchmetrics.functional.multimodal import clip_score
+    from transformers import CLIPProcessor
+
+    class Model(torch.nn.Module):  # embeddings bare, as torchmetrics expects them
+        def __init__(self):
+            super().__init__()
+            self.config = clip.model.config
+
+        def get_image_features(self, pixels):
+            return clip.model.get_image_features(pixels).pooler_output
+
+        def get_text_features(self, *words):
+            return clip.model.get_text_features(*words).pooler_output
+
+    texts = ["make it red", "it make blue blue", "red"]
+    processor = CLIPProcessor(clip.processor, clip.tokenizer)
+    bytes_of = (pair[0] * 255).round().to(torch.uint8)
+    expected = [
+        float(clip_score(picture, text, lambda: (Model(), processor)).detach())
+        for picture, text in zip(bytes_of, texts, strict=True)
+    ]
+    plain = clip_s(clip, pair[0], texts, weight=100, prefix="")
+    assert plain.tolist() == pytest.approx(expected, abs=2e-3)
+    assert max(expected) > 0
+    assert torch.allclose(
+        clip_s(clip, pair[0], texts),
+        2.5 * clip_t(clip, pair[0], [f"A photo depicts {text}" for text in texts]).clamp(min=0),
+    )
+
+
+def test_figures_of_edits_under_the_papers_names(clip, pair):
+    edited, goals = pair
+    bare = score_edits(edited, goals, texts=["red"] * 3)
+    assert list(bare) == ["L1", "SSIM"]
+    found = score_edits(edited, goals, EditEncoders(clip=clip), ["red"] * 3)
+    assert list(found) == ["L1", "SSIM", "CVS", "CLIP-S"]
+    assert torch.equal(found["CVS"], clip_i(clip, edited, goals))
+    assert torch.equal(found["CLIP-S"], clip_s(clip, edited, ["red"] * 3))
+    assert torch.equal(found["L1"], pictures.l1(edited, goals))
+    assert EditEncoders(clip=clip).identities == dict.fromkeys(("CVS", "CLIP-S"), clip.identity)
+    same = score_edits(goals, goals, EditEncoders(clip=clip))
+    assert same["CVS"].tolist() == pytest.approx([1.0] * 3)
+
+
 def test_dino(tmp_path, pair):
     from transformers import BitImageProcessor, Dinov2Config, Dinov2Model
 
@@ -175,6 +229,7 @@ def test_dino(tmp_path, pair):
     expected = (a * b).sum(1) / a.norm(dim=1) / b.norm(dim=1)
     assert torch.allclose(found, expected, atol=1e-5)
     assert float((1 - found).max()) > 0
+    assert torch.equal(score_edits(*pair, EditEncoders(dino=encoder))["DINO"], found)
 
 
 def test_encoders_are_named_and_checked(clip, tmp_path):
@@ -233,6 +288,9 @@ def test_lpips_by_hand(tmp_path):
     assert torch.allclose(found(a, b), expected, rtol=1e-4)
     assert found(a, b).min() > 0.01
     assert found(a, a).tolist() == [0.0, 0.0]
+    edits = EditEncoders(lpips=found)
+    assert torch.equal(score_edits(a, b, edits)["LPIPS"], found(a, b))
+    assert edits.identities == {"LPIPS": found.identity}
     with pytest.raises(ImgeditError, match=r"has the SHA-256 .*, not 7be5be79"):
         Lpips(tmp_path / "alexnet.pth")(a, b)
     with pytest.raises(ImgeditError, match="LPIPS needs torchvision's file"):

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.torch
 import torch  # noqa: E402
 
 from imgedit_modelkit.constrained_decoding import Constraint  # noqa: E402
+from imgedit_modelkit.tensor_files import misfits  # noqa: E402
 from imgedit_modelkit.testing import (  # noqa: E402
     realistic,
     tiny_clip,
@@ -31,7 +32,6 @@ from imgedit_modelkit.vision_towers import (  # noqa: E402
     VisionTower,
     from_blip2,
     from_eva,
-    misfits,
     to_pixels,
 )
 from imgedit_plugins.errors import ImgeditError  # noqa: E402

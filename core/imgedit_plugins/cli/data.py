@@ -101,7 +101,7 @@ def _click_option(spec: OptionSpec) -> click.Option:
 
 
 def _help(spec: OptionSpec) -> str:
-    return spec.help if spec.default is None else f"{spec.help} [{spec.default}]"
+    return spec.help if spec.default in (None, "") else f"{spec.help} [{spec.default}]"
 
 
 def _make(
@@ -122,6 +122,11 @@ def _make(
         report: DataReport = common.plugin_manager().call("make_data", request, job, plugin)
     if as_json:
         print_json(report.model_dump(mode="json"))
+        return
+    if not report.rows:  # such as a dry run, whose figures are all there is to tell
+        click.echo(f"Nothing was written to {report.folder}.")
+        for name, value in report.details.items():
+            click.echo(f"  {name}: {value}")
         return
     before = f", {report.resumed} of them from an earlier run" if report.resumed else ""
     click.echo(f"{report.folder} has {report.rows} rows{before}.")

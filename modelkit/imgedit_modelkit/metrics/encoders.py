@@ -1,4 +1,4 @@
-"""Similarity as trained encoders see it: CLIP-I, CLIP-T, DINO, LPIPS.
+"""Similarity as trained encoders see it: CLIP-I (also CVS), CLIP-T, CLIP-S, DINO, LPIPS.
 
 Weights are files that the user has. Each metric says which ones it used (`identity`), since figures
 of different encoders cannot be compared. Nothing is loaded before the first picture.
@@ -106,6 +106,26 @@ def clip_t(encoder: Encoder, pictures: Tensor, texts: Sequence[str]) -> Tensor:
     with torch.no_grad():
         found = encoder.model.get_text_features(**words.to(encoder.model.device))
     return _cosine(_clip_pictures(encoder, pictures), _tensor(found))
+
+
+def clip_s(
+    encoder: Encoder,
+    pictures: Tensor,
+    texts: Sequence[str],
+    *,
+    weight: float = 2.5,
+    prefix: str = "A photo depicts ",
+) -> Tensor:
+    """CLIPScore of a picture and a text without references (Hessel et al. 2021), (n,).
+
+    Args:
+        encoder: CLIP; published figures are of ViT-B/32.
+        pictures: (n, 3, height, width) from 0 to 1.
+        texts: one for each, cut at the encoder's length.
+        weight: of the cosine where it is above 0; others take 1, or 100.
+        prefix: in front of each text, as published.
+    """
+    return weight * clip_t(encoder, pictures, [prefix + text for text in texts]).clamp(min=0)
 
 
 def dino(encoder: Encoder, pictures: Tensor, targets: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_modelkit.readers.pairs import InstructedPair
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 
@@ -116,6 +117,18 @@ def read_masks(path: Path) -> tuple[NDArray[np.bool_], ...]:
         return tuple(_decoded(mask["counts"], *mask["size"]) for mask in masks)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} holds a mask that is no COCO mask: {error}.", path=path) from error
+
+
+def as_pairs(rows: Sequence[GierRow]) -> tuple[InstructedPair, ...]:
+    """The rows that somebody put in words, as the readers of other data sets give theirs.
+
+    The instructions are those of experts, then of amateurs, as MGIE counts them.
+    """
+    return tuple(
+        InstructedPair(str(row.id), row.img_source, row.source, row.edited, said)
+        for row in rows
+        if (said := tuple(line for line in (*row.expert, *row.amateur) if line))
+    )
 
 
 def _row(folder: Path, number: int, pair: Any) -> GierRow:

@@ -1,13 +1,10 @@
-"""The published files, opened safely, and what shapes say about the model they belong to."""
+"""What the names and shapes of the published files say about the model they belong to."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from imgedit_modelkit.vision_towers import from_blip2, from_eva
@@ -22,46 +19,6 @@ _BLOCKS = 39
 
 _EVA_HEAD, _BERT_HEAD = 88, 64
 """Widths of one attention head, which no shape tells."""
-
-
-def open_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a pickled checkpoint or of a safetensors file, by name.
-
-    MiniGPT-4's checkpoints keep them under 'model', beside the optimiser's state.
-
-    Raises:
-        WeightsError: it holds something else than plain data, and is not unpickled; or no tensors.
-    """
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{path} cannot be read: {error}.", path=path) from error
-    try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} holds more than tensors and plain data, so it is not loaded.",
-            path=path,
-            hint="A pickle can run any program; ask its publisher for safetensors.",
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise WeightsError(f"{path} is no checkpoint of PyTorch: {error}.", path=path) from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("model"), dict):
-        loaded = loaded["model"]
-    tensors = loaded if isinstance(loaded, dict) else {}
-    found = {str(name): t for name, t in tensors.items() if isinstance(t, Tensor)}
-    if not found:
-        raise WeightsError(f"{path} holds no tensors by name.", path=path)
-    return found
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
 
 
 def eva_tensors(checkpoint: Mapping[str, Tensor], path: Path) -> tuple[Tower, dict[str, Tensor]]:

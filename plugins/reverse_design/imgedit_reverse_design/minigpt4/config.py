@@ -128,6 +128,11 @@ def read_config(folder: Path) -> Config:
         raise DataError(f"{path} cannot be read: {error}.", path=path) from error
 
 
+def frozen_parts(folder: Path) -> Path:
+    """Where the frozen parts of a model folder lie."""
+    return Path(read_config(folder).base or folder)
+
+
 def write_config(folder: Path, config: Config) -> Path:
     """Write the configuration; the folder is complete once it is there."""
     path = folder / FILE

@@ -8,7 +8,6 @@ Memory of activations is an estimate: what one layer keeps for the backward pass
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ from typing import Any
 
 import torch
 
+from imgedit_modelkit.devices import measured_speed
+from imgedit_modelkit.model_folders import empty_language_model
 from imgedit_modelkit.vision_towers import VisionTower
 from imgedit_reverse_design.minigpt4.config import LANGUAGE_MODEL, Adapted, read_config
-from imgedit_reverse_design.minigpt4.language_models import empty_language_model
 from imgedit_reverse_design.minigpt4.model import Frozen
 
 TEXT_TOKENS = 110
@@ -198,22 +198,3 @@ def _activations(shapes: Shapes, batch: int, tokens: int, size: int, *, checkpoi
 
 def _count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def measured_speed(device: torch.device, precision: torch.dtype, seconds: float = 0.5) -> float:
-    """Floating-point operations a second of a large matrix product."""
-    side = 4096 if device.type != "cpu" else 768
-    a = torch.randn(side, side, device=device).to(precision)
-    a @ a  # the first one is slower
-    _wait(device)
-    began, count = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        a @ a
-        _wait(device)
-        count += 1
-    return 2.0 * side**3 * count / (time.perf_counter() - began)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from imgedit_modelkit.vision_towers import VisionTower, from_blip2, misfits
+from imgedit_modelkit.model_folders import empty_language_model, take_language_model
+from imgedit_modelkit.tensor_files import misfits, open_checkpoint, save_tensors
+from imgedit_modelkit.vision_towers import VisionTower, from_blip2
 from imgedit_plugins import manifest
-from imgedit_plugins.atomic import atomic_write
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import WeightsReport, WeightsRequest
@@ -23,15 +24,10 @@ from imgedit_plugins.weights import sha256_of
 from imgedit_reverse_design.minigpt4 import config as folders
 from imgedit_reverse_design.minigpt4.checkpoints import (
     eva_tensors,
-    open_checkpoint,
     projection_tensors,
     with_qformer,
 )
 from imgedit_reverse_design.minigpt4.config import Config, Part, Tower, write_config
-from imgedit_reverse_design.minigpt4.language_models import (
-    empty_language_model,
-    take_language_model,
-)
 
 WEIGHTS = "minigpt4"
 
@@ -63,8 +59,8 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport:
     )
     job.report("writing", 3, 4)
     precision = _PRECISIONS[str(request.options.get("precision", "fp16"))]
-    written.append(_save(out / folders.TOWER, tensors, precision))
-    written.append(_save(out / folders.PROJECTION, projection, torch.float32))
+    written.append(save_tensors(out / folders.TOWER, tensors, precision))
+    written.append(save_tensors(out / folders.PROJECTION, projection, torch.float32))
     config = Config(
         tower=tower,
         wrap=str(request.options.get("wrap", "llama-2")),  # type: ignore[arg-type]
@@ -156,14 +152,6 @@ def _check_widths(
 
 
 # --- writing ----------------------------------------------------------------------------------
-
-
-def _save(path: Path, tensors: Mapping[str, Tensor], precision: torch.dtype) -> Path:
-    from safetensors.torch import save_file
-
-    with atomic_write(path) as temporary:
-        save_file({n: t.to(precision).contiguous() for n, t in tensors.items()}, temporary)
-    return path
 
 
 def _lineage(files: Mapping[str, Path], job: Job) -> Iterable[Part]:

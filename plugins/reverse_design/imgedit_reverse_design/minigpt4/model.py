@@ -6,8 +6,7 @@ through the same tower.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +14,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from imgedit_modelkit import model_folders
 from imgedit_modelkit.adapters import adapters, add_lora, quantisation
 from imgedit_modelkit.constrained_decoding import Constraint
 from imgedit_modelkit.modes import keep_gradients
+from imgedit_modelkit.tensor_files import load_tensors, read_tensors, refuse_misfits
 from imgedit_modelkit.vision_language import Generated, PictureLanguageModel, Prompt
-from imgedit_modelkit.vision_towers import VisionTower, misfits, to_pixels
-from imgedit_plugins.errors import DataError
+from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.minigpt4.answer_grammar import AnswerGrammar
 from imgedit_reverse_design.minigpt4.config import (
@@ -213,25 +213,13 @@ def load_language_model(folder: Path, config: Config, frozen: Frozen) -> Picture
         DataError: there is none.
         MissingPackageError, TrainingError: few bits cannot be had here.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     few: dict[str, Any] = {}
     if frozen.bits:
         few = {
             "quantization_config": quantisation(frozen.bits, frozen.device),
             "device_map": {"": _numbered(frozen.device)},
         }
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
-        with _no_progress_bars():
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=frozen.dtype, use_safetensors=True, **safe, **few
-            )
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder} holds no language model that transformers can load: {error}", path=folder
-        ) from error
+    model, tokenizer = model_folders.load_language_model(folder, frozen.dtype, **few)
     keep_gradients(model)
     return PictureLanguageModel(model, tokenizer, experiment(config.experiment).special)
 
@@ -243,57 +231,11 @@ def _numbered(device: torch.device) -> torch.device:
     return device
 
 
-@contextlib.contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Bars of transformers do not know whether anybody looks; jobs report for them."""
-    from transformers.utils import logging as bars
-
-    logging: Any = bars
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def load_tensors(module: nn.Module, path: Path) -> None:
-    """Load a safetensors file that fits a module exactly.
-
-    Raises:
-        DataError: it cannot be read, or does not fit; missing and unexpected names are told.
-    """
-    tensors = _read(path)
-    _refuse_misfits(path, module.state_dict(), tensors)
-    module.load_state_dict(tensors)
-
-
 def load_adapters(model: MiniGPT4, path: Path) -> None:
     """Load a file of adapters into a model that has them; raises as `load_tensors`."""
-    tensors, parameters = _read(path), adapters(model.language.language_model)
-    _refuse_misfits(path, parameters, tensors)
+    parameters = adapters(model.language.language_model)
+    tensors = read_tensors(path)
+    refuse_misfits(path, parameters, tensors)
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name])
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", path=path) from error
-
-
-def _refuse_misfits(
-    path: Path, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
-) -> None:
-    missing, unexpected = misfits(wanted, tensors)
-    if missing or unexpected:
-        told = [f"missing {', '.join(missing)}"] if missing else []
-        told += [f"unexpected {', '.join(unexpected)}"] if unexpected else []
-        raise DataError(f"{path} does not fit the model: {'; '.join(told)}.", path=path)

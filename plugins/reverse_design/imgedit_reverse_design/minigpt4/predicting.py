@@ -216,11 +216,17 @@ def _learnt(folder: Path) -> list[Path]:
 
 @functools.lru_cache(maxsize=1)
 def _load(folder: Path, changed: int, device: str, precision: str, bits: str) -> Loaded:  # noqa: ARG001
-    from imgedit_reverse_design.minigpt4.devices import choose_bits, choose_device, choose_precision
+    from imgedit_modelkit.devices import (
+        choose_bits,
+        choose_device,
+        choose_precision,
+        stored_bytes,
+    )
     from imgedit_reverse_design.minigpt4.model import Frozen, load_model
 
     place = choose_device(device)
-    frozen = Frozen(choose_precision(precision, place, folder), choose_bits(bits), place)
+    stored = stored_bytes(folders.frozen_parts(folder))
+    frozen = Frozen(choose_precision(precision, place, stored), choose_bits(bits), place)
     model = load_model(folder, frozen)
     digests = [weights.sha256_of(path, Job()) for path in _learnt(folder)]
     digest = digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()

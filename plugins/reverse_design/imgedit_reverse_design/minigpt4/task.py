@@ -17,6 +17,7 @@ from torch import Tensor
 
 from imgedit_modelkit.adapters import adapters
 from imgedit_modelkit.readers.imad import ImadRow
+from imgedit_modelkit.tensor_files import load_tensors
 from imgedit_modelkit.vision_language import IGNORED, answer_loss
 from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.atomic import write_text_atomic
@@ -38,7 +39,6 @@ from imgedit_reverse_design.minigpt4.model import (
     MiniGPT4,
     Read,
     load_adapters,
-    load_tensors,
     load_untrained,
 )
 from imgedit_reverse_design.minigpt4.number_tokens import NumberTokens

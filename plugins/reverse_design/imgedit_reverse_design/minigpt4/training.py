@@ -10,6 +10,13 @@ import msgspec
 import torch
 
 from imgedit_modelkit.adapters import quantisation
+from imgedit_modelkit.devices import (
+    choose_bits,
+    choose_device,
+    choose_precision,
+    free_memory,
+    stored_bytes,
+)
 from imgedit_modelkit.readers.imad import ImadRow, read_imad
 from imgedit_modelkit.readers.splits import split_by_image
 from imgedit_modelkit.runs import RunFolder
@@ -22,12 +29,6 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options, TrainReport, TrainRequest
 from imgedit_reverse_design.minigpt4 import config as folders
 from imgedit_reverse_design.minigpt4.config import Adapted, Part, write_config
-from imgedit_reverse_design.minigpt4.devices import (
-    choose_bits,
-    choose_device,
-    choose_precision,
-    free_memory,
-)
 from imgedit_reverse_design.minigpt4.forecast import Forecast, forecast
 from imgedit_reverse_design.minigpt4.model import Frozen
 from imgedit_reverse_design.minigpt4.predicting import model_folder
@@ -59,7 +60,8 @@ def train(
     options = request.options
     folder = model_folder(str(options["weights"]))
     device = choose_device("auto")
-    precision = choose_precision(str(options["precision"]), device, folder)
+    stored = stored_bytes(folders.frozen_parts(folder))
+    precision = choose_precision(str(options["precision"]), device, stored)
     rows = _rows(request, job)
     config = _config(request, precision)
     setting = Setting(

@@ -17,6 +17,7 @@ import torch  # noqa: E402
 from published import imported  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from imgedit_modelkit.tensor_files import open_checkpoint  # noqa: E402
 from imgedit_modelkit.vision_towers import VisionTower  # noqa: E402
 from imgedit_plugins import manifest  # noqa: E402
 from imgedit_plugins.errors import WeightsError  # noqa: E402
@@ -24,7 +25,7 @@ from imgedit_plugins.jobs import Job  # noqa: E402
 from imgedit_plugins.plugins import PluginManager  # noqa: E402
 from imgedit_plugins.weights import find, verify  # noqa: E402
 from imgedit_plugins.weights import import_weights as import_by_core  # noqa: E402
-from imgedit_reverse_design.minigpt4.checkpoints import eva_tensors, open_checkpoint  # noqa: E402
+from imgedit_reverse_design.minigpt4.checkpoints import eva_tensors  # noqa: E402
 from imgedit_reverse_design.minigpt4.config import FILE, read_config  # noqa: E402
 from imgedit_reverse_design.minigpt4.model import load_model  # noqa: E402
 from imgedit_reverse_design.plugin import __file__ as plugin_file  # noqa: E402

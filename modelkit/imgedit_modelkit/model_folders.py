@@ -1,19 +1,23 @@
-"""A language model's folder of transformers, taken over as safetensors, each key checked."""
+"""A language model's folder of transformers: taken over with each key checked, and loaded."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imgedit_plugins.atomic import atomic_write, write_text_atomic
-from imgedit_plugins.errors import WeightsError
+from imgedit_modelkit.tensor_files import open_checkpoint, save_tensors
+from imgedit_plugins.atomic import write_text_atomic
+from imgedit_plugins.errors import DataError, WeightsError
 from imgedit_plugins.jobs import Job
-from imgedit_reverse_design.minigpt4.checkpoints import open_checkpoint
+
+if TYPE_CHECKING:
+    import torch
 
 _KEPT = (
     "config.json",
@@ -59,11 +63,11 @@ def take_language_model(source: Path, target: Path, job: Job) -> tuple[list[Path
     for number, path in enumerate(shards or pickles):
         job.report(f"taking {path.name}", number, len(shards or pickles))
         if shards:
-            weights.append(_link(path, target / path.name))
+            weights.append(link(path, target / path.name))
         else:
             weights.append(_convert(path, target / _renamed(path)))
     unexpected = _check_keys(source, weights)
-    others = [_link(source / name, target / name) for name in _KEPT if (source / name).is_file()]
+    others = [link(source / name, target / name) for name in _KEPT if (source / name).is_file()]
     return [*weights, *others, _write_index(target, weights)], unexpected
 
 
@@ -83,7 +87,7 @@ def check_folder(source: Path) -> None:
         raise WeightsError(f"{source} is no model of transformers: no config.json.", path=source)
 
 
-def _link(source: Path, target: Path) -> Path:
+def link(source: Path, target: Path) -> Path:
     """The same file under another name, or a copy; whole or not at all."""
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -102,12 +106,7 @@ def _renamed(path: Path) -> str:
 
 
 def _convert(path: Path, target: Path) -> Path:
-    from safetensors.torch import save_file
-
-    tensors = {name: t.contiguous().clone() for name, t in open_checkpoint(path).items()}
-    with atomic_write(target) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
-    return target
+    return save_tensors(target, open_checkpoint(path))
 
 
 def _write_index(target: Path, weights: list[Path]) -> Path:
@@ -169,3 +168,57 @@ def _check_keys(folder: Path, weights: list[Path]) -> list[str]:
 
 def _is_tied(config: Any) -> bool:
     return bool(getattr(config, "tie_word_embeddings", False))
+
+
+# --- loading ----------------------------------------------------------------------------------
+
+
+def load_language_model(folder: Path, dtype: torch.dtype, **settings: Any) -> tuple[Any, Any]:
+    """The language model of a folder, and its tokenizer; no code of theirs is run.
+
+    Args:
+        folder: as transformers saves it.
+        dtype: of the weights.
+        settings: more of `from_pretrained`, such as `quantization_config`.
+
+    Raises:
+        DataError: transformers cannot load it, or its weights are not those of the model.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    load: Any = AutoModelForCausalLM.from_pretrained
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
+        with no_progress_bars():
+            model, found = load(
+                folder,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                **safe,
+                **settings,
+            )
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{folder} holds no language model that transformers can load: {error}", path=folder
+        ) from error
+    if missing := sorted(found["missing_keys"]):
+        raise DataError(f"{folder} lacks weights of its model: {', '.join(missing)}.", path=folder)
+    return model, tokenizer
+
+
+@contextlib.contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Bars of transformers do not know whether anybody looks; jobs report for them."""
+    from transformers.utils import logging as bars
+
+    logging: Any = bars
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

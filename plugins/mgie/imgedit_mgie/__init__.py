@@ -1,0 +1,1 @@
+"""mgie: expressive instructions of a multimodal language model that guide a diffusion model."""

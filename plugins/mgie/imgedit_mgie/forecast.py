@@ -1,0 +1,165 @@
+"""What an edit will need, before anything is loaded: memory by part, and time on this machine.
+
+Weights are counted exactly, from the headers of their files. The UNet's operations are counted
+exactly too, by PyTorch's counter on a model without memory, and divided by what a matrix product of
+this device was measured to do; a language model reads all its weights for each token, so their
+bytes are divided by the measured bandwidth. Memory of activations is an estimate.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from imgedit_mgie.setting import Setting, language_parts, painter_parts
+from imgedit_modelkit.devices import free_memory, measured_speed
+from imgedit_modelkit.tensor_files import numbers_in
+
+Offload = Literal["none", "stages", "layers"]
+
+_EFFICIENCY = 0.5
+"""Share of a large matrix product's speed that a UNet reaches."""
+
+_KEPT = 6000
+"""Numbers that a UNet of Stable Diffusion's width keeps of each latent while it runs."""
+
+_ROOM = 0.85
+"""Share of the free memory that is counted on."""
+
+_LAYER = 0.1
+"""Share of the language model that is on the device when layers take turns."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one edit will need.
+
+    Attributes:
+        language, painting: bytes of the weights of both models.
+        working: bytes beside them.
+        seconds: of the whole edit, loading aside.
+    """
+
+    language: int
+    painting: int
+    working: int
+    seconds: float
+
+    def memory(self, offload: Offload) -> int:
+        """Bytes on the device."""
+        language = int(self.language * _LAYER) if offload == "layers" else self.language
+        both = max(language, self.painting) if offload != "none" else language + self.painting
+        return both + self.working
+
+    def enough(self, free: int) -> Offload:
+        """The least that must be offloaded, so that it fits into so many bytes."""
+        choices: tuple[Offload, ...] = ("none", "stages")
+        fitting = (one for one in choices if self.memory(one) < _ROOM * free)
+        return next(fitting, "layers")
+
+    def sentence(self, offload: Offload) -> str:
+        """For people."""
+        return f"{self.memory(offload) / 1e9:.1f} GB of memory and about {_duration(self.seconds)}"
+
+
+def forecast(
+    setting: Setting,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    size: tuple[int, int],
+    steps: int,
+    branches: int,
+    candidates: int,
+    tokens: int,
+) -> Forecast:
+    """What an edit with these settings will need.
+
+    Args:
+        setting: the models.
+        device: where, whose speed is measured once.
+        dtype: of the weights.
+        size: (width, height) of the picture inside the diffusion model.
+        steps: of the diffusion model.
+        branches: forward passes in each of them.
+        candidates: how many results.
+        tokens: that the language model may write.
+    """
+    size_of = torch.finfo(dtype).bits // 8
+    language = sum(map(numbers_in, language_parts(setting))) * size_of
+    painting = sum(map(numbers_in, painter_parts(setting))) * size_of
+    seconds = tokens * language / _bandwidth(device, dtype) if language else 0.0
+    working = 0
+    if setting.model != "painter":
+        unet = painter_parts(setting)[0]
+        latents = (size[0] // vae_factor(setting), size[1] // vae_factor(setting))
+        operations = unet_operations(unet, latents) * branches * steps * candidates
+        seconds += operations / (_EFFICIENCY * _speed(device, dtype))
+        working = _KEPT * latents[0] * latents[1] * branches * size_of
+    return Forecast(language, painting, working, seconds)
+
+
+def fits(told: Forecast, offload: Offload, device: torch.device) -> bool:
+    """Whether there is so much memory."""
+    return told.memory(offload) < _ROOM * free_memory(device)
+
+
+@functools.lru_cache(maxsize=16)
+def unet_operations(folder: Path, latents: tuple[int, int]) -> float:
+    """Floating-point operations of one forward pass for one picture."""
+    from diffusers import UNet2DConditionModel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    load: Any = UNet2DConditionModel.load_config
+    build: Any = UNet2DConditionModel.from_config
+    with torch.device("meta"):
+        unet = build(load(folder, local_files_only=True))
+        noisy = torch.empty(1, int(unet.config.in_channels), latents[1], latents[0])
+        text = torch.empty(1, 77, _width(unet.config.cross_attention_dim))
+        # The counter knows plain attention on every device.
+        unet.set_default_attn_processor()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            unet(noisy, torch.zeros((), device="meta"), encoder_hidden_states=text)
+    return float(counter.get_total_flops())
+
+
+def _width(width: Any) -> int:
+    return int(width if isinstance(width, int) else width[0])
+
+
+def vae_factor(setting: Setting) -> int:
+    """Pixels along one side of a latent."""
+    config = json.loads((painter_parts(setting)[1] / "config.json").read_text("utf-8"))
+    return int(2 ** (len(config["block_out_channels"]) - 1))
+
+
+@functools.lru_cache(maxsize=8)
+def _speed(device: torch.device, dtype: torch.dtype) -> float:
+    return measured_speed(device, dtype, 0.3)
+
+
+@functools.lru_cache(maxsize=8)
+def _bandwidth(device: torch.device, dtype: torch.dtype) -> float:
+    """Bytes of weights that a matrix-vector product gets through in a second."""
+    side = 4096
+    matrix = torch.zeros(side, side, device=device, dtype=dtype)
+    vector = torch.zeros(side, device=device, dtype=dtype)
+    began, count = time.perf_counter(), 0
+    while (passed := time.perf_counter() - began) < 0.2 or count < 2:
+        (matrix @ vector).sum().item()  # waits for the device
+        count += 1
+    return count * matrix.numel() * matrix.element_size() / passed
+
+
+def _duration(seconds: float) -> str:
+    """'40 seconds', '12 minutes', '3 hours', roughly."""
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}s"
+    return f"{max(1, round(seconds))} second{'s' if round(seconds) > 1 else ''}"

@@ -1,0 +1,143 @@
+"""Any instruction-editing pipeline of diffusers as the painter behind an expressive instruction."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from imgedit_modelkit.diffusion.editor import STAGE
+from imgedit_modelkit.diffusion.guidance import Guidance
+from imgedit_modelkit.model_folders import no_progress_bars
+from imgedit_modelkit.regions.resampling import Map
+from imgedit_plugins.errors import ImgeditError, OptionError, WeightsError
+from imgedit_plugins.jobs import Job
+
+_NEEDED = ("image", "prompt")
+
+
+def pipeline_class(name: str) -> Any:
+    """A pipeline's class by its name.
+
+    Raises:
+        OptionError: the installed diffusers has none of that name, or it edits no picture by an
+            instruction.
+    """
+    import diffusers
+    from diffusers import DiffusionPipeline
+
+    found = getattr(diffusers, name, None) if name.isidentifier() else None
+    if not inspect.isclass(found) or not issubclass(found, DiffusionPipeline):
+        raise OptionError(
+            f"diffusers {diffusers.__version__} has no pipeline {name!r}.",
+            hint="Newer ones come with `pip install -U diffusers`; "
+            "StableDiffusionInstructPix2PixPipeline and FluxKontextPipeline are names of some.",
+        )
+    takes = inspect.signature(found.__call__).parameters
+    if lacking := [word for word in _NEEDED if word not in takes]:
+        raise OptionError(
+            f"{name} does not edit a picture by an instruction: it takes no {lacking[0]}.",
+            hint="Pipelines like FluxKontextPipeline and QwenImageEditPlusPipeline do.",
+        )
+    return found
+
+
+class PipelinePainter:
+    """A pipeline at work.
+
+    Args:
+        pipeline: of diffusers, with all its parts.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+        pipeline.set_progress_bar_config(disable=True)
+        self._takes = inspect.signature(pipeline.__call__).parameters
+
+    @classmethod
+    def load(
+        cls, name: str, folder: Path, *, dtype: torch.dtype, device: torch.device, offload: str
+    ) -> PipelinePainter:
+        """The pipeline of a folder; safetensors alone are read, and no code of it is run.
+
+        Raises:
+            OptionError: there is no such pipeline.
+            WeightsError: the folder is another pipeline's, or incomplete.
+        """
+        kind = pipeline_class(name)
+        try:
+            with no_progress_bars():
+                made = kind.from_pretrained(
+                    folder,
+                    dtype=dtype,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                )
+        except (OSError, ValueError, TypeError, AttributeError, ImportError) as error:
+            told = " ".join(str(error).split())[:300]
+            raise WeightsError(f"{folder} holds no {name}: {told}", path=folder) from error
+        if device.type != "cpu" and offload == "layers":
+            made.enable_sequential_cpu_offload(device=device)
+        elif device.type != "cpu" and offload == "stages":
+            made.enable_model_cpu_offload(device=device)
+        else:
+            made.to(device)
+        return cls(made)
+
+    def paint(
+        self, pixels: Map, prompt: str, *, steps: int, guidance: Guidance, seed: int, job: Job
+    ) -> Map:
+        """The edited picture, at the size of the input.
+
+        Raises:
+            JobCancelledError: the job was cancelled; asked after each step.
+        """
+        from PIL import Image
+
+        height, width = pixels.shape[:2]
+        job.report(STAGE, 0, steps)
+
+        def after(_: Any, step: int, __: Any, changed: dict[str, Any]) -> dict[str, Any]:
+            job.report(STAGE, min(step + 1, steps), steps)
+            return changed
+
+        wishes = {
+            "num_inference_steps": steps,
+            "guidance_scale": guidance.text,
+            "true_cfg_scale": guidance.text,
+            "image_guidance_scale": guidance.image,
+            "height": height,
+            "width": width,
+            "generator": torch.Generator().manual_seed(seed),
+            "callback_on_step_end": after,
+            "output_type": "np",
+        }
+        known = {name: value for name, value in wishes.items() if name in self._takes}
+        if "true_cfg_scale" in known:  # such models call their own distilled scale guidance_scale
+            known.pop("guidance_scale", None)
+        seen = Image.fromarray(np.rint(pixels * 255).astype(np.uint8))
+        try:
+            out = self.pipeline(image=seen, prompt=prompt, **known)
+        except (ImgeditError, torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:  # whatever a pipeline that we do not know may raise
+            told = " ".join(str(error).split())[:300]
+            name = type(self.pipeline).__name__
+            raise ImgeditError(
+                f"{name} could not make this edit: {told}",
+                hint="Other steps, resolution or guidance may suit it.",
+            ) from error
+        return _at_size(np.asarray(out.images[0], np.float32), (width, height))
+
+
+def _at_size(pixels: NDArray[np.float32], size: tuple[int, int]) -> Map:
+    import cv2
+
+    if (pixels.shape[1], pixels.shape[0]) != size:  # some pipelines choose their own size
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LANCZOS4), np.float32)
+    return np.clip(pixels, 0.0, 1.0)

@@ -1,0 +1,73 @@
+"""The plugin: editing by instruction behind `apply_edit`, its weights, data and training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgedit_plugins import hookimpl
+
+if TYPE_CHECKING:
+    from imgedit_plugins.jobs import Job
+    from imgedit_plugins.requests import (
+        ApplyRequest,
+        DataReport,
+        DataRequest,
+        EditResult,
+        TrainReport,
+        TrainRequest,
+        WeightsReport,
+        WeightsRequest,
+    )
+
+
+@hookimpl
+def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
+    """Edit a picture by an instruction; 'not mine' without one."""
+    if not request.instruction:
+        return None
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie.editing import edit
+
+    with memory_told():
+        return edit(request, job)
+
+
+@hookimpl
+def train(request: TrainRequest, job: Job) -> TrainReport | None:
+    """Train a model of the family on rows made by `data mgie prepare`."""
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie.training import train as run
+
+    with memory_told():
+        return run(request, job)
+
+
+@hookimpl
+def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
+    """Take LLaVA and the released files of MGIE."""
+    if request.weights != "mgie":
+        return None
+    from imgedit_mgie.requirements import require_torch
+
+    require_torch()
+    from imgedit_mgie.importing import import_weights as take
+
+    return take(request, job)
+
+
+@hookimpl
+def make_data(request: DataRequest, job: Job) -> DataReport | None:
+    """Write expressive instructions for InstructPix2Pix's pairs."""
+    if request.recipe != "prepare":
+        return None
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie.data.prepare import prepare
+
+    with memory_told():
+        return prepare(request, job)

@@ -1,0 +1,113 @@
+"""A finished training as a model folder: what was learnt, and where the rest of it lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from imgedit_mgie import folders
+from imgedit_mgie.diffusion_files import WEIGHTS
+from imgedit_mgie.folders import Config, Part, read_config, write_config
+from imgedit_mgie.task import MgieTask
+from imgedit_mgie.trained import Start, load_unet
+from imgedit_modelkit.adapters import merge_lora
+from imgedit_modelkit.model_folders import link
+from imgedit_modelkit.run_files import Checkpoint
+from imgedit_modelkit.runs import RunFolder
+from imgedit_modelkit.tensor_files import open_checkpoint, save_tensors
+from imgedit_plugins.atomic import write_bytes_atomic
+
+_TABLES = {
+    "llava.language_model.model.embed_tokens.weight": "embed_tokens.weight",
+    "llava.language_model.lm_head.weight": "lm_head.weight",
+}
+_HEAD, _UNET = "edit_head.", "diffusion.unet."
+_FORGOTTEN = ("_name_or_path", "_use_default_values")
+
+
+def write_model(task: MgieTask, run: Path, speaking: Path | None) -> Path:
+    """Write ``model/`` into a run folder; frozen parts stay where they are.
+
+    Args:
+        task: that was trained.
+        run: the run folder; its best checkpoint counts.
+        speaking: for FT, the folder of the language model that writes expressive instructions.
+    """
+    best = RunFolder.open(run).best()
+    assert best is not None  # a finished training has a checkpoint
+    learnt = open_checkpoint(best.weights)
+    start, folder = task.start, run / folders.MODEL
+    folder.mkdir(exist_ok=True)
+    _write_unet(start, _below(learnt, _UNET), folder)
+    if start.guided:
+        save_tensors(folder / folders.EDIT_HEAD, _below(learnt, _HEAD))
+        _write_tables(learnt, start, folder)
+        before = read_config(start.folder)
+        base = str(start.folder.resolve())
+        config = msgspec.structs.replace(
+            before, model=start.kind, prompt=task.form.asked, base=base
+        )
+    else:
+        _take_frozen(start, folder)
+        base = str(speaking.resolve()) if speaking else ""
+        config = Config(model=start.kind, prompt=task.form.asked, base=base)
+    config = msgspec.structs.replace(config, lineage=(*config.lineage, _part(task, best, run)))
+    write_config(folder, config)
+    return folder
+
+
+def _part(task: MgieTask, best: Checkpoint, run: Path) -> Part:
+    digest = best.record["files"][best.weights.name]["sha256"]
+    return Part("training", f"{task.start.kind}, step {best.step}", digest, "", str(run.resolve()))
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _write_tables(learnt: dict[str, Tensor], start: Start, folder: Path) -> None:
+    """The first and the last layer of the language model; one that was frozen is taken along."""
+    tables = {ours: learnt[name] for name, ours in _TABLES.items() if name in learnt}
+    if len(tables) < len(_TABLES):
+        from imgedit_mgie.loading import load_llava
+
+        llava = load_llava(start.folder)
+        own = {"embed_tokens.weight": llava.table.weight, "lm_head.weight": llava.output.weight}
+        tables = {**own, **tables}
+    save_tensors(folder / folders.EMBEDDINGS, tables)
+
+
+def _write_unet(start: Start, learnt: dict[str, Tensor], folder: Path) -> None:
+    """The whole UNet, with adapters merged into it, as diffusers reads it."""
+    unet = load_unet(start)
+    parameters = dict(unet.named_parameters())
+    with torch.no_grad():
+        for name, tensor in learnt.items():
+            parameters[name].copy_(tensor)
+    if start.lora:
+        merge_lora(unet)
+    tensors = {
+        name.replace(".base_layer.", "."): tensor
+        for name, tensor in unet.state_dict().items()
+        if ".lora_" not in name
+    }
+    place = folder / folders.UNET
+    place.mkdir(exist_ok=True)
+    config: dict[str, Any] = {n: v for n, v in unet.config.items() if n not in _FORGOTTEN}
+    write_bytes_atomic(place / "config.json", json.dumps(config, indent=2).encode() + b"\n")
+    save_tensors(place / WEIGHTS, tensors)
+
+
+def _take_frozen(start: Start, folder: Path) -> None:
+    """VAE, scheduler and text encoder: linked, since their own folder is no model of ours."""
+    for name in (folders.VAE, folders.SCHEDULER, folders.TEXT_ENCODER, folders.TOKENIZER):
+        place = folder / name
+        place.mkdir(exist_ok=True)
+        for path in start.place(name).iterdir():
+            if path.suffix in (".json", ".txt", ".safetensors", ".model"):
+                link(path, place / path.name)
