@@ -100,21 +100,25 @@ def grouped(wish: Wish, filters: list[Filter], base: list[Any], *, selected: boo
         selected: whether the selection becomes its mask.
     """
     document = wish.source.document
-    group = _group(document, filters, base, masked=selected)
+    mixed = wish.own and wish.strength < 1 and not wish.source.stack
+    # What lies below the group is not what was edited: they are mixed in the group.
+    top = [_original(wish)] if mixed else []
+    group = _group(document, filters, base, top, masked=selected)
     if selected:
         mask = next(one for one in group.childNodes() if one.type() == "transparencymask")
         yield from canvas.write_selection(document, mask)
     group.setName(wish.title)
     group.setPassThroughMode(not base)
-    if wish.own and wish.strength < 1 and not wish.source.stack:
-        # What lies below the group is not what was edited: they are mixed in the group.
-        node = wish.source.node
-        original = document.createCloneLayer(node.name(), node)
-        original.setOpacity(round(255 * (1 - wish.strength)))
-        group.addChildNode(original, None)  # on top
-    else:
-        group.setOpacity(round(255 * min(1.0, wish.strength)))
+    group.setOpacity(255 if mixed else round(255 * min(1.0, wish.strength)))
     return Prepared(wish, group)
+
+
+def _original(wish: Wish) -> Any:
+    """What was edited, as opaque as the edit is weak."""
+    node = wish.source.node
+    original = wish.source.document.createCloneLayer(node.name(), node)
+    original.setOpacity(round(255 * (1 - wish.strength)))
+    return original
 
 
 def _base(session: Session, wish: Wish, layout: Layout, *, selected: bool) -> Steps:
@@ -226,8 +230,14 @@ def _only(pictures: tuple[ResultPicture, ...]) -> ResultPicture:
 # --- the group --------------------------------------------------------------------------------
 
 
-def _group(document: Any, filters: list[Filter], base: list[Any], *, masked: bool) -> Any:
-    """A group of filter layers on top of a base, in no document yet."""
+def _group(
+    document: Any, filters: list[Filter], base: list[Any], top: list[Any], *, masked: bool
+) -> Any:
+    """A group of filter layers between a base and what is on top, in no document yet.
+
+    Krita takes it for a part of the template, and crashes when it gets further layers once that
+    is closed.
+    """
     space = Space.of(document)
     held = space if space.exact else space.travelling
     data = template.document(filters, masked=masked, depth=held.depth, profile=held.profile)
@@ -237,7 +247,7 @@ def _group(document: Any, filters: list[Filter], base: list[Any], *, masked: boo
             group = document.createGroupLayer("")
         # A clone belongs to no document, so filling it is no undo step of the user's document.
         # Krita crashes when a group gets layers whose document is closed.
-        for one in base + layers:
+        for one in base + layers + top:
             group.addChildNode(one, None)  # on top
         return group
 
@@ -276,6 +286,7 @@ def put(prepared: Prepared) -> Any:
     document = wish.source.document
     above = wish.above
     above.parentNode().addChildNode(group, above)
+    group = document.nodeByUniqueID(group.uniqueId())  # the one before is still the template's
     made = kept.Kept(
         plan=wish.plan, strength=wish.strength, title=wish.title,
         source=kept.key(wish.source.node), own=wish.own, state=wish.state,
