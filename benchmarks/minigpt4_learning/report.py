@@ -20,6 +20,7 @@ from benchmarks.minigpt4_learning.work import (
     SCORES,
     SIZES,
     UNTRAINED,
+    VERIFIED,
     samples_of,
     test_rows,
 )
@@ -92,8 +93,13 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
 
 
 def _scores(folder: Path, run: Run) -> dict[str, Any] | None:
-    path = folder / "runs" / run.name / SCORES
-    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else None
+    path = folder / "runs" / run.name
+    if not (path / SCORES).exists():
+        return None
+    found = dict(json.loads((path / SCORES).read_text("utf-8")))
+    if (path / VERIFIED).exists():
+        found["verified"] = json.loads((path / VERIFIED).read_text("utf-8"))
+    return found
 
 
 def _answers(seeds: Sequence[Mapping[str, Any]]) -> Answers:

@@ -67,6 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work.prepare(made, TINY)
     for name in ("1-seed0", "1-seed0-shuffled"):
         work.work_on(made, name, TINY)
+    work.verify(made, "1-seed0", TINY)
     return made
 
 
