@@ -105,6 +105,15 @@ def verdict(results: Results) -> str:
     return "; ".join(told) + "."
 
 
+def same_bits(results: Results) -> str:
+    """Which fine-tunings ended with the same projection as another one."""
+    names: dict[str, list[str]] = {}
+    for name, digest in results["projections"].items():
+        names.setdefault(digest, []).append(name)
+    alike = [" = ".join(group) for group in names.values() if len(group) > 1]
+    return f"The same projection, to the last bit: {'; '.join(alike) or 'none'}."
+
+
 def markdown(results: Results) -> str:
     """What stands between the markers."""
     where = results["machine"]
@@ -130,6 +139,7 @@ def markdown(results: Results) -> str:
             f"Model alone and model + verification, by `evaluate reverse_design` without commands "
             f"({sizes['verified_rows']} of the test pairs):",
             _piped(verified_table(results)),
+            same_bits(results),
             verdict(results)[0].upper() + verdict(results)[1:],
         ]
     )

@@ -26,6 +26,7 @@ from benchmarks.minigpt4_learning.work import (
 )
 from imgedit_modelkit import fingerprints
 from imgedit_plugins.atomic import write_text_atomic
+from imgedit_reverse_design.minigpt4.config import MODEL, PROJECTION
 from imgedit_reverse_design.scores import Sample
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +88,11 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
             for name, answers in plain.items()
         },
         "experiments": experiments,
+        "projections": {
+            run.name: fingerprints.of_file(folder / "runs" / run.name / MODEL / PROJECTION)
+            for run in there
+            if not run.shuffled
+        },
         "cpu_seconds": {run.name: scores["cpu_seconds"] for run, scores in there.items()},
         "passed": complete and all(one["passed"] for one in experiments.values()),
     }
