@@ -174,13 +174,13 @@ def sources_sha256() -> str:
 
 
 def curves_of(folder: Path, sizes: Sizes) -> dict[str, list[list[dict[str, Any]]]]:
-    """The validations of each finished run, by experiment (and twin), for each seed."""
+    """The figures of each finished run, by experiment (and twin), for each seed."""
     found: dict[str, list[list[dict[str, Any]]]] = {}
     for run in all_runs(sizes):
         path = folder / "runs" / run.name
         if (path / SCORES).exists():
             lines = (path / "metrics.jsonl").read_text("utf-8").splitlines()
-            told = [one for one in map(json.loads, lines) if one["kind"] == "validation"]
+            told = list(map(json.loads, lines))
             title = f"{run.experiment}, shuffled" if run.shuffled else run.experiment
             found.setdefault(title, []).append(told)
     return found

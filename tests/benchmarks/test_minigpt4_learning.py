@@ -225,7 +225,8 @@ def test_a_report_names_what_is_missing_and_fails(folder, tmp_path, capsys):
     assert "old" not in written
     assert "model + verification" in written
     drawing = ElementTree.parse(docs / curves.FILE).getroot()
-    assert len(drawing.findall("{http://www.w3.org/2000/svg}polyline")) >= 4
+    lines = drawing.findall("{http://www.w3.org/2000/svg}polyline")
+    assert lines
 
 
 def test_a_page_without_markers_is_refused(tmp_path):
@@ -233,3 +234,21 @@ def test_a_page_without_markers_is_refused(tmp_path):
     page.write_text("nothing\n", "utf-8")
     with pytest.raises(ValueError, match="needs one line"):
         pages.write(page, {})
+
+
+def test_curves_stand_where_their_values_are():
+    """A figure that doubles between two steps rises on the page; ticks are round numbers."""
+    lines = [
+        {"kind": kind, "step": step, figure: value}
+        for kind, figure in (("train", "language"), ("validation", "f1_with_command"))
+        for step, value in ((100, 0.2), (200, 0.4))
+    ]
+    drawing = ElementTree.fromstring(curves.drawn({"1": [lines], "1, shuffled": [lines]}))
+    space = "{http://www.w3.org/2000/svg}"
+    drawn = [line.attrib["points"].split() for line in drawing.findall(f"{space}polyline")]
+    assert len(drawn) == 2 * 2 * 2  # figures, curves, a seed and the mean of each
+    for (x0, y0), (x1, y1) in ([map(float, p.split(",")) for p in one] for one in drawn):
+        assert x0 < x1
+        assert y0 > y1
+    told = {text.text for text in drawing.findall(f"{space}text")}
+    assert {"0.2", "0.3", "0.4", "100", "200", "experiment 1, shuffled"} <= told
