@@ -128,7 +128,7 @@ def markdown(results: Results) -> str:
         [
             about,
             f"![Learning curves of all experiments and of the twin]({curves.FILE})",
-            "Thin lines are seeds, bold ones their means; experiments 1, 2 and 3 lie on each other. "
+            "Thin lines are seeds, bold ones their means; those of 1, 2 and 3 are one. "
             f"In validation {sizes['answers']} pairs are answered, the twin's with shuffled truth.",
             f"Test pairs **without** their command ({sizes['test_rows']}; 95 % intervals by "
             "bootstrap over pictures):",

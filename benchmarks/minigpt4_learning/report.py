@@ -14,6 +14,7 @@ from benchmarks.minigpt4_learning import curves, pages, scoring
 from benchmarks.minigpt4_learning.finetuning import EXPERIMENTS, WITH_TWIN, Run, all_runs
 from benchmarks.minigpt4_learning.scoring import WITH, WITHOUT
 from benchmarks.minigpt4_learning.sizes import Sizes
+from benchmarks.minigpt4_learning.sources import ROOT, sources_sha256
 from benchmarks.minigpt4_learning.work import (
     CAPTIONING,
     DRAWN,
@@ -29,16 +30,15 @@ from imgedit_plugins.atomic import write_text_atomic
 from imgedit_reverse_design.minigpt4.config import MODEL, PROJECTION
 from imgedit_reverse_design.scores import Sample
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SCHEMA = "imgedit-minigpt4-learning/1"
+__all__ = ["report", "sources_sha256"]
+
 KINDS = (WITHOUT, WITH)
 MEAN, TWIN = "always the mean", "twin with shuffled answers"
 
 Answers = dict[str, list[list[Sample]]]
 """By kind of prompt, for each seed."""
-
-_SOURCES = ("benchmarks/minigpt4_learning", "modelkit", "plugins/reverse_design")
 
 
 def report(
@@ -80,7 +80,7 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "schema": SCHEMA,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine() | fingerprints.versions(),
-        "sources_sha256": sources_sha256(),
+        "sources_sha256": _common({scores.get("sources_sha256") for scores in there.values()}),
         "sizes": asdict(sizes),
         "missing": missing,
         "baselines": {
@@ -96,6 +96,11 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "cpu_seconds": {run.name: scores["cpu_seconds"] for run, scores in there.items()},
         "passed": complete and all(one["passed"] for one in experiments.values()),
     }
+
+
+def _common(hashes: set[str | None]) -> str | None:
+    """The one hash that all runs have; None where they were made by different sources."""
+    return hashes.pop() if len(hashes) == 1 else None
 
 
 def _scores(folder: Path, run: Run) -> dict[str, Any] | None:
@@ -165,12 +170,6 @@ def _experiment(
 def _is_ahead(kinds: Mapping[str, Mapping[str, Mapping[str, float]]]) -> bool:
     """Whether accuracy and F1 are better with and without commands, by whole intervals."""
     return all(kinds[kind][figure]["low"] > 0 for kind in KINDS for figure in ("accuracy", "f1"))
-
-
-def sources_sha256() -> str:
-    """A hash of the plugin, the model kit and this benchmark."""
-    paths = [path for place in _SOURCES for path in (ROOT / place).rglob("*.py")]
-    return fingerprints.of_files(paths, ROOT)
 
 
 def curves_of(folder: Path, sizes: Sizes) -> dict[str, list[list[dict[str, Any]]]]:

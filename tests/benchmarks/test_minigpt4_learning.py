@@ -213,6 +213,7 @@ def test_a_report_names_what_is_missing_and_fails(folder, tmp_path, capsys):
     runs = {run.name for run in all_runs(TINY)}
     assert set(results["missing"]) == runs - {"1-seed0", "1-seed0-shuffled"}
     assert not results["passed"]
+    assert results["sources_sha256"] == report.sources_sha256()
     assert "4-seed0" in capsys.readouterr().out
     assert set(results["experiments"]) == {"1"}
     learnt = folder / "runs" / "1-seed0" / "model" / "projection.safetensors"
