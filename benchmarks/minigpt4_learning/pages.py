@@ -124,9 +124,17 @@ def markdown(results: Results) -> str:
         f"{where['transformers']}. The fine-tunings took {seconds:.0f} s of processor time."
     )
     sizes = results["sizes"]
+    made = (
+        f"Encoder: {sizes['layers']} layers, {sizes['width']} wide, {sizes['image']} px in patches "
+        f"of {sizes['patch']}, {sizes['joined']} joined to one token. Language model: "
+        f"{sizes['language_layers']} layers, {sizes['language_width']} wide. "
+        f"Pairs: {sizes['rows']} of {sizes['pictures']} scenes. Fine-tuning: {sizes['steps']} "
+        f"steps of {sizes['batch']} pairs, learning rate {sizes['rate']:g}."
+    )
     return "\n\n".join(
         [
             about,
+            made,
             f"![Learning curves of all experiments and of the twin]({curves.FILE})",
             "Thin lines are seeds, bold ones their means; those of 1, 2 and 3 are one. "
             f"In validation {sizes['answers']} pairs are answered, the twin's with shuffled truth.",
