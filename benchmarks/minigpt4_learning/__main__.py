@@ -35,14 +35,15 @@ def train(folder: Path, processes: int) -> None:
     """Every fine-tuning with its scores, in so many processes."""
     from benchmarks.minigpt4_learning import work
 
-    names = [run.name for run in work.all_runs(work.SIZES)]
+    todo = [(work.work_on, run.name) for run in work.all_runs(work.SIZES)]
+    todo += [(work.verify, run.name) for run in work.to_verify(work.SIZES)]
     if processes == 1:
-        for name in names:
-            work.work_on(folder, name)
+        for do, name in todo:
+            do(folder, name)
         return
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=spawned) as pool:
-        for done in [pool.submit(work.work_on, folder, name) for name in names]:
+        for done in [pool.submit(do, folder, name) for do, name in todo]:
             done.result()
 
 

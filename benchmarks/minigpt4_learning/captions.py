@@ -22,6 +22,13 @@ _LOOK_QUESTIONS = (
     "what does {picture} look like?",
     "describe the look of {picture}.",
     "which words fit {picture}?",
+    "list the looks of {picture}, and how strong each is.",
+    "name every look of {picture} together with its value.",
+    "how does {picture} look? Give the values too.",
+)
+_INSIDE = (
+    "Look at {first} and at {second}. Which looks, and how strong, has {picture}?",
+    "Beside {first} there is {second}. Name the looks of {picture} and their values.",
 )
 _LOOK_LEADS = ("It looks like this\n", "These words fit the picture\n", "Its look\n")
 _PLAIN = "It looks plain."
@@ -29,16 +36,29 @@ _MEASURE_QUESTION = "measure {names} of {picture}."
 
 
 def caption_of_looks(looks: Mapping[str, float], rng: random.Random) -> str:
-    """The looks of a picture in any order, each with its strength."""
+    """The looks of a picture in any order, each with its strength.
+
+    Half of the captions begin with a sentence of the answers, so that the language model knows
+    them beside pictures too.
+    """
     if not looks:
         return _PLAIN
     order = sorted(looks, key=lambda _: rng.random())
-    return rng.choice(_LOOK_LEADS) + _listed({name: looks[name] for name in order})
+    leads = targets.LEADS_FOR_ONE if len(looks) == 1 else targets.LEADS_FOR_SEVERAL
+    return rng.choice(rng.choice((_LOOK_LEADS, leads))) + _listed(
+        {name: looks[name] for name in order}
+    )
 
 
 def question_of_looks(picture: int, rng: random.Random) -> Prompt:
-    """Both pictures, and a question about one of them."""
+    """Both pictures, or only the one, and a question about one."""
+    if rng.random() < 0.3:
+        names = {"first": prompts.FIRST, "second": prompts.SECOND, "picture": _NAMES[picture]}
+        return prompts.prompt(rng.choice(_INSIDE).format(**names), None, WRAP)
     asked = rng.choice(_LOOK_QUESTIONS).format(picture=_NAMES[picture])
+    if rng.random() < 0.3:
+        place = (prompts.FIRST, prompts.SECOND)[picture]
+        return prompts.prompt(f"{place} {asked}", None, WRAP)
     return _about_both(asked)
 
 

@@ -1,7 +1,8 @@
-"""Learning curves as an SVG drawing: the answers to validation pairs while a projection learns."""
+"""Learning curves as an SVG drawing: loss, and answers to validation pairs, of each fine-tuning."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,9 @@ _LEFT, _TOP, _BELOW, _RIGHT = 52, 34, 44, 14
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 _GREY = "#777777"
 _PANELS = (
-    ("loss", "loss of the validation pairs"),
-    ("f1_without_command", "F1 without command"),
-    ("f1_with_command", "F1 with command"),
+    ("train", "language", "cross entropy in training"),
+    ("validation", "f1_without_command", "validation F1, without command"),
+    ("validation", "f1_with_command", "validation F1, with command"),
 )
 
 Curves = Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]
@@ -24,11 +25,11 @@ def drawn(curves: Curves) -> str:
     """One panel for each figure; a thin line for each seed, a bold one for their mean.
 
     Args:
-        curves: by title, for each seed, the lines of `metrics.jsonl` of the kind 'validation'.
+        curves: by title, for each seed, the lines of `metrics.jsonl`.
     """
     panels = [
-        _panel(figure, title, curves, number * _WIDTH)
-        for number, (figure, title) in enumerate(_PANELS)
+        _panel(kind, figure, title, curves, number * _WIDTH)
+        for number, (kind, figure, title) in enumerate(_PANELS)
     ]
     width, height = _WIDTH * len(_PANELS), _HEIGHT + 24
     return (
@@ -48,18 +49,21 @@ def colour_of(title: str, titles: Sequence[str]) -> str:
     return _COLOURS[own.index(title) % len(_COLOURS)]
 
 
-def _panel(figure: str, title: str, curves: Curves, left: int) -> str:
-    points = [
-        (line["step"], line[figure])
-        for seeds in curves.values()
-        for lines in seeds
-        for line in lines
-        if line.get(figure) is not None
-    ]
+def _points(lines: Sequence[Mapping[str, Any]], kind: str, figure: str) -> list[tuple[int, float]]:
+    chosen = [line for line in lines if line["kind"] == kind and line.get(figure) is not None]
+    return [(line["step"], line[figure]) for line in chosen]
+
+
+def _panel(kind: str, figure: str, title: str, curves: Curves, left: int) -> str:
+    own = {
+        name: [_points(lines, kind, figure) for lines in seeds] for name, seeds in curves.items()
+    }
+    points = [point for seeds in own.values() for line in seeds for point in line]
     if not points:
         return ""
     last = max(step for step, _ in points)
-    low, high = _range([value for _, value in points])
+    values = _ticks(min(value for _, value in points), max(value for _, value in points))
+    low, high = values[0], values[-1]
 
     def place(step: float, value: float) -> tuple[float, float]:
         across = _WIDTH - _LEFT - _RIGHT
@@ -67,11 +71,10 @@ def _panel(figure: str, title: str, curves: Curves, left: int) -> str:
         x = left + _LEFT + across * step / last
         return round(x, 1), round(_TOP + down * (1 - (value - low) / (high - low)), 1)
 
-    parts = [_axes(place, title, last, low, high)]
-    for name, seeds in curves.items():
+    parts = [_axes(place, title, last, values)]
+    for name, lines in own.items():
         colour = colour_of(name, list(curves))
         dashed = ' stroke-dasharray="4 3"' if colour == _GREY else ""
-        lines = [[(one["step"], one[figure]) for one in seed if figure in one] for seed in seeds]
         parts += [
             _line([place(*point) for point in line], colour, 0.7, dashed, 0.5) for line in lines
         ]
@@ -83,28 +86,35 @@ def _panel(figure: str, title: str, curves: Curves, left: int) -> str:
     return "".join(parts)
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    margin = 0.05 * (high - low) or 0.05
-    return low - margin, high + margin
+def _ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers from at most `low` to at least `high`."""
+    step = next(
+        unit * 10.0**power
+        for power in range(-3, 9)
+        for unit in (1, 2, 5)
+        if math.ceil(high / (unit * 10.0**power)) - math.floor(low / (unit * 10.0**power)) <= most
+    )
+    first, after = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
+    return [round(number * step, 6) for number in range(first, after + 1)]
 
 
-def _axes(place: Any, title: str, last: int, low: float, high: float) -> str:
-    (x0, y0), (x1, y1) = place(0, low), place(last, high)
+def _axes(place: Any, title: str, last: int, values: Sequence[float]) -> str:
+    (x0, y0), (x1, y1) = place(0, values[0]), place(last, values[-1])
     parts = [
         f'<text x="{x0}" y="{y1 - 12}" font-weight="bold">{title}</text>\n'
         f'<path d="M{x0} {y1}V{y0}H{x1}" fill="none" stroke="#333333"/>\n'
         f'<text x="{(x0 + x1) / 2}" y="{y0 + 32}" text-anchor="middle">step</text>\n'
     ]
-    for number in range(5):
-        value, step = low + (high - low) * number / 4, last * number / 4
+    for value in values:
         _, y = place(0, value)
-        x, _ = place(step, low)
         parts.append(
-            f'<text x="{x0 - 5}" y="{y + 4}" text-anchor="end">{value:.2f}</text>\n'
+            f'<text x="{x0 - 5}" y="{y + 4}" text-anchor="end">{value:g}</text>\n'
             f'<path d="M{x0} {y}H{x1}" stroke="#dddddd" stroke-width="0.6"/>\n'
-            f'<text x="{x}" y="{y0 + 15}" text-anchor="middle">{step:.0f}</text>\n'
         )
+    for step in _ticks(0, last):
+        if step <= last:
+            x, _ = place(step, values[0])
+            parts.append(f'<text x="{x}" y="{y0 + 15}" text-anchor="middle">{step:g}</text>\n')
     return "".join(parts)
 
 

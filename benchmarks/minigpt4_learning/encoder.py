@@ -69,7 +69,9 @@ class EncoderTask:
         local = [scenes.local_measures(picture, self._sizes.patch) for picture in pictures]
         return {
             "pixels": to_pixels(pictures, self._sizes.image),
-            "whole": torch.tensor([numbers(*one) for one in made], dtype=torch.float32),
+            "whole": torch.tensor(
+                [numbers(looks, scenes.measures(p)) for p, looks in made], dtype=torch.float32
+            ),
             "local": torch.from_numpy(np.stack(local)),
         }
 
@@ -111,8 +113,8 @@ def looking(seed: int) -> tuple[RGB8, dict[str, float]]:
     return scenes.with_looks(plain, looks), looks
 
 
-def numbers(picture: RGB8, looks: Mapping[str, float]) -> list[float]:
+def numbers(looks: Mapping[str, float], measures: Mapping[str, float]) -> list[float]:
     """Strengths (0 without the look), the turn as three yes or no, and the measures."""
     strengths = [looks.get(name, 0.0) for name in scenes.LOOKS if name != "rotate"]
     turned = [float(round(3 * looks.get("rotate", 0.0)) == turn) for turn in (1, 2, 3)]
-    return [*strengths, *turned, *scenes.measures(picture).values()]
+    return [*strengths, *turned, *measures.values()]

@@ -105,6 +105,15 @@ def verdict(results: Results) -> str:
     return "; ".join(told) + "."
 
 
+def same_bits(results: Results) -> str:
+    """Which fine-tunings ended with the same projection as another one."""
+    names: dict[str, list[str]] = {}
+    for name, digest in results["projections"].items():
+        names.setdefault(digest, []).append(name)
+    alike = [" = ".join(group) for group in names.values() if len(group) > 1]
+    return f"The same projection, to the last bit: {'; '.join(alike) or 'none'}."
+
+
 def markdown(results: Results) -> str:
     """What stands between the markers."""
     where = results["machine"]
@@ -115,10 +124,20 @@ def markdown(results: Results) -> str:
         f"{where['transformers']}. The fine-tunings took {seconds:.0f} s of processor time."
     )
     sizes = results["sizes"]
+    made = (
+        f"Encoder: {sizes['layers']} layers, {sizes['width']} wide, {sizes['image']} px in patches "
+        f"of {sizes['patch']}, {sizes['joined']} joined to one token. Language model: "
+        f"{sizes['language_layers']} layers, {sizes['language_width']} wide. "
+        f"Pairs: {sizes['rows']} of {sizes['pictures']} scenes. Fine-tuning: {sizes['steps']} "
+        f"steps of {sizes['batch']} pairs, learning rate {sizes['rate']:g}."
+    )
     return "\n\n".join(
         [
             about,
-            f"![Learning curves]({curves.FILE})",
+            made,
+            f"![Learning curves of all experiments and of the twin]({curves.FILE})",
+            "Thin lines are seeds, bold ones their means; those of 1, 2 and 3 are one. "
+            f"In validation {sizes['answers']} pairs are answered, the twin's with shuffled truth.",
             f"Test pairs **without** their command ({sizes['test_rows']}; 95 % intervals by "
             "bootstrap over pictures):",
             _piped(figures_table(results, WITHOUT)),
@@ -130,6 +149,7 @@ def markdown(results: Results) -> str:
             f"Model alone and model + verification, by `evaluate reverse_design` without commands "
             f"({sizes['verified_rows']} of the test pairs):",
             _piped(verified_table(results)),
+            same_bits(results),
             verdict(results)[0].upper() + verdict(results)[1:],
         ]
     )

@@ -27,7 +27,7 @@ from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
 from imgedit_modelkit.testing import save_tiny_language_model, tiny_tokenizer
 from imgedit_modelkit.training import TrainConfig, TrainingTask, train
-from imgedit_modelkit.vision_language import PictureLanguageModel, answer_loss
+from imgedit_modelkit.vision_language import IGNORED, PictureLanguageModel, answer_loss
 from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.errors import JobCancelledError
 from imgedit_plugins.jobs import Job, Progress
@@ -39,7 +39,10 @@ Looking = tuple[dict[str, float], dict[str, float]]
 
 
 class Captioner(nn.Module):
-    """Projection and language model, both learning."""
+    """Projection and language model, both learning, and a head that reads numbers.
+
+    The head reads the picture that is asked about from the hidden state in which the answer begins.
+    """
 
     def __init__(self, sizes: Sizes, tokenizer: Any) -> None:
         super().__init__()
@@ -47,6 +50,7 @@ class Captioner(nn.Module):
         with torch.device("meta"):
             width = VisionTower(sizes.tower().config()).width
         self.projection = nn.Linear(width, self.language.width)
+        self.head = nn.Linear(self.language.width, encoder.NUMBERS)
 
 
 class Gallery:
@@ -113,38 +117,59 @@ class CaptionTask:
         made = [self._captioned(seed) for seed in items if seed % 4]
         texts = [captions.text_only(random.Random(seed)) for seed in items if not seed % 4]
         return {
-            "tokens": torch.from_numpy(np.stack([tokens for tokens, _, _ in made])).float(),
-            "prompts": [prompt for _, prompt, _ in made] + [prompt for prompt, _ in texts],
-            "answers": [answer for _, _, answer in made] + [answer for _, answer in texts],
+            "tokens": torch.from_numpy(np.stack([one["tokens"] for one in made])).float(),
+            "numbers": torch.tensor([one["numbers"] for one in made], dtype=torch.float32),
+            "prompts": [one["prompt"] for one in made] + [prompt for prompt, _ in texts],
+            "answers": [one["answer"] for one in made] + [answer for _, answer in texts],
         }
 
-    def _captioned(self, seed: int) -> tuple[NDArray[Any], Any, str]:
+    def _captioned(self, seed: int) -> dict[str, Any]:
         """Two unrelated pictures, a question about one of them, and its answer."""
         assert self._gallery is not None
         rng = random.Random(seed)
         first = 0 if seed < encoder.VALIDATION else encoder.VALIDATION
         both = [first + rng.randrange(self._sizes.gallery if not first else 96) for _ in range(2)]
         tokens = np.stack([self._gallery.tokens(one) for one in both])
-        asked = rng.randint(0, 1)
+        asked = int(rng.random() < 0.7)
         looks, measures = self._gallery.told(both[asked])
         if rng.random() < 0.8:
             prompt = captions.question_of_looks(asked, rng)
-            return tokens, prompt, captions.caption_of_looks(looks, rng)
-        return tokens, *captions.measuring(asked, measures, rng)
+            answer = captions.caption_of_looks(looks, rng)
+        else:
+            prompt, answer = captions.measuring(asked, measures, rng)
+        numbers = encoder.numbers(looks, measures)
+        return {"tokens": tokens, "numbers": numbers, "prompt": prompt, "answer": answer}
 
     def loss(self, model: nn.Module, batch: Any) -> tuple[Tensor, dict[str, float]]:
-        """Cross entropy of captions and texts."""
+        """Cross entropy of captions and texts, and the squared error of the numbers."""
         assert isinstance(model, Captioner)
         pictures = model.projection(batch["tokens"])
         spare = len(batch["prompts"]) - len(pictures)
         pictures = torch.cat([pictures, pictures.new_zeros(spare, *pictures.shape[1:])])
         embedded = model.language.embed(batch["prompts"], pictures, batch["answers"])
-        return answer_loss(model.language(embedded), embedded.labels), {}
+        out = model.language.language_model(
+            inputs_embeds=embedded.inputs_embeds,
+            attention_mask=embedded.attention_mask,
+            output_hidden_states=True,
+            use_cache=False,
+        )
+        text = answer_loss(out.logits, embedded.labels)
+        begins = (embedded.labels != IGNORED).int().argmax(1) - 1
+        states = out.hidden_states[-1][torch.arange(len(begins)), begins]
+        read = model.head(states[: len(batch["numbers"])])
+        numbers = (read - batch["numbers"]).square().mean()
+        return text + 10 * numbers, {
+            "text": float(text.detach()),
+            "numbers": float(numbers.detach()),
+        }
 
     def validate(self, model: nn.Module, batches: Iterable[Any]) -> dict[str, float]:
-        """The mean loss of the validation batches."""
-        losses = [float(self.loss(model, batch)[0]) for batch in batches]
-        return {"loss": sum(losses) / len(losses)}
+        """Means over the validation batches."""
+        found = []
+        for batch in batches:
+            loss, told = self.loss(model, batch)
+            found.append({"loss": float(loss), **told})
+        return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
 
     def sample(self, model: nn.Module, folder: Path, step: int) -> None:  # noqa: ARG002
         """Some captions beside the true ones."""

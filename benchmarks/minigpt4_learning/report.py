@@ -14,29 +14,31 @@ from benchmarks.minigpt4_learning import curves, pages, scoring
 from benchmarks.minigpt4_learning.finetuning import EXPERIMENTS, WITH_TWIN, Run, all_runs
 from benchmarks.minigpt4_learning.scoring import WITH, WITHOUT
 from benchmarks.minigpt4_learning.sizes import Sizes
+from benchmarks.minigpt4_learning.sources import ROOT, sources_sha256
 from benchmarks.minigpt4_learning.work import (
     CAPTIONING,
     DRAWN,
     SCORES,
     SIZES,
     UNTRAINED,
+    VERIFIED,
     samples_of,
     test_rows,
 )
 from imgedit_modelkit import fingerprints
 from imgedit_plugins.atomic import write_text_atomic
+from imgedit_reverse_design.minigpt4.config import MODEL, PROJECTION
 from imgedit_reverse_design.scores import Sample
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SCHEMA = "imgedit-minigpt4-learning/1"
+__all__ = ["report", "sources_sha256"]
+
 KINDS = (WITHOUT, WITH)
 MEAN, TWIN = "always the mean", "twin with shuffled answers"
 
 Answers = dict[str, list[list[Sample]]]
 """By kind of prompt, for each seed."""
-
-_SOURCES = ("benchmarks/minigpt4_learning", "modelkit", "plugins/reverse_design")
 
 
 def report(
@@ -78,7 +80,7 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "schema": SCHEMA,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine() | fingerprints.versions(),
-        "sources_sha256": sources_sha256(),
+        "sources_sha256": _common({scores.get("sources_sha256") for scores in there.values()}),
         "sizes": asdict(sizes),
         "missing": missing,
         "baselines": {
@@ -86,14 +88,29 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
             for name, answers in plain.items()
         },
         "experiments": experiments,
+        "projections": {
+            run.name: fingerprints.of_file(folder / "runs" / run.name / MODEL / PROJECTION)
+            for run in there
+            if not run.shuffled
+        },
         "cpu_seconds": {run.name: scores["cpu_seconds"] for run, scores in there.items()},
         "passed": complete and all(one["passed"] for one in experiments.values()),
     }
 
 
+def _common(hashes: set[str | None]) -> str | None:
+    """The one hash that all runs have; None where they were made by different sources."""
+    return hashes.pop() if len(hashes) == 1 else None
+
+
 def _scores(folder: Path, run: Run) -> dict[str, Any] | None:
-    path = folder / "runs" / run.name / SCORES
-    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else None
+    path = folder / "runs" / run.name
+    if not (path / SCORES).exists():
+        return None
+    found = dict(json.loads((path / SCORES).read_text("utf-8")))
+    if (path / VERIFIED).exists():
+        found["verified"] = json.loads((path / VERIFIED).read_text("utf-8"))
+    return found
 
 
 def _answers(seeds: Sequence[Mapping[str, Any]]) -> Answers:
@@ -155,20 +172,14 @@ def _is_ahead(kinds: Mapping[str, Mapping[str, Mapping[str, float]]]) -> bool:
     return all(kinds[kind][figure]["low"] > 0 for kind in KINDS for figure in ("accuracy", "f1"))
 
 
-def sources_sha256() -> str:
-    """A hash of the plugin, the model kit and this benchmark."""
-    paths = [path for place in _SOURCES for path in (ROOT / place).rglob("*.py")]
-    return fingerprints.of_files(paths, ROOT)
-
-
 def curves_of(folder: Path, sizes: Sizes) -> dict[str, list[list[dict[str, Any]]]]:
-    """The validations of each finished run, by experiment (and twin), for each seed."""
+    """The figures of each finished run, by experiment (and twin), for each seed."""
     found: dict[str, list[list[dict[str, Any]]]] = {}
     for run in all_runs(sizes):
         path = folder / "runs" / run.name
         if (path / SCORES).exists():
             lines = (path / "metrics.jsonl").read_text("utf-8").splitlines()
-            told = [one for one in map(json.loads, lines) if one["kind"] == "validation"]
+            told = list(map(json.loads, lines))
             title = f"{run.experiment}, shuffled" if run.shuffled else run.experiment
             found.setdefault(title, []).append(told)
     return found

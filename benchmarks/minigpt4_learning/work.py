@@ -4,7 +4,7 @@
 
     FOLDER/pretraining    run folder of the captioning        FOLDER/scenes, pairs, shuffled   data
     FOLDER/base           the frozen model folder             FOLDER/features                  cache
-    FOLDER/runs/NAME      one fine-tuning, by `train reverse_design`; scores.json beside its files
+    FOLDER/runs/NAME      one fine-tuning, by `train reverse_design`; its scores.json, verified.json
     FOLDER/untrained.json the base and drawn projections, never fine-tuned
 """
 
@@ -18,8 +18,9 @@ from typing import Any
 
 from benchmarks.minigpt4_learning import finetuning, pretraining, scoring
 from benchmarks.minigpt4_learning.data import make_pairs, make_twin
-from benchmarks.minigpt4_learning.finetuning import Features, all_runs
+from benchmarks.minigpt4_learning.finetuning import Features, Run, all_runs
 from benchmarks.minigpt4_learning.sizes import Sizes
+from benchmarks.minigpt4_learning.sources import sources_sha256
 from imgedit_modelkit.readers.imad import ImadRow, read_imad
 from imgedit_modelkit.readers.splits import split_by_image
 from imgedit_plugins.atomic import write_text_atomic
@@ -27,12 +28,12 @@ from imgedit_plugins.jobs import Job, Progress
 from imgedit_reverse_design.scores import Sample
 
 SIZES = Sizes()
-SCORES = "scores.json"
+SCORES, VERIFIED = "scores.json", "verified.json"
 UNTRAINED = "untrained.json"
 DRAWN = "drawn projection"
 CAPTIONING = "captioning projection"
 
-__all__ = ["SIZES", "all_runs", "prepare", "work_on"]
+__all__ = ["SIZES", "all_runs", "prepare", "to_verify", "verify", "work_on"]
 
 
 def prepare(folder: Path, sizes: Sizes) -> None:
@@ -63,15 +64,22 @@ def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     finetuning.fine_tune(folder, run, data, features, sizes, _told(name))
     seconds = time.process_time() - began
     rows = test_rows(folder, sizes)
-    found: dict[str, Any] = {
-        "cpu_seconds": seconds,
-        "alone": _scored(out / "model", rows, features),
-    }
-    if run.seed == sizes.seeds[0] and not run.shuffled:
-        found["verified"] = scoring.verified(
-            folder / "pairs", out, sizes.verified_rows, _told(f"{name}, verification")
-        )
+    alone = _scored(out / "model", rows, features)
+    found = {"sources_sha256": sources_sha256(), "cpu_seconds": seconds, "alone": alone}
     _write(out / SCORES, found)
+
+
+def verify(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
+    """The answers of a fine-tuning with verification, once."""
+    out = folder / "runs" / name
+    if not (out / VERIFIED).exists():
+        job = _told(f"{name}, verification")
+        _write(out / VERIFIED, scoring.verified(folder / "pairs", out, sizes.verified_rows, job))
+
+
+def to_verify(sizes: Sizes) -> list[Run]:
+    """The fine-tunings that are verified: each experiment with the first seed."""
+    return [run for run in all_runs(sizes) if run.seed == sizes.seeds[0] and not run.shuffled]
 
 
 def test_rows(folder: Path, sizes: Sizes) -> Sequence[ImadRow]:

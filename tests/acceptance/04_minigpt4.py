@@ -443,9 +443,8 @@ def point_7(s: Session) -> None:
     s.check(good, "HTML report", f"{len(html) // 1024} KiB, {pictures} pictures of worst cases")
     s.say(NOT_RUN, "the report was looked at", "a person's part")
     pro = user / "pro"
-    given = (f"images={user / 'photos'}", "count=12", "edition=pro")
-    words = (word for one in given for word in ("-O", one))
-    made = s.cli("data", "reverse_design", "make-imad", "-o", pro, *words)
+    recipe = ("data", "reverse_design", "make-imad", "--out", pro, "--edition", "pro")
+    made = s.cli(*recipe, "--images", user / "photos", "--count", "12")
     done = _evaluate(s, data="pro") if made.code == 0 else made
     names = sorted(path.name for path in pro.glob("*.csv")) if pro.is_dir() else []
     s.check(done.code == 0 and _tables(done), "I-MAD-Pro's layout", ", ".join(names), done.command)
