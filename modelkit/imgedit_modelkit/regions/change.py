@@ -27,6 +27,9 @@ _FLAT = 0.01**2
 _LIMITS = (-2.0, 3.0)
 """Of alpha: from a negative to four times the contrast."""
 
+_KEPT, _PAINTED = 0.2, 0.5
+"""Shares of the energy that the picture does not explain: what is the same, what is another."""
+
 _QUANTISATION = (0.5 / 255) ** 2
 """Variance of a rest that is no more than rounding to 8 bits."""
 
@@ -65,20 +68,25 @@ class Change:
             radius: of the neighbourhood, in pixels.
         """
         difference = after - before
-        mean, mean_of_difference = _around(picture, radius), _around(difference, radius)
+        chance: Map = np.full((*picture.shape[:2], 1), _QUANTISATION, np.float32)
+        if noise is not None:
+            chance += _around(noise, radius).mean(axis=2, keepdims=True)
+        mean, change = _around(picture, radius), _around(difference, radius)
         variance = np.maximum(_around(picture * picture, radius) - mean * mean, 0.0)
-        together = _around(picture * difference, radius) - mean * mean_of_difference
+        together = _around(picture * difference, radius) - mean * change
         alpha = np.clip(together / (variance + _FLAT), *_LIMITS).astype(np.float32)
-        beta = mean_of_difference - alpha * mean
-        alpha, beta = _around(alpha, radius), _around(beta, radius)
+        alpha, beta = _around(alpha, radius), _around(change - alpha * mean, radius)
+        rest = difference - alpha * picture - beta
+        repainted = _repainted(rest, np.square(1 + alpha) * variance, chance, radius)
+        # What the model lost of the picture is put back where the picture still stands, only.
+        difference = difference + repainted * (before - picture)
+        alpha = alpha * (1 - repainted) - repainted
+        beta = beta * (1 - repainted) + _around(picture + difference, radius) * repainted
         rest = difference - alpha * picture - beta
         # As in Wiener's filter: the share of the rest's energy that noise does not explain.
         energy = _around(rest * rest, radius).mean(axis=2, keepdims=True)
-        chance = np.float32(_QUANTISATION)
-        if noise is not None:
-            chance = chance + _around(noise, radius).mean(axis=2, keepdims=True)
         share = np.clip(1.0 - chance / np.maximum(energy, 1e-12), 0.0, 1.0)
-        return cls(alpha, beta, np.asarray(rest * share, np.float32))
+        return cls(alpha, beta, np.asarray(rest * np.maximum(share, repainted), np.float32))
 
     def add_to(self, total: Map, large: NDArray[Any], white: float, weight: Map | None) -> None:
         """Add what the edit does to the large picture to `total`.
@@ -96,6 +104,18 @@ class Change:
             if weight is not None:
                 change *= weight[rows]
             total[rows] += change
+
+
+def _repainted(rest: Map, explained: Map, chance: Map, radius: int) -> Map:
+    """Where something else stands now, 0..1, (height, width, 1).
+
+    There the rest has more energy than what the picture explains, and than noise. What little the
+    picture seems to explain of it is chance, and would shine through.
+    """
+    energy = np.maximum(_around(rest * rest, radius).mean(axis=2, keepdims=True) - 2 * chance, 0.0)
+    known = explained.mean(axis=2, keepdims=True) + 1e-5
+    share = np.clip((energy / (energy + known) - _KEPT) / (_PAINTED - _KEPT), 0.0, 1.0)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
 def _numbers(pixels: NDArray[Any], white: float) -> Map:

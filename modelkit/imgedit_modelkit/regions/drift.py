@@ -12,8 +12,11 @@ from imgedit_modelkit.regions.resampling import Map
 _LEAST_SHARE, _LEAST = 0.05, 64
 """Of the pixels of a region that must lie outside of the selection to learn from, and how many."""
 
-_LARGEST_SLOPE, _LARGEST_SHIFT = 0.25, 0.1
+_LARGEST_SLOPE, _LARGEST_SHIFT = 0.2, 0.08
 """What is larger is no drift but an edit of everything, and stays."""
+
+_LOCAL = 2.0
+"""How much more than the drift must change inside of the selection for it to be a drift."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Drift:
             (a VAE's round trip); None where that is not known.
         shift: mean change of red, green and blue outside of the selection, -1..1; None where too
             little of the region is unselected to tell.
-        corrected: whether the shift was taken back; not so where it is too large to be a drift.
+        corrected: whether the shift was taken back; not so where it is too large to be a drift, or
+            where the selected part changed in the same way (the edit is of everything).
         left: mean absolute change outside of the selection after that, 0..1; None as `shift`.
     """
 
@@ -35,7 +39,9 @@ class Drift:
     left: float | None = None
 
 
-def without_drift(before: Map, after: Map, outside: NDArray[np.bool_] | None) -> tuple[Map, Drift]:
+def without_drift(
+    before: Map, after: Map, outside: NDArray[np.bool_] | None, inside: NDArray[np.bool_] | None
+) -> tuple[Map, Drift]:
     """An edited picture with its colours as before wherever nothing was to change.
 
     For each channel, a straight line from `before` to `after` is fitted to the pixels outside of
@@ -45,6 +51,7 @@ def without_drift(before: Map, after: Map, outside: NDArray[np.bool_] | None) ->
         before: (height, width, 3), what the model makes of the picture when it changes nothing.
         after: the same shape, what it made of it.
         outside: (height, width), where nothing was to change; None for nowhere.
+        inside: the same for where the edit was to be; None for everywhere.
 
     Returns:
         `after`, corrected or as it was, and the drift.
@@ -56,13 +63,23 @@ def without_drift(before: Map, after: Map, outside: NDArray[np.bool_] | None) ->
     lines = [_line(start[:, channel], change[:, channel]) for channel in range(3)]
     shift = tuple(float(value) for value in change.mean(axis=0))
     slopes, shifts = (np.array(part, np.float32) for part in zip(*lines, strict=True))
-    middle = slopes * start.mean(axis=0) + shifts
-    if abs(slopes).max() > _LARGEST_SLOPE or abs(middle).max() > _LARGEST_SHIFT:
-        left = float(abs(change).mean())
-        return after, Drift(shift=(shift[0], shift[1], shift[2]), left=left)
+    told = (shift[0], shift[1], shift[2])
     corrected = np.asarray((after - shifts) / (1 + slopes), np.float32)
+    middle = slopes * start.mean(axis=0) + shifts
+    too_large = abs(slopes).max() > _LARGEST_SLOPE or abs(middle).max() > _LARGEST_SHIFT
+    if too_large or not _is_local(before, after, corrected, inside):
+        return after, Drift(shift=told, left=float(abs(change).mean()))
     left = float(abs((corrected - before)[outside]).mean())
-    return corrected, Drift(shift=(shift[0], shift[1], shift[2]), corrected=True, left=left)
+    return corrected, Drift(shift=told, corrected=True, left=left)
+
+
+def _is_local(before: Map, after: Map, corrected: Map, inside: NDArray[np.bool_] | None) -> bool:
+    """Whether what remains of the edit is much more than what the correction takes away."""
+    place = np.ones(before.shape[:2], bool) if inside is None else inside
+    if not place.any():
+        return False
+    taken = np.square((after - corrected)[place]).mean()
+    return bool(np.square((corrected - before)[place]).mean() > _LOCAL**2 * taken)
 
 
 def _line(x: Map, y: Map) -> tuple[float, float]:

@@ -129,7 +129,7 @@ class _Work:
         start = self.colors.from_srgb(before)
         totals, drifts = [], []
         for number, candidate in enumerate(candidates):
-            after, drift = without_drift(before, candidate, self._outside(box, size))
+            after, drift = without_drift(before, candidate, *self._sides(box, size))
             drifts.append(dataclasses.replace(drift, rebuilding=rebuilding))
             goal = self.colors.from_srgb(np.clip(after, 0.0, 1.0))
             if wholes is not None:
@@ -169,16 +169,18 @@ class _Work:
         self.colors.add(pixels[box.rows, box.columns], total, job)
         return self.picture.with_pixels(pixels)
 
-    def _outside(self, box: Box, size: tuple[int, int]) -> NDArray[np.bool_] | None:
-        """Where the model's picture shows nothing selected, nor anything near it."""
+    def _sides(
+        self, box: Box, size: tuple[int, int]
+    ) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+        """Where the model sees nothing selected, nor anything near it, and where it does."""
         if self.mask is None:
-            return None
+            return None, None
         import cv2
 
         selected = (self.mask[box.rows, box.columns, None] > 0).astype(np.float32)
         small = picture_resized(selected, size)[:, :, 0]
-        near = cv2.dilate(small, np.ones((_NEAR, _NEAR), np.uint8))
-        return np.asarray(np.asarray(near) < 1e-3)
+        near = np.asarray(cv2.dilate(small, np.ones((_NEAR, _NEAR), np.uint8)))
+        return np.asarray(near < 1e-3), np.asarray(small > 0.5)
 
 
 def _checked(made: Map, wanted: tuple[int, ...]) -> Map:
