@@ -1,12 +1,13 @@
-"""Real model classes at tiny size, for the tests of plugins that build on the model kit.
+"""Real model classes at tiny size, and a small cluster, for the tests of plugins on the model kit.
 
 Nothing is downloaded: tokenizers are trained on the texts at hand, weights are drawn.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -152,3 +153,29 @@ def save_tiny_language_model(folder: Path, tokenizer: Any, model: Any) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@contextlib.contextmanager
+def two_ray_nodes(attempts: int = 6) -> Iterator[str]:
+    """A Ray cluster of two nodes with one processor each, on this machine; yields its address.
+
+    Args:
+        attempts: how often to start it: Ray gives a node 30 seconds, which a busy machine may need.
+    """
+    from ray.cluster_utils import Cluster
+
+    for attempt in range(attempts):
+        nodes: Any = Cluster()
+        try:
+            nodes.add_node(num_cpus=1, include_dashboard=False)
+            nodes.add_node(num_cpus=1)
+            nodes.wait_for_nodes()
+            break
+        except Exception:  # Ray has no narrower one for this
+            nodes.shutdown()
+            if attempt + 1 == attempts:
+                raise
+    try:
+        yield str(nodes.address)
+    finally:
+        nodes.shutdown()

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from imgedit_modelkit.scale import Cluster, each
+from imgedit_modelkit.testing import two_ray_nodes
 from imgedit_plugins.errors import ImgeditError, PluginError
 
 pytestmark = pytest.mark.torch  # Ray
@@ -56,14 +57,10 @@ def test_without_ray(monkeypatch):
 @pytest.mark.filterwarnings("ignore")
 def test_on_two_nodes():
     import ray.cloudpickle
-    from ray.cluster_utils import Cluster as Nodes
 
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers have no tests
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        nodes.add_node(num_cpus=1)
-        nodes.wait_for_nodes()
-        cluster = Cluster(nodes.address, workers=2)
+    with two_ray_nodes() as address:
+        cluster = Cluster(address, workers=2)
         found = list(each(Squares, range(12), cluster))
         assert sorted(row["square"] for row in found) == [n * n for n in range(12)]
         assert len({row["pid"] for row in found} - {os.getpid()}) == 2
@@ -71,8 +68,9 @@ def test_on_two_nodes():
         assert max(row["count"] for row in found) > 1, "a worker makes its function once"
         with pytest.raises(ImgeditError, match=r"13 is unlucky\. Leave it out\."):
             list(each(Squares, [1, 13, 2], cluster))
-    finally:
-        nodes.shutdown()
+
+
+def test_no_cluster():
     with pytest.raises(PluginError, match=r"There is no Ray cluster at '127\.0\.0\.1:1'"):
         list(each(Squares, [1], Cluster("127.0.0.1:1")))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,21 +11,15 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow, pytest.mark.filterwarnings("i
 
 from test_prepare import ALL, GOOD, content, make  # noqa: E402
 
+from imgedit_modelkit.testing import two_ray_nodes  # noqa: E402
 from imgedit_plugins.errors import ImgeditError, JobCancelledError  # noqa: E402
 from imgedit_plugins.jobs import Job, Progress  # noqa: E402
 
 
 def test_two_nodes(pairs: Path, models: dict[str, str], tmp_path: Path) -> None:
-    from ray.cluster_utils import Cluster
-
     make(pairs, tmp_path / "here", models)
-    nodes = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
-    try:
-        nodes.add_node(num_cpus=1)
-        nodes.wait_for_nodes()
-        where = {"address": nodes.address, "workers": 2}
+    with two_ray_nodes() as address:
+        where = {"address": address, "workers": 2}
 
         def stop(progress: Progress) -> None:
             if progress.stage == "describing pairs" and progress.done >= 5:
@@ -40,14 +35,17 @@ def test_two_nodes(pairs: Path, models: dict[str, str], tmp_path: Path) -> None:
         assert report.resumed > 0
         assert seen[-1] == Progress("describing pairs", ALL, ALL)
         assert content(tmp_path / "there") == content(tmp_path / "here")
+        _what_a_worker_finds_wrong_is_told(pairs, models, tmp_path / "broken", where)
 
-        weights = Path(models["summariser"]) / "config.json"
-        whole = weights.read_text()
-        weights.write_text("{")  # what a worker finds wrong comes through as a sentence
-        try:
-            with pytest.raises(ImgeditError, match="flan-tiny cannot be loaded"):
-                make(pairs, tmp_path / "broken", models, **where)
-        finally:
-            weights.write_text(whole)
+
+def _what_a_worker_finds_wrong_is_told(
+    pairs: Path, models: dict[str, str], out: Path, where: dict[str, Any]
+) -> None:
+    config = Path(models["summariser"]) / "config.json"
+    whole = config.read_text()
+    config.write_text("{")
+    try:
+        with pytest.raises(ImgeditError, match="flan-tiny cannot be loaded"):
+            make(pairs, out, models, **where)
     finally:
-        nodes.shutdown()
+        config.write_text(whole)
