@@ -150,6 +150,13 @@ class _Importable(LazyGroup):
         everything = known(common.plugin_manager())
         return {one.name: one.weights.title for one in everything if one.weights.parts}
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the first argument; a plugin's name stands for weights of that name."""
+        own = f"{args[0]}/{args[0]}"
+        return super().resolve_command(ctx, [own, *args[1:]] if own in self.helps() else args)
+
     def get_command(
         self,
         ctx: click.Context,  # noqa: ARG002
