@@ -167,13 +167,22 @@ def _means(sums: Any) -> tuple[float, float, float]:
 # --- with verification ------------------------------------------------------------------------
 
 
-def verified(data: Path, run: Path, limit: int, job: Job) -> Mapping[str, Any]:
+def verified(data: Path, run: Path, limit: int, job: Job) -> dict[str, Any]:
     """The plugin's `evaluate`: 'model alone' and 'model + verification' on some test pairs."""
-    given: dict[str, Any] = {
-        "split": "test", "limit": limit, "commands": "none", "model": "minigpt4",
-        "weights": str(run), "workers": 1, "device": "cpu", "precision": "fp32",
-    }  # fmt: skip
+    model = {"model": "minigpt4", "weights": str(run), "device": "cpu", "precision": "fp32"}
+    details = _evaluated(data, limit, job, model)
+    return {title: one["figures"]["overall"][title] for title, one in details.items()}
+
+
+def searched(data: Path, limit: int, job: Job) -> dict[str, Any]:
+    """The verified search without any model, on the same pairs."""
+    details = _evaluated(data, limit, job, {"model": "search"})
+    return dict(details["figures"]["overall"]["reverse_design"])
+
+
+def _evaluated(data: Path, limit: int, job: Job, more: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = {"split": "test", "limit": limit, "commands": "none", "workers": 1, **more}
     options = resolve_options(MANIFEST.options_for("evaluate"), given)
     report = plugin.evaluate(EvaluateRequest(data=data, options=options), job)
     assert report is not None
-    return {title: one["figures"]["overall"] for title, one in report.details.items()}
+    return report.details
