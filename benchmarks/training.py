@@ -4,9 +4,10 @@ Both train the same small transformer on the same kind of batches with AdamW, cl
 and log the mean loss every ten steps. They take steps in turn, so that what else the machine does
 meets both; of each round of steps the ratio of the times counts, and of the rounds the median.
 
-    python -m benchmarks.training [--rounds 15] [--steps 50] [--json]
+    python -m benchmarks.training [--rounds 15] [--steps 50] [--json FILE]
 
-Exits with 1 when the loop is slower than 0.95 times the plain one.
+Exits with 1 when the loop is slower than 0.95 times the plain one. FILE gets the figures with the
+hash of the sources that were measured, by which tests/acceptance/04_minigpt4.py knows them.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import imgedit_modelkit
 from benchmarks.arguments import positive
 from benchmarks.machine import machine
+from imgedit_modelkit.fingerprints import of_files
 from imgedit_modelkit.training import TrainConfig, train
+from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.jobs import Job, Progress
 
 LIMIT = 0.95
@@ -49,6 +53,12 @@ class Result:
     def passed(self) -> bool:
         """Whether the limit is kept."""
         return self.ratio >= LIMIT
+
+
+def sources_sha256() -> str:
+    """Of everything that is measured: this file and the model kit's own modules."""
+    kit = Path(imgedit_modelkit.__file__).parent
+    return of_files([Path(__file__), *kit.glob("*.py")], kit.parents[1])
 
 
 class Copying:
@@ -139,18 +149,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--rounds", type=positive, default=15)
     parser.add_argument("--steps", type=positive, default=50)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     arguments = parser.parse_args()
     result = compare(arguments.rounds, arguments.steps)
     here = {**machine(), "torch": torch.__version__, "threads": torch.get_num_threads()}
     if arguments.json:
-        print(json.dumps({**asdict(result), "passed": result.passed, "machine": here}, indent=2))
-    else:
-        print(f"{result.rounds} rounds of {result.steps} steps in turn; threads: {here['threads']}")
-        print(f"  plain loop   {result.plain:8.1f} steps/s   (medians)")
-        print(f"  model kit    {result.loop:8.1f} steps/s")
-        print(f"  ratio        {result.ratio:8.3f}")
-        print(f"{'PASS' if result.passed else 'FAIL'}: limit {LIMIT}")
+        document = {
+            **asdict(result),
+            "limit": LIMIT,
+            "passed": result.passed,
+            "sources_sha256": sources_sha256(),
+            "machine": here,
+        }
+        write_text_atomic(arguments.json, json.dumps(document, indent=2) + "\n")
+    print(f"{result.rounds} rounds of {result.steps} steps in turn; threads: {here['threads']}")
+    print(f"  plain loop   {result.plain:8.1f} steps/s   (medians)")
+    print(f"  model kit    {result.loop:8.1f} steps/s")
+    print(f"  ratio        {result.ratio:8.3f}")
+    print(f"{'PASS' if result.passed else 'FAIL'}: limit {LIMIT}")
     return 0 if result.passed else 1
 
 

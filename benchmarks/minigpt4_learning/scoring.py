@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from benchmarks.minigpt4_learning.data import MANIFEST
-from benchmarks.minigpt4_learning.finetuning import Features, with_features
+from benchmarks.minigpt4_learning.finetuning import Features
 from imgedit_modelkit.readers.imad import ImadRow
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.options import resolve_options
 from imgedit_plugins.requests import EvaluateRequest
 from imgedit_reverse_design import plugin, scores
-from imgedit_reverse_design.evaluation import baselines
+from imgedit_reverse_design.baselines import baselines
 from imgedit_reverse_design.minigpt4.experiments import experiment
 from imgedit_reverse_design.minigpt4.model import MiniGPT4, load_model
 from imgedit_reverse_design.minigpt4.parsing import parse_answer
@@ -54,7 +54,6 @@ def answers(
     """
     how = experiment(model.config.experiment)
     samples = []
-    with_features(model)
     for begin in range(0, len(rows), _TOGETHER):
         some = rows[begin : begin + _TOGETHER]
         prompts = [

@@ -45,7 +45,7 @@ def prepare(folder: Path, sizes: Sizes) -> None:
     pairs = make_pairs(folder, sizes, job)
     make_twin(pairs, folder / "shuffled", job)
     features = Features(folder / "features", base)
-    features.fill(read_imad(pairs, job), _told("encoding"))
+    features.fill(test_rows(folder, sizes), _told("encoding"))
     if not (folder / UNTRAINED).exists():
         rows = test_rows(folder, sizes)
         found = {CAPTIONING: [_scored(base, rows, features)]}
@@ -62,7 +62,7 @@ def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     features = Features(folder / "features", folder / "base")
     data = folder / ("shuffled" if run.shuffled else "pairs")
     began = time.process_time()
-    finetuning.fine_tune(folder, run, data, features, sizes, _told(name))
+    finetuning.fine_tune(folder, run, data, sizes, _told(name))
     seconds = time.process_time() - began
     rows = test_rows(folder, sizes)
     alone = _scored(out / "model", rows, features)

@@ -34,6 +34,17 @@ def shortened(name: str) -> str:
     return name if len(name) <= 80 else f"{name[:79]}…"
 
 
+def is_plan(data: object) -> bool:
+    """Whether data have the shape of a plan; what its steps are is not looked at."""
+    steps = data.get("operations") if isinstance(data, dict) else None
+    return isinstance(steps, list) and all(
+        isinstance(one, dict)
+        and isinstance(one.get("name"), str)
+        and isinstance(one.get("parameters", {}), dict)
+        for one in steps
+    )
+
+
 def describe(step: Step) -> str:
     """An operation and its parameters for people: 'bright (offset 50)'."""
     told = ", ".join(

@@ -153,9 +153,18 @@ class TrainReport(_Frozen):
 
 
 class EvaluateRequest(_Frozen):
-    """Input of `evaluate`: a data folder; figures come back, nothing is written."""
+    """Input of `evaluate`: a data folder; figures come back, nothing is written into it.
+
+    Attributes:
+        data: the folder.
+        baseline: published figures are wanted beside the measured ones.
+        worst: so many of the worst examples are wanted with their pictures, of each method.
+        options, seed: as in `PredictRequest`.
+    """
 
     data: Path
+    baseline: bool = False
+    worst: Annotated[int, Field(ge=0)] = 0
     options: Options = {}
     seed: Seed = 0
 
@@ -173,11 +182,51 @@ class Table(_Frozen):
     rows: tuple[tuple[str | int | float | None, ...], ...]
 
 
+class Chart(_Frozen):
+    """One figure against another.
+
+    Attributes:
+        title: heading.
+        x, y: what the axes show, with the unit.
+        lines: name -> points (x, y), x rising.
+        note: a sentence below it.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: dict[str, tuple[tuple[float, float], ...]]
+    note: str = ""
+
+
+class Case(_Frozen):
+    """One scored example with its pictures.
+
+    Attributes:
+        title: heading.
+        told: (what, text) pairs, such as ('True edit', 'Brighter by 50 codes.').
+        pictures: (what, note, picture), in the order in which they are looked at.
+    """
+
+    title: str
+    told: tuple[tuple[str, str], ...] = ()
+    pictures: tuple[tuple[str, str, Picture], ...] = ()
+
+
 class EvaluateReport(_Frozen):
-    """Output of `evaluate`: tables for people, and everything behind them for programs."""
+    """Output of `evaluate`: tables for people, and everything behind them for programs.
+
+    Attributes:
+        tables: for people.
+        details: for programs; must be JSON.
+        charts: for the HTML report.
+        cases: the worst examples, for the HTML report; never part of the JSON.
+    """
 
     tables: tuple[Table, ...]
     details: dict[str, Any] = {}
+    charts: tuple[Chart, ...] = ()
+    cases: tuple[Case, ...] = Field(default=(), exclude=True)
 
 
 class DataRequest(_FolderRequest):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from imgedit_modelkit.errors import MissingPackageError, TrainingError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
     from transformers import BitsAndBytesConfig
 
@@ -34,7 +36,8 @@ class Lora:
 def add_lora(model: nn.Module, lora: Lora) -> nn.Module:
     """Put adapters into a model, in place, and freeze everything else.
 
-    The adapters start as no change at all. Only they are in the checkpoints of a run.
+    The adapters start as no change at all, and are float32 whatever the model is. Only they are in
+    the checkpoints of a run.
 
     Raises:
         TrainingError: no layer has such a name.
@@ -58,7 +61,14 @@ def add_lora(model: nn.Module, lora: Lora) -> nn.Module:
     adapted: nn.Module = inject_adapter_in_model(config, model)
     for name, parameter in adapted.named_parameters():
         parameter.requires_grad_("lora_" in name)
+        if "lora_" in name:
+            parameter.data = parameter.data.float()  # an optimiser's small steps get lost in halves
     return adapted
+
+
+def adapters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of a model's adapters, by name; empty if it has none."""
+    return {name: p for name, p in model.named_parameters() if "lora_" in name}
 
 
 def merge_lora(model: nn.Module) -> None:
@@ -70,20 +80,28 @@ def merge_lora(model: nn.Module) -> None:
             module.merge()
 
 
-def quantisation(bits: Literal[4, 8]) -> BitsAndBytesConfig:
+def quantisation(bits: Literal[4, 8], device: torch.device | None = None) -> BitsAndBytesConfig:
     """For `from_pretrained(..., quantization_config=...)`: a frozen part in 4 or 8 bits.
 
     4 bits are NF4 with computations in bfloat16 (Dettmers et al. 2023).
 
+    Args:
+        bits: of the weights of linear layers.
+        device: where the part will run; not checked if None.
+
     Raises:
         MissingPackageError: bitsandbytes is not installed.
+        TrainingError: it does not work on this machine, or not on this device.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingPackageError("bitsandbytes", f"Keeping a frozen part in {bits} bits")
+    _check_device(bits, device)
     import torch
     from transformers import BitsAndBytesConfig
 
     if bits == 8:
+        # It says at each call of each layer that it computes in float16.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
@@ -91,6 +109,24 @@ def quantisation(bits: Literal[4, 8]) -> BitsAndBytesConfig:
         bnb_4bit_compute_dtype=torch.bfloat16,
         bnb_4bit_use_double_quant=True,
     )
+
+
+def _check_device(bits: int, device: torch.device | None) -> None:
+    try:
+        import bitsandbytes
+    except (ImportError, OSError, RuntimeError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise TrainingError(
+            f"bitsandbytes does not work here ({told}), so nothing is kept in {bits} bits.",
+            hint="Install the build for this machine, or keep the weights as they are.",
+        ) from error
+    known = sorted(getattr(bitsandbytes, "supported_torch_devices", {"cuda"}))
+    if device is not None and device.type not in known:
+        raise TrainingError(
+            f"bitsandbytes {bitsandbytes.__version__} keeps no part in {bits} bits on the device "
+            f"{str(device)!r}.",
+            hint=f"It can on {', '.join(known)}; elsewhere keep the weights as they are.",
+        )
 
 
 def _ends_with(name: str, target: str) -> bool:

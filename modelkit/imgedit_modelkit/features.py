@@ -96,6 +96,7 @@ class FeatureCache:
         *,
         batch_size: int = 32,
         shard_batches: int = 16,
+        needed: Collection[str] = (),
     ) -> None:
         """Encode what is not here yet; cancelled or killed, the next call goes on.
 
@@ -105,6 +106,8 @@ class FeatureCache:
             job: progress, and cancellation between batches.
             batch_size: items per call of `encode`.
             shard_batches: calls per file.
+            needed: keys, besides those of `items`, that may not go to make room: of what other
+                processes fill in.
 
         Raises:
             RunError: `encode` returned other shapes, or `items` need more than the limit.
@@ -121,7 +124,7 @@ class FeatureCache:
                 some = keys[first : first + batch_size]
                 parts.append(self._checked(encode([items[key] for key in some]), len(some)))
             self._write(keys, np.concatenate(parts))
-            self._make_room(items.keys())
+            self._make_room({*items, *needed})
 
     def verify(self) -> list[str]:
         """What is wrong with the files, one clause each; they are removed, to be made anew."""

@@ -9,7 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
-_PACKAGES = ("imgedit-plugins", "numpy", "torch", "accelerate", "transformers", "diffusers", "peft")
+_PACKAGES = (
+    *("imgedit-plugins", "numpy", "torch", "accelerate", "transformers", "diffusers", "peft"),
+    "bitsandbytes",
+)
 
 
 def of_file(path: Path) -> str:

@@ -81,6 +81,7 @@ class Loop:
         self._model = self._task.build()
         if config.gradient_checkpointing:
             modes.checkpoint_gradients(self._model)
+        modes.keep_gradients(self._model)
         self._frozen = modes.frozen_hashes(self._model)
         self._buffers = modes.buffer_hashes(self._model)
         self._forward = accelerator.prepare(setup.Forward(self._task, self._model))
@@ -144,7 +145,7 @@ class Loop:
             with contextlib.nullcontext() if last else accelerator.no_sync(self._forward):
                 batch = send_to_device(next(batches), accelerator.device)
                 loss, figures = self._forward(batch)
-                self._backward(loss / config.accumulate)
+                self._backward(loss if config.accumulate == 1 else loss / config.accumulate)
             self._window.add({"loss": loss.detach(), **figures})
         self._update()
         if self._average is not None:

@@ -67,6 +67,18 @@ def checkpoint_gradients(model: nn.Module) -> None:
         )
 
 
+def keep_gradients(model: nn.Module) -> None:
+    """Let gradients pass through layers in 4 bits (bitsandbytes) after a validation, too.
+
+    On CPUs with AVX512-BF16 such a layer packs its weights anew when it is first used without
+    gradients, and from then on returns results that no gradient passes through, silently; and
+    widths that are no multiple of 64 fail.
+    """
+    for module in model.modules():
+        if getattr(module, "support_avx512bf16_for_cpu", False):
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
+
+
 def frozen_hashes(model: nn.Module) -> dict[str, str]:
     """SHA-256 of the frozen parameters, for each direct part of the model that has any.
 

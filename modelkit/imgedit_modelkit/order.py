@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from imgedit_modelkit.fingerprints import seed_of
@@ -50,7 +52,7 @@ class TrainBatches(Dataset[Any]):
     def index(self, place: int) -> int:
         """The item at a place in the endless order."""
         epoch, place = divmod(place, len(self._items))
-        return int(_shuffled(len(self._items), seed_of(self._config.seed, "epoch", epoch))[place])
+        return int(_shuffled(len(self._items), self._config.seed, epoch)[place])
 
 
 class ValidationBatches(Dataset[Any]):
@@ -90,5 +92,7 @@ def loader(batches: Dataset[Any], numbers: range, workers: int, *, pinned: bool)
 
 
 @functools.lru_cache(maxsize=4)
-def _shuffled(count: int, seed: int) -> torch.Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+def _shuffled(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    generator = torch.Generator().manual_seed(seed_of(seed, "epoch", epoch))
+    order: NDArray[np.int64] = torch.randperm(count, generator=generator).numpy()
+    return order

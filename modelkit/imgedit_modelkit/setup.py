@@ -82,6 +82,10 @@ def accelerator(config: TrainConfig) -> Accelerator:
 def optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter 2019); weight decay for matrices, none for biases and norms."""
     everything = list(parameters)
+    if not config.weight_decay:  # one group takes less time than two
+        return torch.optim.AdamW(
+            everything, lr=config.learning_rate, betas=config.betas, weight_decay=0.0
+        )
     groups = [
         {"params": [p for p in everything if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in everything if p.ndim < 2], "weight_decay": 0.0},
@@ -110,7 +114,8 @@ def begin(
     }
 
     def prepare() -> None:
-        folder, warnings = RunFolder.resume(out, config.document(), facts, may_change=MAY_CHANGE)
+        document = config.document() | _settings(task)
+        folder, warnings = RunFolder.resume(out, document, facts, may_change=MAY_CHANGE)
         stack.enter_context(folder.writing())
         for warning in warnings:
             job.warn(warning)
@@ -180,6 +185,11 @@ def report(folder: RunFolder) -> TrainReport:
     figures = folder.best_figures() or (lines[-1] if lines else {})
     known = {n: v for n, v in figures.items() if n not in ("step", "kind") and v is not None}
     return TrainReport(run=folder.path, metrics={name: float(v) for name, v in known.items()})
+
+
+def _settings(task: TrainingTask) -> dict[str, Any]:
+    settings = getattr(task, "settings", None)
+    return {f"task.{name}": value for name, value in settings().items()} if settings else {}
 
 
 def _data(task: TrainingTask, items: Items) -> dict[str, Any]:

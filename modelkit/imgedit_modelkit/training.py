@@ -29,7 +29,9 @@ class TrainingTask(Protocol):
     """What is trained, on what. All calls come from the loop, in the order of the methods.
 
     A task may also have ``data_fingerprint() -> str``, a hash of its data: a run then refuses to
-    go on with other data. Without it only the numbers of items are compared.
+    go on with other data. Without it only the numbers of items are compared. And it may have
+    ``settings() -> dict[str, Any]``, as JSON knows them: what the result hangs on besides its data
+    and `TrainConfig`; a run refuses to go on with others, by name.
     """
 
     def build(self) -> torch.nn.Module:

@@ -268,12 +268,15 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
     return name
 
 
-def misfits(module: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
-    """Names that a module misses, and names (with shapes) that it has no place for.
+def misfits(
+    module: nn.Module | Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> tuple[list[str], list[str]]:
+    """Names that a module, or its tensors, misses, and names that it has no place for.
 
     A tensor of another shape is in both: `name` is missing, `name (found, wanted)` is unexpected.
     """
-    wanted = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    places = module.state_dict() if isinstance(module, nn.Module) else module
+    wanted = {name: tensor.shape for name, tensor in places.items()}
     missing, unexpected = [], []
     for name, shape in wanted.items():
         if name not in tensors:

@@ -267,6 +267,8 @@ def point_7(s: Session) -> None:
     s.begin(7, "Krita")
     _installs(s, "krita", ("pykrita/imgedit/__init__.py", "pykrita/imgedit.desktop"))
     clause(s, "installation by rule", "test_krita_install::*")
+    clause(s, "why docker or menu might be missing", "test_krita_check::*")
+    _doctor(s, "Krita")
     clause(s, "the same actions", "test_krita_window::*menu*", "test_krita_plugin::*recovered*",
            "test_krita_plugin::*copied*", "test_krita_plugin::*saved*")  # fmt: skip
     clause(s, "the docker", "test_krita_docker::*")

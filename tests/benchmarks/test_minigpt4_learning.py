@@ -148,7 +148,7 @@ def test_cached_features_are_what_the_tower_makes(folder):
     from imgedit_modelkit.vision_towers import to_pixels
     from imgedit_plugins.picture_files import open_picture
 
-    rows = read_imad(folder / "pairs", Job())[:2]
+    rows = work.test_rows(folder, TINY)
     features = Features(folder / "features", folder / "base")
     tower = load_model(folder / "base").tower
     pictures = [open_picture(path).rgb8() for row in rows for path in (row.source, row.edited)]

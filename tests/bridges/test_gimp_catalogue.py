@@ -90,6 +90,12 @@ def test_no_letter_is_underlined_twice(tmp_path):
     assert labels == ["_Size", "Sid_es", "Ice", "Ice ice"]
 
 
+def test_letters_of_the_buttons_above_the_options_are_taken(tmp_path):
+    written(tmp_path, action(options=[option(name) for name in ("move", "preset", "vary")]))
+    labels = [one.label for one in read(tmp_path)[0].arguments]
+    assert labels == ["Mov_e", "Pre_set", "V_ary"]
+
+
 def test_what_gimp_cannot_do_has_no_entry(tmp_path):
     written(tmp_path, action(hook="render", plugin="core"), action(name="fine"))
     assert [one.procedure for one in read(tmp_path)] == ["imgedit-theirs-fine"]

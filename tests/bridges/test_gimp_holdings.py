@@ -24,6 +24,7 @@ from imgedit_plugins.render import render_plan
 ALLOWED = {
     "gegl:color", "gegl:component-extract", "gegl:sepia", "gegl:invert-gamma",
     "gegl:wavelet-blur", "gegl:exposure", "gegl:channel-mixer", "gegl:rgb-clip",
+    "gegl:domain-transform",
 }  # fmt: skip
 
 
@@ -51,6 +52,8 @@ def _operated(one, values):
         "gegl:channel-mixer": lambda: encode(decode(values) * _gains(one)),
         "gegl:rgb-clip": lambda: np.clip(values, 0, 1),
         "gegl:wavelet-blur": lambda: _blurred(int(one.properties["radius"]), values),
+        "gegl:domain-transform": lambda: _smoothed(one.properties, values),
+        "gegl:convolution-matrix": lambda: _moved(one.properties, values),
     }
     return made[one.operation]()
 
@@ -68,6 +71,29 @@ def _blurred(radius, values):
     kernel = np.zeros(2 * radius + 1)
     kernel[[0, radius, -1]] = 0.25, 0.5, 0.25
     return cv2.sepFilter2D(values, -1, kernel, kernel)
+
+
+def _smoothed(properties, values):
+    """Exponentials both ways, of the widths of Gastal and Oliveira's recursive filter."""
+    assert properties["edge-preservation"] == 0
+    times = properties["n-iterations"]
+    places = np.abs(np.arange(-48, 49))
+    for i in range(1, times + 1):
+        width = properties["spatial-factor"] * 3**0.5 * 2 ** (times - i) / (4**times - 1) ** 0.5
+        share = math.exp(-(2**0.5) / width)
+        kernel = share**places * (1 - share) / (1 + share)
+        values = cv2.sepFilter2D(values, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+    return values
+
+
+def _moved(properties, values):
+    """GEGL's rows are a to e, its columns 1 to 5; the middle is c3."""
+    kernel = np.zeros((5, 5))
+    for name, value in properties.items():
+        if name != "normalize":
+            kernel["abcde".index(name[0]), int(name[1]) - 1] = value
+    assert kernel.max() == kernel.sum() == 1  # more places would mix light
+    return cv2.filter2D(values, -1, kernel)
 
 
 def _mixed(one, low, top):
@@ -142,6 +168,21 @@ def test_wavelet_blurs_come_close_to_the_gaussian(kernel):
     assert np.abs(got - weights).sum() < 0.042
 
 
+@pytest.mark.parametrize(("kernel", "apart"), [
+    (3, 1e-9), (5, 0.3), (7, 0.2), (9, 0.16), (13, 0.12), (21, 0.1), (31, 0.1), (61, 0.1),
+])  # fmt: skip
+def test_where_gimp_hides_wavelet_blurs_others_come_close(kernel, apart):
+    spot = np.zeros((129, 129, 3))
+    spot[64, 64] = 1
+    layout = lay_out(plan_of(("gaussian", {"kernel": kernel})), hidden={forms.BLUR})
+    assert layout.rendered == ()
+    assert layout.surroundings
+    got = carried_out(layout.filters, spot)[:, :, 0].sum(axis=0)
+    weights = np.zeros(129)
+    weights[64 - kernel // 2 : 65 + kernel // 2] = cv2.getGaussianKernel(kernel, 0)[:, 0]
+    assert np.abs(got - weights).sum() < apart
+
+
 # --- order and layout -------------------------------------------------------------------------
 
 
@@ -175,7 +216,6 @@ def test_another_profile_is_rendered():
     "step",
     [
         ("saturate", {"factor": 1.6}),
-        ("gaussian", {"kernel": 33}),
         ("levels", {"gamma": 1.1}),
         ("temperature", {"shift": -150}),
         ("tint", {"shift": 50}),
@@ -216,19 +256,21 @@ def test_geometric_operations_are_those_of_the_vocabulary():
 def test_only_filters_that_were_tried_are_made():
     steps = [("bright", {"offset": 9}), ("contrast", {"gain": 2}), ("invert", {}),
              ("grayscale", {}), ("sepia", {}), ("saturate", {"factor": 1.5}),
-             ("gaussian", {"kernel": 31}), ("exposure", {"stops": 1}),
+             ("gaussian", {"kernel": 31}), ("gaussian", {"kernel": 33}), ("exposure", {"stops": 1}),
              ("temperature", {"shift": 30}), ("tint", {"shift": 9}),
              ("levels", {"in_black": 9, "out_black": 200, "out_white": 9})]  # fmt: skip
     layout = lay_out(plan_of(*steps))
     assert layout.rendered == ()
     assert {one.operation for one in layout.filters} == ALLOWED
-    assert forms.OPERATIONS == ALLOWED
+    small = lay_out(plan_of(("gaussian", {"kernel": 3})), hidden={forms.BLUR})
+    assert ALLOWED | {one.operation for one in small.filters} == forms.OPERATIONS
 
 
 def test_what_this_gimp_hides_is_rendered():
     plan = plan_of(("bright", {"offset": 20}), ("gaussian", {"kernel": 9}), ("invert", {}))
-    layout = lay_out(plan, hidden={forms.BLUR})
+    layout = lay_out(plan, hidden={forms.BLUR, forms.SMOOTH})
     assert [step["name"] for step in layout.rendered] == ["bright", "gaussian"]
+    assert "hides" in holdings.why(plan["operations"][1], {forms.BLUR, forms.SMOOTH})
     assert [one.operation for one in layout.filters] == ["gegl:invert-gamma"]
     assert lay_out(plan, hidden=()).rendered == ()
     for one in layout.filters:
@@ -237,6 +279,25 @@ def test_what_this_gimp_hides_is_rendered():
             assert 0 <= value <= 1
         for value in one.properties.values():
             assert not isinstance(value, float) or math.isfinite(value)
+
+
+@pytest.mark.parametrize("parameters", [
+    {}, {"offset": "much"}, {"offset": None}, {"offset": [1, 2]},
+])  # fmt: skip
+def test_damaged_parameters_are_left_to_the_worker(parameters):
+    plan = plan_of(("bright", parameters))
+    assert len(lay_out(plan).rendered) == 1
+    levels = plan_of(("levels", {"in_black": 9, "in_white": 9}))
+    assert len(lay_out(levels).rendered) == 1
+
+
+@pytest.mark.parametrize("data", [
+    None, [], {}, {"operations": {}}, {"operations": [1]}, {"operations": [{}]},
+    {"operations": [{"name": 2}]}, {"operations": [{"name": "invert", "parameters": 3}]},
+])  # fmt: skip
+def test_what_is_no_plan(data):
+    assert not edits.is_plan(data)
+    assert edits.is_plan(plan_of(("invert", {})))
 
 
 def test_steps_in_words():

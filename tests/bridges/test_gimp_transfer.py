@@ -144,3 +144,50 @@ def test_a_job_that_was_refused_is_not_asked_for_twice(transfer, home, layer):
         transfer.run_on(client, [layer], request, told)
     assert len(asked) == 1
     assert home.pixel_files() == []
+
+
+def test_results_go_with_the_block_however_it_ends(transfer, home, layer):
+    client = home.started()
+
+    def half_done():
+        with transfer.jobs_of(client) as jobs:
+            for _ in range(2):
+                job, result = transfer.run_on(client, [layer], render, told)
+                jobs.done.append(job)
+            assert home.pixel_files() != []
+            client.open_picture(result.pictures[0].ref).close()
+            raise KeyError("in the middle")
+
+    with pytest.raises(KeyError):
+        half_done()
+    assert home.pixel_files() == []
+
+
+def test_a_worker_that_is_gone_is_no_fault_of_what_is_done(transfer, home, layer):
+    client = home.started()
+    with transfer.jobs_of(client) as jobs:
+        job, _ = transfer.run_on(client, [layer], render, told)
+        jobs.done.append(job)
+        ended(home, client.worker)
+
+
+def test_pixels_that_cannot_be_read_leave_no_file(transfer, home, layer):
+    client = home.started()
+    layer.buffer.pixels = layer.buffer.pixels[:, :, :2]  # fewer bytes than a band has
+    layer.buffer.get = lambda *_: b"x" * 10**9
+    with pytest.raises(Exception, match=r".+"):
+        transfer.run_on(client, [layer], render, told)
+    assert home.pixel_files() == []
+
+
+def test_a_window_that_fails_ends_its_job(transfer, client, layer, monkeypatch):
+    monkeypatch.setattr(transfer.running, "_LOOK_SECONDS", 0.001)
+
+    def fails(stage, share):
+        raise RuntimeError("the window")
+
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="the window"):
+        transfer.run_on(client, [layer], render, fails)
+    assert time.monotonic() - began < 10
+    assert client.connect()

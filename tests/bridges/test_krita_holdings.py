@@ -269,9 +269,12 @@ def test_third_parties_curves_are_live():
 def test_the_template_says_what_the_filters_are(masked):
     name = 'Bold & "quick" <step> ×1.2'
     filters = [Filter("invert", name), Filter("blur", "b", {"lockAspect": True, "halfWidth": 3})]
-    with zipfile.ZipFile(io.BytesIO(template.document(filters, masked=masked))) as file:
+    data = template.document(filters, masked=masked, depth="U16", profile="sRGB & more")
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
         assert file.read("mimetype") == b"application/x-krita"
         root = ET.fromstring(file.read("maindoc.xml"))
+        [image] = [one for one in root.iter() if one.tag.endswith("}IMAGE")]
+        assert (image.get("colorspacename"), image.get("profile")) == ("RGBA16", "sRGB & more")
         layers = [one for one in root.iter() if one.tag.endswith("}layer")]
         assert [one.get("nodetype") for one in layers] == ["grouplayer", *["adjustmentlayer"] * 2]
         assert [one.get("name") for one in layers[:0:-1]] == [name, "b"]

@@ -166,13 +166,13 @@ def test_the_extension_has_all_that_it_imports(profile):
     """In Python without this environment: what is missing there is missing in Krita."""
     install(profile)
     with_krita = {
-        "actions", "canvas", "docker", "docker_engine", "engine", "extension", "hooks", "kept",
-        "looking", "placing", "plugin_menu", "undoing",
+        "actions", "canvas", "closing", "docker", "docker_engine", "engine", "extension", "hooks",
+        "kept", "looking", "placing", "plugin_menu", "showing", "undoing",
     }  # fmt: skip
     with_qt = {
         "add_step", "background", "curve_picture", "dialogs", "option_dialog", "option_fields",
         "pane", "pane_parts", "parameter_row", "plan_view", "previews", "qt", "session",
-        "step_row", "style", "trying",
+        "step_row", "style", "trying", "turns", "waiting",
     }  # fmt: skip
     modules = [
         name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")

@@ -99,7 +99,7 @@ import time
 from imgedit_plugins import hookimpl
 from imgedit_plugins.errors import PictureError
 from imgedit_plugins.plan import EditPlan, Provenance, Residual, step
-from imgedit_plugins.requests import Candidate, DataReport, EditResult, EvaluateReport, Table
+from imgedit_plugins.requests import Candidate, Case, DataReport, EditResult, EvaluateReport, Table
 
 
 @hookimpl
@@ -147,8 +147,14 @@ def apply_edit(request, job):
 
 @hookimpl
 def evaluate(request, job):
+    if str(request.data) == "unasked":
+        raise RuntimeError("the work must not begin")
     table = Table(title="Scores", columns=("metric", "value"), rows=(("F1", 0.98765), ("n", None)))
-    return EvaluateReport(tables=(table,), details={"data": str(request.data)})
+    if request.baseline:
+        told = "published elsewhere by others"
+        table = Table(title="Scores", columns=("metric", f"value, {told}"), rows=(("F1", 0.5),))
+    cases = tuple(Case(title=f"case {number}") for number in range(request.worst))
+    return EvaluateReport(tables=(table,), details={"data": str(request.data)}, cases=cases)
 
 
 @hookimpl

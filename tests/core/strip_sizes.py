@@ -13,6 +13,7 @@ def cut(pixels, share=0, cores=2):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(strips, "_STRIP_PIXELS", pixels)
         patch.setattr(strips, "_ONCE", 1)
+        patch.setattr(strips, "_ONCE_AROUND", 1)
         patch.setattr(strips, "_HALO_SHARE", share)
         patch.setattr(strips.os, "cpu_count", lambda: cores)
         yield

@@ -191,6 +191,39 @@ def test_evaluate(tmp_path):
     assert as_json["tables"][0]["rows"][0] == ["F1", 0.98765]
 
 
+def test_evaluate_writes_a_page_with_the_worst_cases(tmp_path):
+    run("evaluate", "tested", "--data", "here", "--report", "r.html", "--worst", 2)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "tested on here" in page
+    assert "0.9877" in page
+    assert ("case 1" in page, "case 2" in page) == (True, False)
+    found = json.loads(run("evaluate", "tested", "--data", "here", "--json").stdout)
+    assert set(found) == {"tables", "details", "charts"}, "no pictures where no page is wanted"
+
+
+def test_long_headings_stand_on_several_lines():
+    lines = run("evaluate", "tested", "--data", "here", "--baseline").stdout.splitlines()
+    assert lines == [
+        "Scores",
+        "             value, published",
+        "  metric  elsewhere by others",
+        "  F1                      0.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", "x", "--report", "x"], "--out and --report name the same file"),
+        (["--report", "no/r.html"], "no/r.html lies in a folder that does not exist"),
+        (["-o", "."], ". is a folder; name a file"),
+        (["--report", "r.html", "--worst", "-1"], "--worst"),
+    ],
+)
+def test_evaluate_refuses_outputs_before_the_work(arguments, said):
+    assert said in run("evaluate", "tested", "--data", "unasked", *arguments, code=2).stderr
+
+
 def test_data_takes_options_of_the_recipe_both_ways(tmp_path):
     run("data", "tested", "make-pairs", "--out", "a", "--images", "x", "--count", 9)
     result = run(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from editor_root import PROJECT, open_root
 from gimp_program import Gimp
+from gimp_windowed import Session
 from krita_program import Krita
 from krita_session import Extension
 
@@ -146,3 +147,11 @@ def plugin(gimp, installed, root):
     command = [f"{installed}/bin/imgedit-plugins", "install", "gimp"]
     root.call([*command, "--profile", f"{gimp.home}/GIMP"])
     return gimp
+
+
+@pytest.fixture
+def session(plugin, gimp_window, folder):
+    """GIMP with the plug-in and a photograph of 480 × 320 in a window."""
+    path = folder / "photo.png"
+    save_picture(photograph(480, 320), path)
+    return Session(gimp_window(path), folder, path)

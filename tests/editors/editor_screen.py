@@ -86,6 +86,11 @@ class Screen:
         """Click with the left button."""
         self._xdotool("mousemove", "--sync", str(x), str(y), "click", "1")
 
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Move the pointer with the left button held down."""
+        self._xdotool("mousemove", "--sync", *map(str, start), "sleep", "0.3", "mousedown", "1")
+        self._xdotool("mousemove", "--sync", *map(str, end), "sleep", "0.3", "mouseup", "1")
+
     def screenshot(self, name: str) -> Path:
         """Save what the display shows as NAME.png in the test's folder."""
         path = self._folder / f"{name}.png"

@@ -1,11 +1,20 @@
-"""The double of the docker's engine beside the real one: the same story, the same facts."""
+"""The doubles of engine, documents and events beside the real ones: one story, the same facts."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from docker_names import INSIDE
 from test_krita_docker import PLAN, extended, opened, pair
 from test_krita_widgets import alone
+
+TESTS = Path(__file__).resolve().parents[1]
+for folder in (TESTS / "bridges", TESTS / "editors" / "inside"):
+    sys.path.append(str(folder))
+
+import krita_stories  # noqa: E402
+from krita_doubles import Inside  # noqa: E402
 
 pytestmark = pytest.mark.editors
 
@@ -43,3 +52,23 @@ if not engine_scenario.told.goes_on():
     found = docker.window.running.wait_until(real, "the end of the story", 60)[-1]
     assert doubled == found
     assert [fact[0] for fact in found].count("ended") == 3
+
+
+def test_the_doubles_of_documents_and_events_tell_what_krita_tells(extension, monkeypatch):
+    run = extension.run("""
+import krita_stories
+from imgedit_bridges.krita import background, kept
+
+mark("stories", kept=krita_stories.kept_story(Krita.instance(), kept),
+     task=krita_stories.task_story(background, spin))
+""")
+    inside = Inside(monkeypatch)
+    doubled = {
+        "kept": krita_stories.kept_story(inside.app, inside.module("kept")),
+        "task": krita_stories.task_story(inside.module("background"), inside.loop.spin),
+    }
+    [found] = run.events("stories")
+    for name, facts in doubled.items():
+        assert json.loads(json.dumps(facts)) == found[name], name
+    assert len(found["kept"]) == 12
+    assert ["mended fault", "mended", "NoneType", True, True] in found["task"]

@@ -163,6 +163,28 @@ def test_a_live_edit_is_seen_undone_and_redone(names, krita_window, photo, folde
         assert np.abs(got - picture).max() <= 1, keys
 
 
+def test_an_edit_is_one_undo_step_and_its_change_two(names, krita_window, photo):
+    window = krita_window(photo[0])
+    window.run(f"""{names}
+document = Krita.instance().activeDocument()
+document.rootNode().addChildNode(document.createNode("before", "paintlayer"), None)
+assert work("apply_plan", {{"operations": {LIVE!r}}}, [background(document)])
+changed = {{"operations": [{{"name": "invert", "parameters": {{}}}}]}}
+assert work("change", kept.edits(document)[0], changed)
+groups = []
+for _ in range(20):
+    painted(document)
+    layers = document.rootNode().childNodes()
+    groups.append(len([one for one in layers if one.type() == "grouplayer"]))
+    if "before" not in [one.name() for one in layers]:
+        break
+    Krita.instance().action("edit_undo").trigger()
+mark("groups", groups=groups)
+""", seconds=120)  # fmt: skip
+    # The change: the old group comes back, the new one goes; the edit; the layer before it.
+    assert window.running.events("groups")[0]["groups"] == [1, 2, 1, 0, 0]
+
+
 WATCHED = """
 import builtins
 from PyQt5.QtCore import QTimer

@@ -16,7 +16,9 @@ from imgedit_modelkit.readers.imad import (
     ROWS_CSV,
     VALUES_CSV,
     ImadRow,
+    edition_of,
     read_imad,
+    tables_of,
 )
 from imgedit_modelkit.readers.splits import split_by_image
 from imgedit_plugins.errors import DataError, ProfileError
@@ -223,3 +225,34 @@ def test_split_depends_on_the_seed_and_checks_fractions() -> None:
     assert [len(part) for part in halves.values()] == [25, 25, 0]
     with pytest.raises(ValueError, match="add up to 1"):
         split_by_image(rows, fractions=(0.8, 0.1, 0.2))
+
+
+def as_pro(folder: Path) -> Path:
+    """The same data under the names of I-MAD-Pro."""
+    for dense, pro in zip(tables_of("dense"), tables_of("pro"), strict=True):
+        (folder / dense).rename(folder / pro)
+    return folder
+
+
+def test_i_mad_pro_is_the_same_under_other_names(folder: Path) -> None:
+    dense = read_imad(folder, Job())
+    assert edition_of(folder) == "dense"
+    assert tables_of("pro") == ("imad_pro_data.csv", "imad_pro_data_value_normalized.csv")
+    as_pro(folder)
+    assert edition_of(folder) == "pro"
+    assert read_imad(folder, Job()) == dense
+
+
+def test_a_missing_table_of_i_mad_pro_is_named(folder: Path) -> None:
+    (as_pro(folder) / "imad_pro_data_value_normalized.csv").unlink()
+    with pytest.raises(
+        DataError, match=r"no file .*imad_pro_data_value_normalized\.csv.*holds"
+    ) as e:
+        read_imad(folder, Job())
+    assert "imad_dense" not in str(e.value)
+
+
+def test_two_editions_in_one_folder_are_refused(folder: Path) -> None:
+    (folder / "imad_pro_data.csv").write_text((folder / ROWS_CSV).read_text())
+    with pytest.raises(DataError, match="keep one edition in a folder"):
+        read_imad(folder, Job())

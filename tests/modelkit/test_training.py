@@ -284,6 +284,20 @@ def test_other_settings_are_refused_by_name(tmp_path):
     train(PlainTask(), dataclasses.replace(PLAIN, keep=5), tmp_path / "run", Job())
 
 
+def test_other_settings_of_the_task_are_refused_by_name(tmp_path):
+    class Set(TinyTask):
+        loss_kind = "mse"
+
+        def settings(self):
+            return {"loss": self.loss_kind}
+
+    train(Set(), CONFIG, tmp_path / "run", Job())
+    train(Set(), CONFIG, tmp_path / "run", Job())
+    Set.loss_kind = "l1"
+    with pytest.raises(RunError, match=r"task\.loss: 'mse' there, 'l1' now"):
+        train(Set(), CONFIG, tmp_path / "run", Job())
+
+
 def test_other_data_is_refused(tmp_path):
     class Hashed(PlainTask):
         fingerprint = "a"

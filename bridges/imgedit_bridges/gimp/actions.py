@@ -11,8 +11,8 @@ from typing import Any
 
 from imgedit_bridges.client import BridgeError
 from imgedit_bridges.edits import Plan, describe, residual_line, title, write_plan
-from imgedit_bridges.gimp import canvas, holdings, records, running
-from imgedit_bridges.gimp.placing import layout_of, prepare, put, undo_group
+from imgedit_bridges.gimp import canvas, holdings, records, running, transfer
+from imgedit_bridges.gimp.placing import Prepared, ground_of, prepare, put, undo_group
 from imgedit_bridges.gimp.running import Told
 
 _TURNED = (
@@ -58,6 +58,22 @@ def _apply_to(
 ) -> None:
     """Prepare everything, and only then change the images."""
     client = running.new_client()  # live filters alone need no worker: it is not started here
+    with transfer.jobs_of(client) as jobs:
+        ready = _prepared(jobs, places, plan, told, strength)
+        for image, selection, made in ready:
+            with undo_group(image) as undo:
+                for one in made:
+                    put(client, one, undo, selection=selection, name=title(plan))
+
+
+def _prepared(
+    jobs: transfer.Jobs,
+    places: Sequence[tuple[Any, Sequence[Any]]],
+    plan: Plan,
+    told: Told,
+    strength: float,
+) -> list[tuple[Any, str, list[Prepared]]]:
+    """For each image its selection, and its layers' edits."""
     ready = []
     for image, layers in places:
         if not layers:
@@ -70,7 +86,7 @@ def _apply_to(
         check_layers(image, layers)
         made = [
             prepare(
-                client,
+                jobs,
                 one,
                 plan,
                 told,
@@ -81,10 +97,7 @@ def _apply_to(
             for one in layers
         ]
         ready.append((image, selection, made))
-    for image, selection, made in ready:
-        with undo_group(image) as undo:
-            for one in made:
-                put(client, one, undo, selection=selection, name=title(plan))
+    return ready
 
 
 def check_layers(image: Any, layers: Sequence[Any]) -> None:
@@ -150,10 +163,15 @@ def explain(layer: Any) -> str:
     if canvas.plan_of(layer) is None and (told := canvas.explanation_of(layer)):
         return told
     plan = layer_plan(layer)
-    layout = layout_of(layer, plan)
+    ground = ground_of(layer)
+    layout = ground.lay_out(plan)
     lines = [str(plan.get("explanation") or "")]
     for number, step in enumerate(plan["operations"], 1):
-        how = "live" if number > len(layout.rendered) else f"rendered{holdings.why(step)}"
+        how = (
+            "live"
+            if number > len(layout.rendered)
+            else f"rendered{holdings.why(step, ground.hidden)}"
+        )
         lines.append(f"{number}. {describe(step)}: {how}")
     lines.append(residual_line(plan))
     if canvas.is_turned_round(layer, [one.name for one in layout.filters]):

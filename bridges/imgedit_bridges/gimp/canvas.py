@@ -15,6 +15,7 @@ gi.require_version("Gimp", "3.0")
 from gi.repository import Gegl, Gimp  # noqa: E402
 
 from imgedit_bridges.client import BridgeError  # noqa: E402
+from imgedit_bridges.edits import is_plan  # noqa: E402
 from imgedit_bridges.gimp.forms import (  # noqa: E402
     OPERATIONS,
     PLAIN,
@@ -305,9 +306,13 @@ def plan_of(layer: Any) -> dict[str, Any] | None:
         plan = json.loads(bytes(parasite.get_data()).rstrip(b"\0").decode("utf-8"))
     except ValueError:
         plan = None
-    if not isinstance(plan, dict) or not isinstance(plan.get("operations"), list):
-        raise BridgeError(f"The plan of the layer “{layer.get_name()}” is damaged.")
-    return plan
+    if not is_plan(plan):
+        raise BridgeError(
+            f"The plan of the layer “{layer.get_name()}” is damaged.",
+            hint="Undo what changed it, or edit a copy of the layer before the edit.",
+        )
+    kept: dict[str, Any] = plan
+    return kept
 
 
 def explanation_of(layer: Any) -> str:

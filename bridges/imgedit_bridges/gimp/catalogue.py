@@ -21,7 +21,8 @@ NEXT = "actions.next.json"
 
 HOOKS = ("predict_operations", "apply_edit")
 _RESERVED = frozenset({"run-mode", "image", "drawables", "instruction", "swap", "seed"})
-_NOT_FREE = frozenset("ocrhiud")  # OK, Cancel, Reset, Help of GIMP's dialogs; our own arguments
+# OK, Cancel, Reset, Help of GIMP's dialogs; our own arguments; the bar of presets.
+_NOT_FREE = frozenset("ocrhiudpvm")
 _INT = 2**31
 
 

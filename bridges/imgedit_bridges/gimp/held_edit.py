@@ -14,7 +14,7 @@ from gi.repository import Gegl, Gimp  # noqa: E402
 
 from imgedit_bridges.edits import Plan  # noqa: E402
 from imgedit_bridges.gimp import canvas, holdings, placing, records  # noqa: E402
-from imgedit_bridges.gimp.forms import Turn  # noqa: E402
+from imgedit_bridges.gimp.forms import BLUR, Turn  # noqa: E402
 from imgedit_bridges.gimp.records import EditRecord  # noqa: E402
 
 SHOWN = " (preview)"
@@ -49,8 +49,7 @@ class HeldEdit:
 
     def is_turned(self) -> bool:
         """Whether the filters are in another order than the plan has them, as redo leaves them."""
-        tail = {**self.plan, "operations": self.plan["operations"][len(self.record.before) :]}
-        names = [one.name for one in holdings.lay_out(tail).filters]
+        names = _names(self.layer, self.plan, self.record)
         there = [one.get_name() for one in self.filters]
         return sorted(names) == sorted(there) and names != there
 
@@ -118,17 +117,19 @@ class HeldEdit:
         delete([one for one in copy.get_filters() if one.get_id() != made.get_id()])
         copy.add_alpha()
         canvas.insert_above(self.layer, copy, "mask")
-        made.set_visible(True)
-        made.set_opacity(1.0)
-        made.set_blend_mode(Gimp.LayerMode.ERASE)
-        made.update()
-        copy.merge_filters()
-        _, x, y = copy.get_offsets()
-        place = Gegl.Rectangle.new(x, y, copy.get_width(), copy.get_height())
-        area = Gegl.Rectangle.new(0, 0, copy.get_width(), copy.get_height())
-        left = bytes(copy.get_buffer().get(area, 1.0, "A u8", Gegl.AbyssPolicy.NONE))
-        self.image.remove_layer(copy)
-        self.image.set_selected_layers(chosen)
+        try:
+            made.set_visible(True)
+            made.set_opacity(1.0)
+            made.set_blend_mode(Gimp.LayerMode.ERASE)
+            made.update()
+            copy.merge_filters()
+            _, x, y = copy.get_offsets()
+            place = Gegl.Rectangle.new(x, y, copy.get_width(), copy.get_height())
+            area = Gegl.Rectangle.new(0, 0, copy.get_width(), copy.get_height())
+            left = bytes(copy.get_buffer().get(area, 1.0, "A u8", Gegl.AbyssPolicy.NONE))
+        finally:
+            self.image.remove_layer(copy)
+            self.image.set_selected_layers(chosen)
         return _channel(self.image, place, left.translate(bytes(range(255, -1, -1))))
 
 
@@ -161,14 +162,24 @@ def _own_filters(layer: Any, plan: Plan, record: EditRecord) -> list[Any]:
     """Found by their names; filters of others are left alone."""
     if len(record.baked) + len(record.before) >= len(plan["operations"]):
         return []
-    tail = {**plan, "operations": plan["operations"][len(record.before) :]}
-    names = [one.name for one in holdings.lay_out(tail).filters]
+    names = _names(layer, plan, record)
     own = []
     for made in layer.get_filters():  # from the top: those of an edit before this one are below
         if made.get_name() in names:
             names.remove(made.get_name())
             own.append(made)
     return own[::-1]
+
+
+def _names(layer: Any, plan: Plan, record: EditRecord) -> list[str]:
+    """Names of the plan's filters, the lowest one first: as this GIMP or another one holds it."""
+    tail = {**plan, "operations": plan["operations"][len(record.before) :]}
+    there = {made.get_name() for made in layer.get_filters()}
+    ways = [
+        [one.name for one in holdings.lay_out(tail, hidden=hidden).filters]
+        for hidden in (canvas.hidden_operations(), (), (BLUR,))
+    ]
+    return max(ways, key=lambda names: len(there.intersection(names)))
 
 
 def turns_back(turns: Sequence[tuple[int, bool]]) -> tuple[Turn, ...]:
@@ -181,7 +192,10 @@ def turns_back(turns: Sequence[tuple[int, bool]]) -> tuple[Turn, ...]:
 
 
 def turned(layer: Any, turns: Sequence[Turn]) -> Any:
-    """A layer that is not in the image, turned: GIMP turns only what is in one."""
+    """A layer that is not in the image, turned: GIMP turns only what is in one.
+
+    The layer itself is gone then, where it had to be turned.
+    """
     if not any(one.degrees or one.flip for one in turns):
         return layer
     image = layer.get_image()
@@ -198,6 +212,7 @@ def turned(layer: Any, turns: Sequence[Turn]) -> Any:
         made.set_offsets(*copy.get_offsets()[1:])
     finally:
         aside.delete()
+    layer.delete()
     return made
 
 

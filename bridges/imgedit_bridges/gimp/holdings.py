@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgedit_bridges.edits import DEFINITIONS, Step
-from imgedit_bridges.gimp.forms import BLUR, LIVE, Filter, Turn
+from imgedit_bridges.gimp.forms import AROUND, INSTEAD, LIVE, Filter, Turn
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ def lay_out(
     """
     steps = plan.get("operations", [])
     known = plan.get("definitions", DEFINITIONS) == DEFINITIONS
-    held = [_held(step) if known else None for step in steps]
-    held = [None if _uses(one, hidden) else one for one in held]
+    held = [_held(step, hidden) if known else None for step in steps]
     if not opaque:
         held = [None if _needs_opaque(one) else one for one in held]
     if grey:
@@ -70,7 +69,7 @@ def lay_out(
             turns.append(one)
         else:
             filters.extend(one or ())
-    surroundings = any(f.operation == BLUR for f in filters)
+    surroundings = any(f.operation in AROUND for f in filters)
     return Layout(tuple(steps[:first]), tuple(turns), tuple(filters), surroundings)
 
 
@@ -79,18 +78,27 @@ def is_geometric(step: Step) -> bool:
     return step.get("name") in GEOMETRIC
 
 
-def why(step: Step) -> str:
+def why(step: Step, hidden: Collection[str] = ()) -> str:
     """Why an operation is rendered, as the rest of a sentence; empty where it could be live."""
-    if _held(step) is not None:
+    if _held(step, hidden) is not None:
         return ""
+    if _held(step) is not None:
+        return ", since this GIMP hides the filter that it needs from plug-ins"
     told = RENDERED.get(str(step.get("name")), "this plug-in does not know it")
     return f", since {told}"
 
 
-def _held(step: Step) -> tuple[Filter, ...] | Turn | None:
+def _held(step: Step, hidden: Collection[str] = ()) -> tuple[Filter, ...] | Turn | None:
     """The live form of one operation; None where there is none for these parameters."""
-    make = LIVE.get(step.get("name", ""))
-    return make(step.get("parameters", {})) if make else None
+    name, parameters = step.get("name", ""), step.get("parameters", {})
+    for forms in (LIVE, INSTEAD):
+        try:
+            held = forms[name](parameters) if name in forms else None
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return None  # parameters of another version, or damaged: the worker knows, or says so
+        if held is not None and not _uses(held, hidden):
+            return held
+    return None
 
 
 def _uses(held: tuple[Filter, ...] | Turn | None, operations: Collection[str]) -> bool:
@@ -99,7 +107,7 @@ def _uses(held: tuple[Filter, ...] | Turn | None, operations: Collection[str]) -
 
 def _needs_opaque(held: tuple[Filter, ...] | Turn | None) -> bool:
     return isinstance(held, tuple) and any(
-        one.mode != "REPLACE" or one.operation == BLUR for one in held
+        one.mode != "REPLACE" or one.operation in AROUND for one in held
     )
 
 
@@ -124,7 +132,8 @@ HELD: Mapping[str, str] = {
     "sepia": "GEGL has the same matrix on encoded values",
     "saturate": "mixed with the largest channel, or four filters up to ×1.5; fully saturated "
     "colours differ; above ×1.5 rendered",
-    "gaussian": "wavelet blurs of whole radii on encoded values; rendered above 31 px",
+    "gaussian": "wavelet blurs of whole radii on encoded values; above 31 px two smoothing filters "
+    "told to keep no edges",
     "exposure": "a gain of light, which is what GEGL works in",
     "temperature": "gains of light by the channel mixer; rendered where one is above 2",
     "tint": "gains of light by the channel mixer; rendered where one is above 2",
@@ -154,9 +163,8 @@ RENDERED: Mapping[str, str] = {
     "saturate": "above ×1.5 many colours are fully saturated, where the live form differs",
     "temperature": "GEGL's channel mixer ends at a gain of 2",
     "tint": "GEGL's channel mixer ends at a gain of 2",
-    "blur": "a box out of wavelet blurs is off by 1 code on average and by 30 at edges",
-    "gaussian": "above 31 px the live blurs come apart",
-    "sharp": "GEGL's convolution works in linear light; the best live form is off by 2.8 codes",
+    "blur": "no live filter takes the mean of a square of encoded values",
+    "sharp": "GEGL's convolution works in linear light",
     "hdr": _AROUND,
     "clarity": _AROUND,
     "texture": _AROUND,

@@ -5,7 +5,8 @@ What is shown are filters without undo steps, on top of the layer's own, which a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,14 +99,22 @@ class LayerEdit:
         source = self._held.source()
         if source is None:
             return None
-        if source == self.layer:
-            with no_undo(self._image):
-                source = self._held.plain_copy(source)
-        with transfer.as_seen(source) as seen:
+        with self._plain(source) as plain, transfer.as_seen(plain) as seen:
             self._seen = (longest, read_layer(seen, longest))
-        if source != self._held.source():
-            source.delete()
         return self._seen[1]
+
+    @contextmanager
+    def _plain(self, source: Any) -> Iterator[Any]:
+        """The layer with the pixels before the edit; of this one, a copy that lives so long."""
+        if source != self.layer:
+            yield source
+            return
+        with no_undo(self._image):
+            copy = self._held.plain_copy(source)
+        try:
+            yield copy
+        finally:
+            copy.delete()
 
     def is_live(self, outcome: Outcome) -> bool:
         """Whether the canvas can show it without rendering."""
@@ -128,7 +137,9 @@ class LayerEdit:
         """Show it on the canvas, without undo steps; `hide` takes it away."""
         wanted = outcome.form.layout.filters
         with no_undo(self._image):
-            if [_kind(one) for one, _ in self._shown] == [_kind(one) for one in wanted]:
+            there = all(made.is_valid() for _, made in self._shown)  # GIMP's lists remove them, too
+            kinds = [_kind(one) for one, _ in self._shown]
+            if there and kinds == [_kind(one) for one in wanted]:
                 for (_, made), one in zip(self._shown, wanted, strict=True):
                     canvas.set_filter(made, one)
             else:
@@ -138,10 +149,11 @@ class LayerEdit:
         Gimp.displays_flush()
 
     def _rebuild(self, wanted: Sequence[Filter]) -> None:
-        delete([made for _, made in self._shown])
+        delete([made for _, made in self._shown if made.is_valid()])
         self._shown = []
         for made in self._held.filters:
-            made.set_visible(False)
+            if made.is_valid():
+                made.set_visible(False)
         with self._held.masked():
             for one in wanted:
                 named = replace(one, name=one.name + SHOWN)
@@ -205,20 +217,27 @@ class LayerEdit:
                 "The layer from which this edit was rendered is gone.",
                 hint="Undo its removal, or change only the steps that are live.",
             )
-        with no_undo(self._image):
-            plain = self._held.plain_copy(source)
         if not outcome.record.baked:
-            return plain
+            with no_undo(self._image):
+                return self._held.plain_copy(source)
         head = with_operations(outcome.plan, list(outcome.record.baked))
-        strength = outcome.form.rendered
+        with self._plain(source) as plain:
+            return self._rendered(plain, head, outcome.form.rendered, told)
+
+    def _rendered(self, plain: Any, head: Plan, strength: float, told: Told) -> Any:
         job, picture = placing.rendered(self._client, plain, head, told, strength=strength)
-        placing.check_colours(self.layer, picture)
-        made = canvas.new_layer(self._image, picture.ref, self.layer.get_name())
-        _, x, y = plain.get_offsets()
-        made.set_offsets(x + picture.offset[0], y + picture.offset[1])
-        transfer.write(self._client, picture.ref, made)
-        self._client.forget(job)
-        plain.delete()
+        try:
+            placing.check_colours(self.layer, picture)
+            made = canvas.new_layer(self._image, picture.ref, self.layer.get_name())
+            try:
+                _, x, y = plain.get_offsets()
+                made.set_offsets(x + picture.offset[0], y + picture.offset[1])
+                transfer.write(self._client, picture.ref, made)
+            except BaseException:
+                made.delete()
+                raise
+        finally:
+            transfer.forget(self._client, job)
         return made
 
 

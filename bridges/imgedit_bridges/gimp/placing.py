@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from imgedit_bridges.client import BridgeError, Client, ResultPicture
 from imgedit_bridges.edits import Plan, after, with_operations
 from imgedit_bridges.gimp import canvas, holdings, records, transfer
+from imgedit_bridges.gimp.forms import Turn
 from imgedit_bridges.gimp.holdings import Layout
 from imgedit_bridges.gimp.records import EditRecord
 from imgedit_bridges.gimp.running import Told
 from imgedit_bridges.gimp.strengths import Form, form_of
+from imgedit_bridges.gimp.transfer import Jobs
 from imgedit_bridges.protocol import JobRequest, PictureRef
 
 Undo = list[Callable[[], object]]
@@ -28,7 +31,7 @@ class Prepared:
         layer: the user's.
         layout: how GIMP holds the plan.
         plan: that the layer carries afterwards.
-        job, picture: of the rendered part, where there is one.
+        picture: the rendered part, where there is one.
         masked: whether the rendered part is limited to the selection already.
         hides: whether the rendered part takes the layer's place instead of covering it.
         opacity: below 1 asks for a layer of its own of that opacity, above the same pixels.
@@ -38,7 +41,6 @@ class Prepared:
     layer: Any
     layout: Layout
     plan: Plan
-    job: str = ""
     picture: ResultPicture | None = None
     masked: bool = False
     hides: bool = False
@@ -50,7 +52,7 @@ class Prepared:
 
 
 def prepare(
-    client: Client,
+    jobs: Jobs,
     layer: Any,
     plan: Plan,
     told: Told,
@@ -63,7 +65,7 @@ def prepare(
     """Lay a plan out and have rendered what needs it; the image is not changed.
 
     Args:
-        client: of the worker, which is used only where something is rendered.
+        jobs: gets the one that has the rendered pixels, where something is rendered.
         layer: to be edited.
         plan: the edit.
         told: told how it goes.
@@ -92,10 +94,11 @@ def prepare(
     if not layout.rendered:
         return Prepared(layer, layout, whole, opacity=form.opacity, record=record)
     head = with_operations(plan, list(layout.rendered))
-    job, picture = rendered(client, layer, head, told, masked=masked, strength=form.rendered)
+    job, picture = rendered(jobs.client, layer, head, told, masked=masked, strength=form.rendered)
+    jobs.done.append(job)
     check_colours(layer, picture)
     hides = not (plain or copied)
-    return Prepared(layer, layout, whole, job, picture, masked, hides, form.opacity, record)
+    return Prepared(layer, layout, whole, picture, masked, hides, form.opacity, record)
 
 
 def _form(layer: Any, plan: Plan, strength: float, *, again: bool, plain: bool) -> Form:
@@ -216,7 +219,8 @@ def undo_group(image: Any) -> Iterator[Undo]:
         yield undo
     except BaseException:
         for step in reversed(undo):
-            step()
+            with suppress(Exception):  # the others shall be taken back all the same
+                step()
         raise
     finally:
         image.undo_group_end()
@@ -250,7 +254,6 @@ def put(
     place = _base(layer, above, prepared, undo)
     if prepared.picture is not None:
         target = put_picture(client, layer, prepared.picture, undo, place, name)
-        client.forget(prepared.job)
         if prepared.hides:
             hide_below(layer, target, undo)
         if not any(map(holdings.is_geometric, layout.rendered)):
@@ -262,8 +265,10 @@ def put(
     if masked:
         canvas.add_mask(target)
         canvas.mix_encoded(target)
+    undo.append(partial(target.set_offsets, *target.get_offsets()[1:]))
     for one in layout.turns:
         canvas.turn(target, one)
+        undo.append(partial(_turn_back, target, one))
     if masked:
         with canvas.nothing_selected(image):
             _add_filters(target, layout, undo)
@@ -334,6 +339,11 @@ def _insert(
     target.set_visible(True)
     image = place.get_image()
     undo.append(lambda: image.remove_layer(target))
+
+
+def _turn_back(layer: Any, done: Turn) -> None:
+    canvas.turn(layer, Turn(flip=done.flip))
+    canvas.turn(layer, Turn(degrees=-done.degrees % 360))
 
 
 def _add_filters(target: Any, layout: Layout, undo: Undo) -> None:

@@ -37,6 +37,8 @@ def _run(procedure: Any, mode: Any, image: Any, drawables: list[Any], config: An
     entry = _ENTRIES[procedure.get_name()]
     interactive = mode == Gimp.RunMode.INTERACTIVE
     running.look_for_plugins(_FOLDER)
+    if interactive:
+        sys.excepthook = windows.tell_unexpected  # GTK gives it what its callbacks raise
     try:
         layers = [_layer(one) for one in drawables]
         if interactive and entry.window is not None:
@@ -54,10 +56,8 @@ def _run(procedure: Any, mode: Any, image: Any, drawables: list[Any], config: An
             return _ended(procedure, Gimp.PDBStatusType.CANCEL)
         return _ended(procedure, Gimp.PDBStatusType.EXECUTION_ERROR, str(error))
     except Exception as error:  # GIMP would show a traceback, or nothing
-        what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
-        return _ended(
-            procedure, Gimp.PDBStatusType.EXECUTION_ERROR, f"Unexpected: {what}. Please report it."
-        )
+        fault = str(windows.unexpected(error))
+        return _ended(procedure, Gimp.PDBStatusType.EXECUTION_ERROR, fault)
     Gimp.displays_flush()
     if interactive and entry.tells and value is not None:
         windows.show(entry.title, value)
@@ -97,8 +97,10 @@ def _progress(entry: Entry, *, interactive: bool) -> Iterator[running.Told]:
         _ = Gimp.progress_update(share) if share >= 0 else Gimp.progress_pulse()
         return True
 
-    yield tell
-    Gimp.progress_end()
+    try:
+        yield tell
+    finally:
+        Gimp.progress_end()
 
 
 # --- the plug-in ------------------------------------------------------------------------------

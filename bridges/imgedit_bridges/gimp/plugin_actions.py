@@ -121,16 +121,17 @@ def _between(
     plan = _predicted(client, [before, after], request, told)
     plan, strength = review.plan(before, plan) if review is not None else (plan, 1.0)
     upper = after if _height_of(after) <= _height_of(before) else before
-    prepared = prepare(client, before, plan, told, copied=True, strength=strength)
     name = title(plan, "Recovered")
-    with undo_group(image) as undo, canvas.nothing_selected(image):
-        put(client, prepared, undo, selection="", above=upper, name=name)
+    with transfer.jobs_of(client) as jobs:
+        prepared = prepare(jobs, before, plan, told, copied=True, strength=strength)
+        with undo_group(image) as undo, canvas.nothing_selected(image):
+            put(client, prepared, undo, selection="", above=upper, name=name)
     return plan
 
 
 def _predicted(client: Client, layers: Sequence[Any], request: Any, told: Told) -> Plan:
     job, result = transfer.run_on(client, layers, request, told)
-    client.forget(job)
+    transfer.forget(client, job)
     canvas.warn(result.warnings)
     try:
         return recovered(result)
@@ -154,14 +155,12 @@ class _Made:
 
     Attributes:
         layer: the user's.
-        job: has the pictures.
         result: of the job.
         selection: that the pictures still have to be limited to; see `canvas.selection_kind`.
         prepared: the plan, where there are no pictures.
     """
 
     layer: Any
-    job: str
     result: Result
     selection: str
     prepared: Prepared | None
@@ -189,24 +188,30 @@ def edit(
         raise BridgeError("No layer is selected.", hint="Select a layer and try again.")
     actions.check_layers(image, layers)
     client = running.new_client()
-    made = [_edited(client, layer, action, given, told, review) for layer in layers]
-    seen = [one for one in made if one.prepared is None]
-    opacity = 1.0
-    if review is not None and seen:
-        opacity = review.pictures(client, seen[0].layer, seen[0].result)
-    with undo_group(image) as undo:
-        for one in made:
-            if one.prepared is None:
-                _put_pictures(client, one, action, undo, opacity)
-            else:
-                name = title(one.prepared.plan)
-                put(client, one.prepared, undo, selection=one.selection, name=name)
+    with transfer.jobs_of(client) as jobs:
+        made = [_edited(jobs, layer, action, given, told, review) for layer in layers]
+        seen = [one for one in made if one.prepared is None]
+        opacity = 1.0
+        if review is not None and seen:
+            opacity = review.pictures(client, seen[0].layer, seen[0].result)
+        with undo_group(image) as undo:
+            for one in made:
+                if one.prepared is None:
+                    _put_pictures(client, one, action, undo, opacity)
+                else:
+                    name = title(one.prepared.plan)
+                    put(client, one.prepared, undo, selection=one.selection, name=name)
     canvas.warn([warning for one in made for warning in one.result.warnings])
     return "\n".join(dict.fromkeys(one.result.explanation for one in made)).strip()
 
 
 def _edited(
-    client: Client, layer: Any, action: Action, given: Given, told: Told, review: Review | None
+    jobs: transfer.Jobs,
+    layer: Any,
+    action: Action,
+    given: Given,
+    told: Told,
+    review: Review | None,
 ) -> _Made:
     selection = canvas.selection_kind(layer.get_image())
     masked = bool(selection) and "selection" in action.inputs
@@ -214,18 +219,18 @@ def _edited(
     def request(picture: PictureRef, *mask: PictureRef) -> JobRequest:
         return given.request(action, pictures(picture, *mask))
 
-    job, result = transfer.run_on(client, [layer], request, told, selection=masked)
+    job, result = transfer.run_on(jobs.client, [layer], request, told, selection=masked)
+    jobs.done.append(job)
     for one in result.pictures:
         check_colours(layer, one)
     if result.pictures:
-        return _Made(layer, job, result, "" if masked else selection, None)
-    client.forget(job)
+        return _Made(layer, result, "" if masked else selection, None)
     plan = recovered(result)
     plan, strength = review.plan(layer, plan) if review is not None else (plan, 1.0)
     actions.refuse_moves(plan, selection)
     kept = canvas.plan_of(layer)
-    prepared = prepare(client, layer, plan, told, kept=kept, selection=selection, strength=strength)
-    return _Made(layer, job, result, selection, prepared)
+    prepared = prepare(jobs, layer, plan, told, kept=kept, selection=selection, strength=strength)
+    return _Made(layer, result, selection, prepared)
 
 
 def _put_pictures(client: Client, made: _Made, action: Action, undo: Any, opacity: float) -> None:
@@ -250,7 +255,6 @@ def _put_pictures(client: Client, made: _Made, action: Action, undo: Any, opacit
         hide_below(layer, targets[0], undo)
     if result.plan is not None and result.plan.get("operations"):
         canvas.attach_plan(targets[0], result.plan)
-    client.forget(made.job)
     image.set_selected_layers([targets[0]])
 
 

@@ -80,8 +80,8 @@ class PresetBar(Gtk.Box):  # type: ignore[misc]
         values: Options = {}
         for name in self._names:
             value = self._config.get_property(name)
-            if hasattr(value, "get_path"):
-                value = value.get_path()
+            if self._config.find_property(name).value_type.name == "GFile":
+                value = (value.get_path() or "") if value is not None else ""
             if isinstance(value, bool | int | float | str):
                 values[name] = value
         self._change(lambda: self._presets.save(self._procedure, self._name(), values))
@@ -106,7 +106,7 @@ def _set(config: Any, name: str, value: object) -> None:
     if spec is None:
         return
     if spec.value_type.name == "GFile":
-        value = Gio.File.new_for_path(str(value))
+        value = Gio.File.new_for_path(str(value)) if value else None
     try:
         config.set_property(name, value)
     except (TypeError, ValueError, OverflowError):

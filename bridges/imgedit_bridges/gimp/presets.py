@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from imgedit_bridges.edits import is_plan
 from imgedit_bridges.errors import BridgeError
 
 RECENT = 12
@@ -162,10 +163,10 @@ class Presets:
 
 
 def _kept(data: object) -> KeptPlan | None:
-    if not isinstance(data, dict) or not isinstance(data.get("plan"), dict):
+    if not isinstance(data, dict) or not is_plan(data.get("plan")):
         return None
     plan, strength = data["plan"], data.get("strength", 1.0)
-    if not isinstance(plan.get("operations"), list) or not isinstance(strength, int | float):
+    if not isinstance(strength, int | float):
         return None
     title = str(data.get("title") or "A plan")
     return KeptPlan(title, plan, float(strength), bool(data.get("favourite")))

@@ -56,16 +56,19 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
             over.add_overlay(label)
             over.set_overlay_pass_through(label, True)
         self._zoom = Gtk.ToggleButton(
-            label="1:1", halign=Gtk.Align.END, valign=Gtk.Align.END, margin=8
+            label="_1:1", use_underline=True, halign=Gtk.Align.END, valign=Gtk.Align.END, margin=8
         )
-        self._zoom.set_tooltip_text("One pixel of the picture is one of the screen")
+        self._zoom.set_tooltip_text("One pixel of the picture is one of the screen (Alt+1)")
         self._zoom.get_style_context().add_class("imgedit-tag")
-        self._zoom.connect("toggled", lambda _: resized())
+        self._zoom.connect("toggled", self._zoomed, resized)
         over.add_overlay(self._zoom)
         _style()
         frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN)
         frame.set_size_request(self._room[0] + 2, self._room[1] + 2)
         frame.add(over)
+        style = frame.get_style_context()
+        self._area.connect("focus-in-event", lambda *_: style.add_class("imgedit-focus"))
+        self._area.connect("focus-out-event", lambda *_: style.remove_class("imgedit-focus"))
         self.pack_start(frame, True, True, 0)
 
     def _events(self) -> Any:
@@ -87,6 +90,11 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         area.get_accessible().set_name("Preview, before and after")
         self._area = area
         return area
+
+    def _zoomed(self, button: Any, resized: Callable[[], None]) -> None:
+        if button.get_active():
+            self._area.grab_focus()  # whose keys move what is seen
+        resized()
 
     @property
     def longest(self) -> int | None:
@@ -154,8 +162,8 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         width, height = (
             min(side, room * factor) for side, room in zip(_size(picture), self._room, strict=True)
         )
-        left = int(self._corner[0] * (picture.get_width() - width))
-        top = int(self._corner[1] * (picture.get_height() - height))
+        left = round(self._corner[0] * (picture.get_width() - width))
+        top = round(self._corner[1] * (picture.get_height() - height))
         return picture.new_subpixbuf(left, top, width, height)
 
     # --- mouse and keyboard -------------------------------------------------------------------
@@ -165,9 +173,13 @@ class BeforeAfter(Gtk.Box):  # type: ignore[misc]
         near = abs(event.x - self._split * self._area.get_allocated_width()) <= _GRAB
         pans = self._zoom.get_active() and not near
         self._drag = (event.x, event.y) if pans else None
-        return self._moved(_, event)
+        return self._dragged(event)
 
     def _moved(self, _: Any, event: Any) -> bool:
+        # Widgets with tooltips are told of every motion, also without a button.
+        return bool(event.get_state() & Gdk.ModifierType.BUTTON1_MASK) and self._dragged(event)
+
+    def _dragged(self, event: Any) -> bool:
         if self._drag is None:
             self._move_to(event.x / max(1, self._area.get_allocated_width()))
         else:
@@ -309,6 +321,7 @@ def _style() -> None:
         b" button.imgedit-tag:checked { background: rgba(255, 255, 255, 0.85); }"
         b" button.imgedit-tag:checked label { color: black; }"
         b" button.imgedit-tag:focus { outline: 1px solid white; }"
+        b" frame.imgedit-focus > border { border-color: @theme_selected_bg_color; }"
         b" .imgedit-choices row box, .imgedit-choices row label { background: none; }"
     )
     screen = Gdk.Screen.get_default()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from typing import Any
 from gi.repository import Gegl, GLib
 
 from imgedit_bridges.client import BridgeError, Client, JobCancelledError
+from imgedit_bridges.gimp import transfer, windows
 from imgedit_bridges.protocol import JobRequest, PictureRef
 
 Plan = Mapping[str, Any]
@@ -47,26 +47,13 @@ def read_result(client: Client, ref: PictureRef) -> Pixels:
     """
     with client.open_picture(ref) as file:
         data = bytes(file.data[: ref.pixel_bytes])
-    pixels = Pixels(ref.width, ref.height, ref.channels, _bytes_of(data, ref.dtype))
-    return pixels if ref.channels >= 3 else _coloured(pixels)
-
-
-def _bytes_of(data: bytes, dtype: str) -> bytes:
-    if dtype == "uint8":
-        return data
-    if dtype == "uint16":
-        return data[1 if sys.byteorder == "little" else 0 :: 2]
-    return bytes(min(255, max(0, round(255 * v))) for v in memoryview(data).cast("f"))
-
-
-def _coloured(grey: Pixels) -> Pixels:
-    """The same in RGB."""
-    channels = grey.channels + 2
-    data = bytearray(grey.width * grey.height * channels)
-    for place in range(channels):
-        source = 0 if place < 3 else 1
-        data[place::channels] = grey.data[source :: grey.channels]
-    return Pixels(grey.width, grey.height, channels, bytes(data))
+    channels = 4 if ref.channels in (2, 4) else 3
+    name = "R'G'B'A u8" if channels == 4 else "R'G'B' u8"
+    area = Gegl.Rectangle.new(0, 0, ref.width, ref.height)
+    buffer = Gegl.Buffer.new(name, 0, 0, ref.width, ref.height)  # GEGL converts, not Python
+    buffer.set(area, transfer.format_of(ref.dtype, ref.channels), data)
+    shown = bytes(buffer.get(area, 1.0, name, Gegl.AbyssPolicy.NONE))
+    return Pixels(ref.width, ref.height, channels, shown)
 
 
 @dataclass(frozen=True)
@@ -125,6 +112,8 @@ class Renderer:
                 continue
             except BridgeError as error:
                 fault = error
+            except Exception as error:  # it would end the thread, and the user would wait for ever
+                fault = windows.unexpected(error)
             GLib.idle_add(self._told, picture, fault)
 
     def _told(self, picture: Pixels | None, fault: BridgeError | None) -> bool:
@@ -140,11 +129,12 @@ class Renderer:
                 "render", {"picture": picture}, plan=wanted.plan, strength=wanted.strength
             )
             job, result = self._client.run(request, cancelled=self._outdated)
-            if not result.pictures:
-                raise BridgeError("The worker rendered nothing.")
-            made = read_result(self._client, result.pictures[0].ref)
-            self._client.forget(job)
-        return made
+            try:
+                if not result.pictures:
+                    raise BridgeError("The worker rendered nothing.")
+                return read_result(self._client, result.pictures[0].ref)
+            finally:
+                transfer.forget(self._client, job)
 
     def _outdated(self) -> bool:
         return self._ended or self._wanted is not None

@@ -76,9 +76,12 @@ def run_job(client: Client, request: JobRequest, told: Told) -> tuple[str, Resul
 
     with ThreadPoolExecutor(1) as pool:
         going = pool.submit(client.run, request, on_event=on_event, cancelled=stopped.is_set)
-        while not wait([going], _LOOK_SECONDS).done:
-            if not told(*stage[0]):
-                stopped.set()
+        try:
+            while not wait([going], _LOOK_SECONDS).done:
+                if not told(*stage[0]):
+                    stopped.set()
+        finally:
+            stopped.set()  # whatever `told` raises: the pool waits for the job's end
         return going.result()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import gi
@@ -111,6 +112,36 @@ def as_seen(layer: Any, *, masks: bool = False) -> Iterator[Any]:
         aside.delete()
 
 
+@dataclass(frozen=True)
+class Jobs:
+    """Jobs whose results are still needed.
+
+    Attributes:
+        client: of the worker.
+        done: their ids.
+    """
+
+    client: Client
+    done: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def jobs_of(client: Client) -> Iterator[Jobs]:
+    """Jobs whose results the worker removes at the end of the block, however it ends."""
+    jobs = Jobs(client)
+    try:
+        yield jobs
+    finally:
+        for job in jobs.done:
+            forget(client, job)
+
+
+def forget(client: Client, job: str) -> None:
+    """Let the worker remove a job's results, which are not needed any more."""
+    with suppress(BridgeError):  # a worker that is gone has removed them
+        client.forget(job)
+
+
 def _upload(client: Client, layer: Any, dtype: str, channels: int) -> PictureRef:
     size = (layer.get_width(), layer.get_height())
     return _copied(client, layer.get_buffer(), (0, 0, *size), dtype, channels)
@@ -135,11 +166,15 @@ def _copied(
     ref = PictureRef("0" * 32, width, height, channels, dtype)
     row = ref.pixel_bytes // height
     with client.new_pixels(ref.file_bytes) as file:
-        for top in range(0, height, _BAND):
-            rows = min(_BAND, height - top)
-            area = Gegl.Rectangle.new(x, y + top, width, rows)
-            values = buffer.get(area, 1.0, form or _format(dtype, channels), Gegl.AbyssPolicy.NONE)
-            file.write(top * row, values)
+        try:
+            for top in range(0, height, _BAND):
+                area = Gegl.Rectangle.new(x, y + top, width, min(_BAND, height - top))
+                wanted = form or format_of(dtype, channels)
+                file.write(top * row, buffer.get(area, 1.0, wanted, Gegl.AbyssPolicy.NONE))
+        except BaseException:
+            with suppress(BridgeError):
+                client.drop_pixels(file.id)
+            raise
         return PictureRef(file.id, width, height, channels, dtype)
 
 
@@ -149,7 +184,7 @@ def write(client: Client, ref: PictureRef, layer: Any) -> None:
     Raises:
         BridgeError: the result has expired.
     """
-    name = _format(ref.dtype, ref.channels)
+    name = format_of(ref.dtype, ref.channels)
     row = ref.pixel_bytes // ref.height
     buffer = layer.get_buffer()
     with client.open_picture(ref) as file:
@@ -173,7 +208,8 @@ def _channels(layer: Any) -> int:
     return (1 if layer.is_gray() else 3) + int(layer.has_alpha())
 
 
-def _format(dtype: str, channels: int) -> str:
+def format_of(dtype: str, channels: int) -> str:
+    """The name of a picture's format in GEGL."""
     letters = {1: "Y'", 2: "Y'A", 3: "R'G'B'", 4: "R'G'B'A"}[channels]
     kinds = {"uint8": "u8", "uint16": "u16", "float32": "float"}
     return f"{letters} {kinds[dtype]}"

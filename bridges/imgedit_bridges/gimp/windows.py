@@ -160,12 +160,28 @@ def with_vocabulary() -> tuple[Client, list[dict[str, Any]]]:
         JobCancelledError: the user did not want to wait.
     """
     client = running.new_client()
-    with progress("Loading plugins") as told, ThreadPoolExecutor(1) as pool:
-        going = pool.submit(client.operations)
-        while not wait([going], _LOOK_SECONDS).done:
-            if not told("Loading", -1.0):
-                raise JobCancelledError
-        return client, going.result()
+    pool = ThreadPoolExecutor(1)
+    try:
+        with progress("Loading plugins") as told:
+            going = pool.submit(client.operations)
+            while not wait([going], _LOOK_SECONDS).done:
+                if not told("Loading", -1.0):
+                    raise JobCancelledError
+            return client, going.result()
+    finally:
+        pool.shutdown(wait=False)  # who has cancelled does not wait for a worker that starts
+
+
+def unexpected(error: BaseException) -> BridgeError:
+    """A fault of ours in a sentence: a traceback helps no user."""
+    what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+    return BridgeError(f"Unexpected: {what}.", hint="Please report it.")
+
+
+def tell_unexpected(kind: type[BaseException], error: BaseException, _: object) -> None:
+    """A `sys.excepthook`: what goes wrong in a window's own functions is said, too."""
+    if issubclass(kind, Exception):
+        show_fault(None, unexpected(error))
 
 
 def show_fault(parent: Any, error: BridgeError, title: str = "imgedit") -> None:

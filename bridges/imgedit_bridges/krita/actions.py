@@ -12,7 +12,7 @@ from typing import Any
 from imgedit_bridges import edits
 from imgedit_bridges.client import BridgeError
 from imgedit_bridges.edits import Plan
-from imgedit_bridges.krita import canvas, holdings, kept
+from imgedit_bridges.krita import canvas, closing, holdings, kept, waiting
 from imgedit_bridges.krita.background import Steps, Work
 from imgedit_bridges.krita.canvas import Source
 from imgedit_bridges.krita.kept import Edit
@@ -70,8 +70,10 @@ def recover(
     plan = edits.recovered(result)
     title = edits.title(plan, "Recovered")
     wish = Wish(source, plan, 1.0, above=upper, title=title, own=True)
-    group = put((yield from prepare(session, wish)))
-    yield from canvas.repaint(document, group)
+    prepared = yield from prepare(session, wish)
+    yield from waiting.settled(document)
+    group = put(prepared)
+    yield from waiting.repaint(document, group)
     return plan
 
 
@@ -123,11 +125,17 @@ def change(
     *,
     strength: float = 1.0,
     state: Mapping[str, Any] | None = None,
+    continues: bool = False,
 ) -> Steps:
     """Let an edit become another one: a new group takes the old one's place.
 
+    With `continues` it takes the old one's place in the history, too.
+
     Krita's Python cannot join the two into one undo step; a first undo brings the old group back
     beside the new one.
+
+    Returns:
+        The plan; None where nothing was changed, since another picture is in front now.
 
     Raises:
         BridgeError: the layer that it was put on is gone, or the worker failed.
@@ -141,11 +149,15 @@ def change(
     title = edit.group.name() if plan == edit.kept.plan else edits.title(plan)
     wish = Wish(
         source_of(document, source_node), plan, strength, above=edit.group, title=title,
-        own=edit.kept.own, state=state,
+        own=edit.kept.own, state=state, continues=kept.key(edit.group) if continues else "",
     )  # fmt: skip
-    group = put((yield from prepare(session, wish)))
+    prepared = yield from prepare(session, wish)
+    yield from waiting.settled(document)
+    if not closing.stands_aside(document, edit.group, source_node):
+        return None
+    group = put(prepared)
     edit.group.remove()
-    yield from canvas.repaint(document, group)
+    yield from waiting.repaint(document, group)
     return plan
 
 
@@ -222,10 +234,11 @@ def _apply_to(
                 source_of(document, node), plan, strength, above=node, title=edits.title(plan)
             )
             ready.append((yield from prepare(session, wish)))
+    yield from waiting.settled(*(document for document, _ in places))
     groups = [(one.wish.source.document, put(one)) for one in ready]
     for document, _ in places:
         last = [group for holder, group in groups if holder == document][-1]
-        yield from canvas.repaint(document, last)
+        yield from waiting.repaint(document, last)
     return plan
 
 

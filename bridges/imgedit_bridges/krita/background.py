@@ -13,6 +13,7 @@ from typing import Any
 
 from imgedit_bridges.client import JobCancelledError
 from imgedit_bridges.krita.qt import QObject, Qt, QTimer, signal
+from imgedit_bridges.krita.turns import KRITA
 
 Told = Callable[[str, float], bool]
 """Told what is being done and how much of it (0..1, below 0 where that is not known); returns
@@ -79,12 +80,13 @@ class Task(QObject):  # type: ignore[misc]
         self._go_on(None, None)
 
     def _go_on(self, value: Any, error: BaseException | None) -> None:
-        if self._over:
+        if self._over or KRITA.postpones(lambda: self._go_on(value, error)):
             return
         if error is None and self._cancelled.is_set():
             error = JobCancelledError()
         try:
-            wanted = self._steps.throw(error) if error is not None else self._steps.send(value)
+            with KRITA.taken():
+                wanted = self._steps.throw(error) if error is not None else self._steps.send(value)
         except StopIteration as end:
             self._end(end.value, None)
         except Exception as fault:  # whatever it is, it must be told and not be lost

@@ -14,7 +14,8 @@ from typing import Any
 from krita import Krita
 
 from imgedit_bridges.client import BridgeError, Client
-from imgedit_bridges.krita.background import Pause, Steps, Work
+from imgedit_bridges.krita import waiting
+from imgedit_bridges.krita.background import Steps, Work
 from imgedit_bridges.krita.bands import (
     CONVERTED_PIXELS,
     PIXELS,
@@ -23,12 +24,11 @@ from imgedit_bridges.krita.bands import (
     is_opaque,
     to_krita,
 )
-from imgedit_bridges.krita.qt import QByteArray
+from imgedit_bridges.krita.qt import QByteArray, QtCore
 from imgedit_bridges.protocol import PictureRef
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 _NOT_ENCODED = ("g10", "linear", "scrgb", "esrgb")
-_WAIT = 20  # ms
 
 
 @dataclass(frozen=True)
@@ -139,14 +139,6 @@ def place_of(node: Any) -> tuple[int, ...]:
 # --- reading ----------------------------------------------------------------------------------
 
 
-def settled(document: Any) -> Steps:
-    """Wait until Krita has computed the document, while its interface goes on."""
-    yield Pause(_WAIT)  # for work that has been ordered, but has not begun
-    while not document.tryBarrierLock():
-        yield Pause(_WAIT)
-    document.unlock()
-
-
 class Reader:
     """A source's pixels; to be closed."""
 
@@ -156,11 +148,11 @@ class Reader:
 
     def open(self) -> Steps:
         """Have everything computed that will be read."""
-        yield from settled(self._source.document)
+        yield from waiting.settled(self._source.document)
         if self._source.stack:
             self._copy = self._source.document.clone()
             if _isolate(self._copy, self._copy.nodeByUniqueID(self._source.node.uniqueId())):
-                yield from repaint(self._copy)
+                yield from waiting.repaint(self._copy)
 
     @property
     def space(self) -> Space:
@@ -305,25 +297,10 @@ def converted(data: bytes, frame: Frame, held: Space, wanted: Space) -> bytes:
             )
         return bytes(layer.pixelData(0, 0, frame.width, frame.height))
     finally:
+        # What tells of the conversion's progress must go first: Krita 5.3 would crash with it.
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
         strip.setModified(False)
         strip.close()
-
-
-def repaint(document: Any, active: Any = None) -> Steps:
-    """Have Krita compute a document that got a group which was filled before.
-
-    Krita takes such a group for empty: it shows nothing of it, and nothing at all in the place of
-    a pass-through one. Nothing that an extension can call makes it look again without blocking
-    meanwhile; changing the blending mode of a layer takes twice as long.
-
-    Args:
-        document: which.
-        active: the layer to be selected, which its window may have to hear of first.
-    """
-    yield Pause(_WAIT)
-    if active is not None:
-        document.setActiveNode(active)
-    document.refreshProjection()
 
 
 # --- selection --------------------------------------------------------------------------------

@@ -11,10 +11,13 @@ from typing import Any
 from krita import Krita
 
 from imgedit_bridges.client import BridgeError
-from imgedit_bridges.krita import canvas, kept, looking, seam, trying, undoing
+from imgedit_bridges.krita import canvas, closing, kept, looking, seam, trying, undoing
 from imgedit_bridges.krita.background import Steps, Task, Work
 from imgedit_bridges.krita.engine import Engine, sentence
+from imgedit_bridges.krita.gestures import Gestures
+from imgedit_bridges.krita.showing import Showing
 from imgedit_bridges.krita.states import first_plan
+from imgedit_bridges.krita.turns import KRITA
 
 _SETTINGS = "imgedit"
 _REMEDY = "imgedit-plugins install krita"
@@ -43,7 +46,11 @@ class DockerEngine:
         self._seen = ""  # what the edit that was last looked at is called
         self._newest = ("", 0.0)  # id of the group that a change made last, and when
         self._waiting: tuple[str, Mapping[str, Any]] | None = None
-        self._changing: tuple[str, Any, set[str]] | None = None
+        self._changing: tuple[str, Mapping[str, Any], Any, set[str]] | None = None
+        self._asleep: dict[str, Mapping[str, Any]] = {}  # changes of edits behind another picture
+        self._showing = Showing(engine, self._find, self.say)
+        self._last = seam.Situation()
+        self._gestures = Gestures()
         engine.progressed.connect(self._progressed)
         engine.busy.connect(lambda _: self._tell_changed())
         engine.finished.connect(self._finished)
@@ -57,7 +64,13 @@ class DockerEngine:
     # --- looking ------------------------------------------------------------------------------
 
     def look(self) -> seam.Situation:
-        """How things stand."""
+        """How things stand; how they stood, in the middle of a change."""
+        if not KRITA.is_taken:
+            self._wake()
+            self._last = self._looked()
+        return self._last
+
+    def _looked(self) -> seam.Situation:
         self._watches += undoing.watch(self._is_half_undone, self._undone)
         problem = self._problem()
         document = Krita.instance().activeDocument()
@@ -183,16 +196,13 @@ class DockerEngine:
 
     def change(self, edit: str, state: Mapping[str, Any]) -> None:
         """Change an edit now, or as soon as the work before is done."""
+        self._asleep.pop(edit, None)
         self._waiting = (edit, state)
         self._change_next()
 
     def show(self, edit: str, *, on: bool) -> None:
-        """Show or hide a group."""
-        if (found := self._find(edit)) is not None:
-            document, one = found
-            document.waitForDone()  # what is being painted may still need the group as it is
-            one.group.setVisible(on)
-            document.refreshProjection()
+        """Show or hide a group, as soon as Krita has painted what it is painting."""
+        self._showing.show(edit, on=on)
 
     def cancel(self) -> None:
         """End the work."""
@@ -220,7 +230,11 @@ class DockerEngine:
 
     def _finished(self, value: Any) -> None:
         if self._changing is not None:
-            self._call_alike(*self._changing)
+            edit, state, document, before = self._changing
+            if value is None:
+                self._asleep[edit] = state
+            else:
+                self._call_alike(edit, document, before)
             self._changing = None
         told = ""
         if self._command == seam.COPY_EDIT:
@@ -268,7 +282,7 @@ class DockerEngine:
     # --- edits by what they are called --------------------------------------------------------
 
     def _change_next(self) -> None:
-        if self._engine.is_busy or self._waiting is None:
+        if self._engine.is_busy or self._waiting is None or KRITA.postpones(self._change_next):
             return
         (edit, state), self._waiting = self._waiting, None
         found = self._find(edit)
@@ -276,10 +290,22 @@ class DockerEngine:
             self._over("The edit that was changed is gone.", failed=True)
             return
         document, one = found
-        self._changing = (edit, document, {kept.key(e.group) for e in kept.edits(document)})
+        before = {kept.key(one.group) for one in kept.edits(document)}
+        self._changing = (edit, state, document, before)
         self._engine.change(
-            one, state["plan"], strength=state["strength"], state=state, document=document
-        )
+            one, state["plan"], strength=state["strength"], state=state, document=document,
+            continues=self._gestures.continues(edit, looking.state(one.kept), state),
+        )  # fmt: skip
+
+    def _wake(self) -> None:
+        """Carry out the change of an edit whose picture is in front again."""
+        for edit, state in list(self._asleep.items()):
+            found = self._find(edit)
+            if found is None:
+                del self._asleep[edit]
+            elif closing.is_in_front(found[0]) and not self._engine.is_busy:
+                self.change(edit, state)
+                return
 
     def _call_alike(self, edit: str, document: Any, before: set[str]) -> None:
         """A group that took another one's place is the same edit."""
@@ -311,6 +337,7 @@ class DockerEngine:
     def _undone(self) -> None:
         """The edit that was seen is seen again, though Krita has made another layer active."""
         self._newest = ("", 0.0)
+        self._gestures.end()
         document = Krita.instance().activeDocument()
         if document is not None and self._engine.current(document) is None:
             for one in kept.edits(document):

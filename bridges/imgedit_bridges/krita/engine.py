@@ -12,6 +12,7 @@ from imgedit_bridges.client import BridgeError, JobCancelledError
 from imgedit_bridges.edits import Plan
 from imgedit_bridges.krita import actions, canvas, hooks, kept
 from imgedit_bridges.krita.background import Steps, Task, Work
+from imgedit_bridges.krita.closing import is_open, while_open
 from imgedit_bridges.krita.kept import Edit
 from imgedit_bridges.krita.qt import QObject, signal
 from imgedit_bridges.krita.session import Session
@@ -93,13 +94,14 @@ class Engine(QObject):  # type: ignore[misc]
         *,
         strength: float = 1.0,
         state: Mapping[str, Any] | None = None,
+        continues: bool = False,
         document: Any = None,
     ) -> None:
         """Let an edit become another one; see `actions.change`."""
         self._on(
             document, [edit.group],
             lambda d, _: actions.change(
-                self.session, d, edit, plan, strength=strength, state=state
+                self.session, d, edit, plan, strength=strength, state=state, continues=continues
             ),
         )  # fmt: skip
 
@@ -198,7 +200,13 @@ class Engine(QObject):  # type: ignore[misc]
             return
         chosen = list(nodes) if nodes is not None else canvas.selected_nodes(found)
         changed = list(changes(found)) if changes else [found]
-        self._task = Task(make(found, chosen), self)
+        used = [found, *(one for one in changed if one != found)]
+        try:
+            steps = make(found, chosen)
+        except BridgeError as error:
+            self.failed.emit(str(error))
+            return
+        self._task = Task(while_open(used, steps), self)
         self._task.progressed.connect(self.progressed)
         self._task.ended.connect(lambda value, error: self._ended(value, error, changed))
         self.busy.emit(True)
@@ -208,7 +216,7 @@ class Engine(QObject):  # type: ignore[misc]
         self._task = None
         self.busy.emit(False)
         if error is None:
-            for one in changed:
+            for one in filter(is_open, changed):
                 self.edited.emit(one)
             self.finished.emit(value)
         elif isinstance(error, JobCancelledError):

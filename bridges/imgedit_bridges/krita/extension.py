@@ -41,9 +41,14 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
         menu = window.createAction("imgedit_menu", "imgedit", "tools/scripts")
         submenu = QtWidgets.QMenu(_MENU, window.qwindow())
         menu.setMenu(submenu)
+        made = []
         for name, (command, label) in _ENTRIES.items():
             action = window.createAction(f"imgedit_{name}", label, f"tools/scripts/{_MENU}_menu")
             action.triggered.connect(lambda _=False, command=command: self._do(command))
+            made.append(action)
+        for action in made:  # Krita 5.3 sorts them by their labels
+            submenu.removeAction(action)
+            submenu.addAction(action)
         PluginMenu(submenu, self.desk, self._do)
 
     def _do(self, name: str) -> None:

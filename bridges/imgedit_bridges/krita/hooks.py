@@ -10,7 +10,7 @@ from typing import Any
 
 from imgedit_bridges import edits
 from imgedit_bridges.client import BridgeError, Result, ResultPicture
-from imgedit_bridges.krita import actions, canvas, placing
+from imgedit_bridges.krita import actions, canvas, placing, waiting
 from imgedit_bridges.krita.background import Steps, Work
 from imgedit_bridges.krita.bands import Frame
 from imgedit_bridges.krita.canvas import Source
@@ -104,8 +104,10 @@ def _put_pictures(
         layers.append(layer)
     plan = result.plan or {"operations": [], "explanation": result.explanation}
     wish = Wish(source, plan, 1.0, above=source.node, title=title, own=True)
-    group = placing.put((yield from placing.grouped(wish, [], layers, selected=selected)))
-    yield from canvas.repaint(document, group)
+    prepared = yield from placing.grouped(wish, [], layers, selected=selected)
+    yield from waiting.settled(document)
+    group = placing.put(prepared)
+    yield from waiting.repaint(document, group)
 
 
 def _place(result: Result, one: ResultPicture) -> int:

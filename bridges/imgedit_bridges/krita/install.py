@@ -28,7 +28,7 @@ NAME = "imgedit"
 DESKTOP = f"{NAME}.desktop"
 MANUAL = "Manual.html"
 
-_ABOUT = f"""[Desktop Entry]
+ABOUT = f"""[Desktop Entry]
 Type=Service
 ServiceTypes=Krita/PythonPlugin
 X-KDE-Library={NAME}
@@ -37,6 +37,7 @@ X-Krita-Manual={MANUAL}
 Name=imgedit
 Comment=Recover the edit between two layers as live filter layers, and carry it to other pictures
 """
+"""What tells Krita of the extension."""
 
 _HELP = """<!DOCTYPE html>
 <meta charset="utf-8">
@@ -166,17 +167,17 @@ def install(profile: Profile, *, python: str = sys.executable, dry_run: bool = F
     """
     wanted = contents("__init__.py", PACKAGE / "krita" / "plugin.py")
     wanted[MANUAL] = _HELP.encode()
-    folder = _folder(profile)
+    folder = plugin_folder(profile)
     what = folder.state(wanted, python)
     settings = _read(profile.settings)
     enabled = switched_on(settings, NAME)
     told = profile.desktop.read_bytes() if profile.desktop.is_file() else b""
-    if what == "unchanged" and enabled == settings and told == _ABOUT.encode():
+    if what == "unchanged" and enabled == settings and told == ABOUT.encode():
         return Change(profile, what)
     if not dry_run:
         if what != "unchanged":
             folder.put(wanted, python)
-        _write(profile.desktop, _ABOUT.encode())
+        _write(profile.desktop, ABOUT.encode())
         if enabled != settings:
             _write(profile.settings, enabled)
     outside = (f"../{DESKTOP}", str(profile.settings))
@@ -189,7 +190,7 @@ def uninstall(profile: Profile, *, dry_run: bool = False) -> Change:
     Raises:
         InstallError: another extension has the place, or a file cannot be removed.
     """
-    folder = _folder(profile)
+    folder = plugin_folder(profile)
     if folder.installed() is None:
         return Change(profile, "absent")
     files, kept = folder.parts()
@@ -208,7 +209,8 @@ def uninstall(profile: Profile, *, dry_run: bool = False) -> Change:
     return Change(profile, "removed", (*files, f"../{DESKTOP}", str(profile.settings)), kept)
 
 
-def _folder(profile: Profile) -> PluginFolder:
+def plugin_folder(profile: Profile) -> PluginFolder:
+    """The extension's folder in a profile, as it is written and read."""
     return PluginFolder(profile.plugin, profile.folder)
 
 

@@ -56,8 +56,16 @@ class Edit:
     kept: Kept
 
 
-def keep(document: Any, group: Any, kept: Kept) -> None:
-    """Write down an edit, and its plan in the history."""
+def keep(document: Any, group: Any, kept: Kept, *, continues: str = "") -> None:
+    """Write down an edit, and its plan in the history.
+
+    Args:
+        document: that it is in.
+        group: that holds it.
+        kept: the edit.
+        continues: id of the group that it goes on with: if the newest entry is that one's, this
+            one takes its place.
+    """
     name = key(group)
     children = [one.name() for one in layers_of(group)]
     data = {
@@ -67,7 +75,10 @@ def keep(document: Any, group: Any, kept: Kept) -> None:
     _write(document, _EDIT + name, f"imgedit: {kept.title}", data)
     entry = {"title": kept.title, "plan": kept.plan, "strength": kept.strength, "edit": name,
              "when": time.strftime("%Y-%m-%dT%H:%M:%S")}  # fmt: skip
-    _write(document, _HISTORY, "imgedit: plans", [entry, *history(document)][:_LONGEST])
+    before = history(document)
+    if continues and before and before[0].get("edit") == continues:
+        del before[0]
+    _write(document, _HISTORY, "imgedit: plans", [entry, *before][:_LONGEST])
 
 
 def history(document: Any) -> list[dict[str, Any]]:

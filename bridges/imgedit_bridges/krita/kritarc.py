@@ -34,6 +34,13 @@ def switched_off(settings: bytes, name: str) -> bytes:
     return b"".join(line for number, line in enumerate(lines) if number not in places)
 
 
+def is_on(settings: bytes, name: str) -> bool | None:
+    """Whether an extension is switched on; None where the settings do not speak of it."""
+    lines = settings.splitlines(keepends=True)
+    told = [lines[place].partition(b"=")[2].strip().lower() for place in _places(lines, name)]
+    return told[-1] == b"true" if told else None
+
+
 def _headers(lines: list[bytes]) -> list[int]:
     return [number for number, line in enumerate(lines) if line.strip() == _HEADER]
 

@@ -105,9 +105,8 @@ def edit(
     found: kept.Edit, key: str, document: Any, vocabulary: Sequence[Mapping[str, Any]]
 ) -> seam.Edit:
     """An edit as the docker shows it; `key` is what it is called there."""
-    held = found.kept
-    state = held.state if held.state is not None else state_of(held.plan, held.strength)
-    now = seam.plain(state)
+    shown = state(found.kept)
+    now = seam.plain(shown)
     history = [
         seam.Kept(
             str(one.get("title") or "Edit"),
@@ -117,10 +116,15 @@ def edit(
         for one in kept.history(document)
     ]
     return seam.Edit(
-        key, str(found.group.name()), state, bool(found.group.visible()),
+        key, str(found.group.name()), shown, bool(found.group.visible()),
         [one for one in history if seam.plain(one.state) != now],
-        baked(found.kept, state, document, vocabulary),
+        baked(found.kept, shown, document, vocabulary),
     )  # fmt: skip
+
+
+def state(held: kept.Kept) -> Mapping[str, Any]:
+    """What `StepList.restore` takes."""
+    return held.state if held.state is not None else state_of(held.plan, held.strength)
 
 
 def baked(

@@ -42,6 +42,7 @@ class Wish:
         title: of the group.
         own: whether it must not depend on what lies right below.
         state: of the list of steps in a pane.
+        continues: id of the group whose entry in the history it takes; see `kept.keep`.
     """
 
     source: Source
@@ -51,6 +52,7 @@ class Wish:
     title: str
     own: bool = False
     state: Mapping[str, Any] | None = None
+    continues: str = ""
 
 
 @dataclass(frozen=True)
@@ -226,10 +228,14 @@ def _only(pictures: tuple[ResultPicture, ...]) -> ResultPicture:
 
 def _group(document: Any, filters: list[Filter], base: list[Any], *, masked: bool) -> Any:
     """A group of filter layers on top of a base, in no document yet."""
-    with _opened(template.document(filters, masked=masked)) as made:
+    space = Space.of(document)
+    held = space if space.exact else space.travelling
+    data = template.document(filters, masked=masked, depth=held.depth, profile=held.profile)
+    with _opened(data) as made:
         *layers, group = (one.clone() for one in made.rootNode().childNodes())
-        if not masked:
+        if not masked and not space.exact:
             group = document.createGroupLayer("")
+        # A clone belongs to no document, so filling it is no undo step of the user's document.
         # Krita crashes when a group gets layers whose document is closed.
         for one in base + layers:
             group.addChildNode(one, None)  # on top
@@ -264,7 +270,7 @@ def _opened(data: bytes) -> Iterator[Any]:
 def put(prepared: Prepared) -> Any:
     """Put one prepared edit into its document, in one undo step; returns its group.
 
-    `canvas.repaint` must follow, so that it is seen.
+    `waiting.repaint` must follow, so that it is seen.
     """
     wish, group = prepared.wish, prepared.group
     document = wish.source.document
@@ -274,5 +280,5 @@ def put(prepared: Prepared) -> Any:
         plan=wish.plan, strength=wish.strength, title=wish.title,
         source=kept.key(wish.source.node), own=wish.own, state=wish.state,
     )  # fmt: skip
-    kept.keep(document, group, made)
+    kept.keep(document, group, made, continues=wish.continues)
     return group

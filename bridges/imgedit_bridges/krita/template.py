@@ -16,20 +16,20 @@ from imgedit_bridges.krita.forms import Filter
 
 _NAME = "imgedit"
 
-_PROFILE = "sRGB-elle-V2-srgbtrc.icc"
+_MODELS = {"U8": "RGBA", "U16": "RGBA16"}  # as .kra files name them
 _KIND = "application/x-krita"
-_HEAD = f"""<?xml version="1.0" encoding="UTF-8"?>
+_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE DOC PUBLIC '-//KDE//DTD krita 2.0//EN' 'http://www.calligra.org/DTD/krita-2.0.dtd'>
 <DOC xmlns="http://www.calligra.org/DTD/krita" syntaxVersion="2.0" editor="Krita"
  kritaVersion="5.2.9">
-<IMAGE mime="application/x-kra" name="{_NAME}" width="1" height="1" x-res="100" y-res="100"
- colorspacename="RGBA" profile="{_PROFILE}">
+<IMAGE mime="application/x-kra" name={name} width="1" height="1" x-res="100" y-res="100"
+ colorspacename={space} profile={profile}>
 """
 _COMMON = 'visible="1" locked="0" x="0" y="0"'
 _NO_TILES = "VERSION 2\nTILEWIDTH 64\nTILEHEIGHT 64\nPIXELSIZE 1\nDATA 0\n"
 
 
-def document(filters: Sequence[Filter], *, masked: bool) -> bytes:
+def document(filters: Sequence[Filter], *, masked: bool, depth: str, profile: str) -> bytes:
     """A .kra of one pixel with filter layers, which act on pictures of any size, and a group.
 
     The layers are not in the group: Krita crashes when a layer is taken out of a group that is in
@@ -38,6 +38,8 @@ def document(filters: Sequence[Filter], *, masked: bool) -> bytes:
     Args:
         filters: the first one becomes the lowest layer; the group lies on top of all.
         masked: whether the group has a transparency mask, which hides all.
+        depth: of its RGB colours, 'U8' or 'U16'.
+        profile: of its colours.
     """
     layers = [_layer(one, number) for number, one in enumerate(filters)]
     mask = f'<mask name="Selection" nodetype="transparencymask" filename="mask" {_COMMON}/>'
@@ -47,7 +49,9 @@ def document(filters: Sequence[Filter], *, masked: bool) -> bytes:
         f"{f'<layers>{mask}</layers>' if masked else ''}</layer>"
     )
     listed = "\n".join([group, *reversed(layers)])  # the top one comes first
-    text = f"{_HEAD}<layers>\n{listed}\n</layers></IMAGE></DOC>\n"
+    named = {"name": _NAME, "space": _MODELS[depth], "profile": profile}
+    head = _HEAD.format(**{name: quoteattr(value) for name, value in named.items()})
+    text = f"{head}<layers>\n{listed}\n</layers></IMAGE></DOC>\n"
     entries = {"mimetype": _KIND.encode(), "maindoc.xml": text.encode()}
     for number, one in enumerate(filters):
         entries[f"{_NAME}/layers/layer{number}.filterconfig"] = _settings(one)

@@ -11,7 +11,9 @@ from typing import Any
 
 from krita import Krita
 
+from imgedit_bridges.krita import waiting
 from imgedit_bridges.krita.qt import QtCore
+from imgedit_bridges.krita.turns import KRITA
 
 _ACTIONS = ("edit_undo", "edit_redo")
 _WATCHED = "imgedit_watched"
@@ -59,12 +61,16 @@ class _Watch(QtCore.QObject):
     def _look(self, number: int) -> None:
         if number != self._number:
             return
-        if (document := Krita.instance().activeDocument()) is not None:
-            document.waitForDone()  # else the step before might not be seen, and be done twice
+        document = Krita.instance().activeDocument()
+        if KRITA.is_taken or (document is not None and waiting.is_at_work(document)):
+            # Else the step before might not be seen, and be done twice.
+            QtCore.QTimer.singleShot(_LOOKS_MS[0], lambda: self._look(number))
+            return
         if self._left and self._is_half() and self._action.isEnabled():
             self._left -= 1
             self._is_own = True
-            self._action.trigger()
+            with KRITA.taken():
+                self._action.trigger()
             self._is_own = False
             return
         self._done()

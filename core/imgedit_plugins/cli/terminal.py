@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _REDRAW_SECONDS = 0.1
 _BAR = 20
+_LONGEST_HEADING = 24
 
 
 def print_json(data: object) -> None:
@@ -27,16 +28,33 @@ def print_json(data: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, indent: str = "") -> None:
-    """Rows under bold headings; columns that hold only numbers are set to the right."""
+    """Rows under bold headings; columns that hold only numbers are set to the right.
+
+    A heading that is longer than its column needs stands on several lines.
+    """
     numeric = [_is_numeric(rows, index) for index in range(len(columns))]
     cells = [[_text(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    headings = _headings(columns)
+    widths = [max(map(len, column)) for column in zip(*headings, *cells, strict=True)]
     if widths and not numeric[-1]:
         widths[-1] = 0  # nothing comes after it
-    heads = [click.style(head, bold=True) for head in _aligned(columns, widths, numeric)]
-    click.echo(f"{indent}{'  '.join(heads)}")
+    for line in headings:
+        heads = [click.style(head, bold=True) for head in _aligned(line, widths, numeric)]
+        click.echo(f"{indent}{'  '.join(heads)}")
     for row in cells:
         click.echo(f"{indent}{'  '.join(_aligned(row, widths, numeric))}".rstrip())
+
+
+def _headings(columns: Sequence[str]) -> list[list[str]]:
+    """The lines of the headings; what is short stands on the last one."""
+    import textwrap
+
+    folded = [
+        textwrap.wrap(name, _LONGEST_HEADING, break_long_words=False) or [""] for name in columns
+    ]
+    height = max(map(len, folded), default=1)
+    padded = [[""] * (height - len(lines)) + lines for lines in folded]
+    return [list(line) for line in zip(*padded, strict=True)]
 
 
 def _is_numeric(rows: Sequence[Sequence[Any]], index: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_plugins.operations import weighted_sums
 from imgedit_plugins.operations.byte_tables import ByteTable, WideTable
 from imgedit_plugins.operations.forms import (
     Colour,
@@ -33,6 +34,8 @@ part of the picture; one of float32 belongs to the kernel and may be overwritten
 """
 
 _BYTES = 256
+_CODES16 = np.dtype(np.uint16)
+_NEARLY = 0.02  # of a code of 16 bits, as for weighted sums
 
 Table = NDArray[Any]
 """(256 or 65536, 3): new value for each code and channel; uint8, uint16 or float32."""
@@ -46,8 +49,12 @@ def maximum_of(dtype: np.dtype[Any]) -> int:
 # --- curves -----------------------------------------------------------------------------------
 
 
-def curve_table(curves: Sequence[Curves], source: np.dtype[Any], target: np.dtype[Any]) -> Table:
-    """One table for several curves after another, clipped between them and rounded once."""
+def curve_values(curves: Sequence[Curves], source: np.dtype[Any]) -> NDArray[np.float64]:
+    """Several curves after another, clipped between them, for each code of a type.
+
+    Returns:
+        (256 or 65536, 3), 0..1; (…, 1) where it is one function for all channels.
+    """
     size = maximum_of(source) + 1
     same = all(c.red is c.green is c.blue for c in curves)
     columns = []
@@ -56,10 +63,31 @@ def curve_table(curves: Sequence[Curves], source: np.dtype[Any], target: np.dtyp
         for curve in curves:
             values = np.clip(getattr(curve, channel)(values), 0.0, 1.0)
         columns.append(values)
-    table = np.stack(columns * (3 if same else 1), axis=1)
+    return np.stack(columns, axis=1)
+
+
+def curve_table(curves: Sequence[Curves], source: np.dtype[Any], target: np.dtype[Any]) -> Table:
+    """One table for several curves after another, clipped between them and rounded once."""
+    return _rounded(curve_values(curves, source), target)
+
+
+def _rounded(values: NDArray[np.float64], target: np.dtype[Any]) -> Table:
+    values = np.broadcast_to(values, (len(values), 3))
     if target == np.float32:
-        return table.astype(np.float32)
-    return np.asarray(np.rint(table * maximum_of(target)), target)
+        return values.astype(np.float32)
+    return np.asarray(np.rint(values * maximum_of(target)), target)
+
+
+def through_curves(
+    curves: Sequence[Curves], source: np.dtype[Any], target: np.dtype[Any]
+) -> Kernel:
+    """Each code becomes what the curves say; by arithmetic where that is faster."""
+    values = curve_values(curves, source)
+    if source == target == np.uint16 and values.shape[1] == 1:
+        straight = _as_straight_line(values[:, 0] * maximum_of(target))
+        if straight is not None:
+            return straight
+    return through_table(_rounded(values, target))
 
 
 def through_table(table: Table) -> Kernel:
@@ -126,9 +154,63 @@ def _as_arithmetic(wanted: NDArray[Any]) -> Kernel | None:
 
 def _gives(kernel: Kernel, wanted: NDArray[Any]) -> bool:
     """Whether a kernel turns each code into the wanted one."""
-    codes = np.arange(len(wanted), dtype=wanted.dtype)[None, :, None].repeat(3, axis=2)
-    made = kernel(codes, Region(0, 1, 1, len(wanted)), None)
-    return np.array_equal(made[0, :, 0], wanted)
+    return np.array_equal(_made_of_codes(kernel, wanted.dtype), wanted)
+
+
+def _made_of_codes(kernel: Kernel, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """What a kernel makes of each code of a type."""
+    codes = np.arange(maximum_of(dtype) + 1, dtype=dtype)[None, :, None].repeat(3, axis=2)
+    return kernel(codes, Region(0, 1, 1, codes.shape[1]), None)[0, :, 0]
+
+
+@dataclass(frozen=True)
+class StraightLine:
+    """Kernel: codes of 16 bits times a gain plus an offset, limited.
+
+    Attributes:
+        gain, offset: in steps of a code.
+        limits: lowest and highest code; None where the type's own are met already.
+    """
+
+    gain: float
+    offset: float
+    limits: tuple[np.uint16, np.uint16] | None
+
+    def __call__(self, strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
+        """The strip, scaled."""
+        made = weighted_sums.scaled_in_16_bits(strip, self.gain, self.offset, buffer)
+        return made if self.limits is None else np.clip(made, *self.limits, out=made)
+
+
+def _as_straight_line(wanted: NDArray[np.float64]) -> StraightLine | None:
+    """The kernel that scales, shifts and limits, if that is what codes of 16 bits go through.
+
+    Single precision rounds to the other side some codes that lie within `_NEARLY` of the middle
+    between two; a table of 65,536 codes takes several times as long.
+
+    Args:
+        wanted: new code for each code, not rounded.
+    """
+    low, high = wanted.min(), wanted.max()
+    inside = np.flatnonzero((wanted > low) & (wanted < high))
+    if len(inside) < 2:
+        return None
+    first, last = inside[0], inside[-1]
+    gain = float(wanted[last] - wanted[first]) / float(last - first)
+    offset = float(wanted[first] - gain * first)
+    ends = offset, offset + gain * maximum_of(_CODES16)
+    needed = max(0.0, min(ends)) < low - 0.5 or min(65535.0, max(ends)) > high + 0.5
+    limits = (np.uint16(np.rint(low)), np.uint16(np.rint(high))) if needed else None
+    line = StraightLine(gain, offset, limits)
+    apart = np.abs(_made_of_codes(line, _CODES16) - wanted).max()
+    return line if apart <= 0.5 + _NEARLY else None
+
+
+def goes_several_times(kernel: Kernel) -> bool:
+    """Whether a kernel goes more than once over its strip, which then should stay cached."""
+    return isinstance(kernel, ReplacedBytes) or (
+        isinstance(kernel, StraightLine) and kernel.limits is not None
+    )
 
 
 def _shifted(offset: int) -> Kernel:

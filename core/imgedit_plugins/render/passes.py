@@ -225,7 +225,7 @@ class Builder:
         self._settle_alone()
         self._cached |= _FLOAT in (self.current, dtype)
         if self._table is not None:
-            self._look_up(self._table)
+            self._add_looked_up(kernels.through_table(self._table))
             self._table = None
         waiting, self._curves = tuple(self._curves), []
         if waiting and self.current == _FLOAT and dtype == _FLOAT:
@@ -236,7 +236,7 @@ class Builder:
             if self.current == _FLOAT:
                 self._kernels.append(kernels.to_codes(_CODES16))
                 self.current = _CODES16
-            self._look_up(kernels.curve_table(waiting, self.current, dtype))
+            self._add_looked_up(kernels.through_curves(waiting, self.current, dtype))
         elif self.current != dtype:
             self._convert(dtype)
         self.current = dtype
@@ -253,14 +253,13 @@ class Builder:
         source = _CODES16 if before else self.current
         target = _CODES16 if after else self.current
         if before:
-            self._look_up(kernels.curve_table(before, _CODES8, _CODES16))
+            self._add_looked_up(kernels.through_curves(before, _CODES8, _CODES16))
         self._kernels.append(matrices.on_codes(form, source, target))
         if after:
-            self._look_up(kernels.curve_table(after, _CODES16, _CODES8))
+            self._add_looked_up(kernels.through_curves(after, _CODES16, _CODES8))
 
-    def _look_up(self, table: Table) -> None:
-        kernel = kernels.through_table(table)
-        self._cached |= isinstance(kernel, kernels.ReplacedBytes)
+    def _add_looked_up(self, kernel: Kernel) -> None:
+        self._cached |= kernels.goes_several_times(kernel)
         self._kernels.append(kernel)
 
     def _convert(self, dtype: np.dtype[Any]) -> None:
@@ -274,7 +273,7 @@ class Builder:
         if self.target != _CODES8:
             return kernels.through_functions(curves)
         to_codes = kernels.to_codes(_CODES16)
-        look_up = kernels.through_table(kernels.curve_table(curves, _CODES16, _FLOAT))
+        look_up = kernels.through_curves(curves, _CODES16, _FLOAT)
 
         def kernel(strip: Pixels, region: Any, _: Pixels | None) -> Pixels:
             return look_up(to_codes(strip, region, None), region, None)

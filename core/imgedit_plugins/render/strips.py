@@ -20,6 +20,7 @@ _STRIP_PIXELS = 1 << 17
 next, large enough that the interpreter's part, which cores cannot share, does not count."""
 
 _ONCE = 16  # times so many pixels where each value is read and written once
+_ONCE_AROUND = 4  # ... and then copied, as a strip with a halo is
 _HALO_SHARE = 16  # a strip has at least so many times the rows of its halo,
 _HALO_ROWS = 512  # but a wide halo gets four times its rows, so that a cancelled job stops soon
 
@@ -64,7 +65,7 @@ def run_strips(
         ColouredError: the target has one colour channel, and the result needs three.
     """
     height, width = source.shape[:2]
-    pixels = _STRIP_PIXELS * (_ONCE if work.once else 1)
+    pixels = _STRIP_PIXELS * ((_ONCE_AROUND if work.halo else _ONCE) if work.once else 1)
     around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
     rows = max(1, pixels // width, around)
     rows = min(rows, -(-height // (os.cpu_count() or 1)))

@@ -1,12 +1,16 @@
-"""Reader of I-MAD-Dense: the authors' two CSV files and two picture folders, or ours like them.
+"""Reader of I-MAD: the authors' two CSV files and two picture folders, or ours like them.
 
-Layout, as published (our own copy adds `imad.json` and `rows/`, see `make_imad`)::
+Layout of I-MAD-Dense, as published (our own copy adds `imad.json` and `rows/`, see `make_imad`)::
 
     imad_dense_data.csv                     img_source, action, textv2
     imad_dense_data_value_normalized.csv    value_normalized, row for row
     input_images/ID.jpg, output_images/ID.jpg
 
 `action` and `value_normalized` hold Python list literals. ID is the number of the row.
+
+I-MAD-Pro, about 1,600 edits by professionals, has not been published. Its paper says that it holds
+the same: two pictures, a text, and the operations with their values. So it is read in the same
+layout, with `imad_pro_` in place of `imad_dense_` in the names of the tables.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from imgedit_plugins.plan import EditPlan, PlannedOperation
 
 ROWS_CSV = "imad_dense_data.csv"
 VALUES_CSV = "imad_dense_data_value_normalized.csv"
+EDITIONS = ("dense", "pro")
 INPUTS, OUTPUTS = "input_images", "output_images"
 MADE_BY = "imad.json"
 """Written by `make_imad`: the request, with the definition profile, and the list of pictures."""
@@ -80,16 +85,18 @@ def read_imad(folder: Path, job: Job, *, definitions: str | None = None) -> tupl
     """
     definitions = definitions or made_with(folder)
     profile, known = load_profile(definitions), default_vocabulary()
-    lines = list(_lines(folder / ROWS_CSV, ("img_source", "action", "textv2")))
-    values = list(_lines(folder / VALUES_CSV, ("value_normalized",)))
+    edition = edition_of(folder)
+    rows_csv, values_csv = (folder / name for name in tables_of(edition))
+    lines = list(_lines(rows_csv, ("img_source", "action", "textv2")))
+    values = list(_lines(values_csv, ("value_normalized",)))
     if len(lines) != len(values):
         raise DataError(
-            f"{folder / VALUES_CSV} has {len(values)} rows, {ROWS_CSV} has {len(lines)}.",
-            path=folder / VALUES_CSV,
+            f"{values_csv} has {len(values)} rows, {rows_csv.name} has {len(lines)}.",
+            path=values_csv,
             hint="The two files belong together row for row.",
         )
     if not lines:
-        raise DataError(f"{folder / ROWS_CSV} has no rows.", path=folder / ROWS_CSV)
+        raise DataError(f"{rows_csv} has no rows.", path=rows_csv)
     inputs, outputs = _numbered(folder / INPUTS), _numbered(folder / OUTPUTS)
     first = _first_number(inputs.keys() | outputs.keys(), len(lines))
     rows, missing = [], []
@@ -105,6 +112,28 @@ def read_imad(folder: Path, job: Job, *, definitions: str | None = None) -> tupl
             job.report("reading", row, len(lines))
     _tell_missing(folder, missing, len(rows), job)
     return tuple(rows)
+
+
+def tables_of(edition: str) -> tuple[str, str]:
+    """The names of the two CSV files of 'dense' or 'pro': rows, values."""
+    return ROWS_CSV.replace("dense", edition), VALUES_CSV.replace("dense", edition)
+
+
+def edition_of(folder: Path) -> str:
+    """'dense' or 'pro', by the tables in the folder; 'dense' where there are none.
+
+    Raises:
+        DataError: it holds those of both.
+    """
+    found = [name for name in EDITIONS if (folder / tables_of(name)[0]).exists()]
+    if len(found) > 1:
+        names = " and ".join(tables_of(name)[0] for name in found)
+        raise DataError(
+            f"{folder} holds {names}; keep one edition in a folder, for both number their "
+            "pictures from the same number.",
+            path=folder,
+        )
+    return found[0] if found else "dense"
 
 
 def made_with(folder: Path) -> str:
@@ -154,7 +183,8 @@ def _lines(path: Path, columns: Sequence[str]) -> Iterator[_Line]:
         raise DataError(
             f"There is no file {path}.",
             path=path,
-            hint=f"A data set holds {ROWS_CSV}, {VALUES_CSV}, {INPUTS} and {OUTPUTS}.",
+            hint=f"A data set holds {' and '.join(tables_of(edition_of(path.parent)))}, {INPUTS} "
+            f"and {OUTPUTS}.",
         ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}.", path=path) from error

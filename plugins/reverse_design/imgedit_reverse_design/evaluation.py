@@ -1,35 +1,29 @@
 """The work of the `evaluate` hook: predict the plan of every pair of a data set, and score it.
 
-Figures and their formulas are in `scores`, predictions in `prediction_pool`.
+Figures and their formulas are in `scores`, predictions in `prediction_pool`, what is told of them
+in `evaluation_report`.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import random
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
-from imgedit_modelkit.readers.imad import ImadRow, read_imad
 from imgedit_modelkit.readers.splits import SPLITS, split_by_image
 from imgedit_plugins.errors import DataError, OptionError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import EvaluateReport, EvaluateRequest, Options
-from imgedit_reverse_design import scores
-from imgedit_reverse_design.imad_distribution import OPERATION_NAMES
-from imgedit_reverse_design.outcomes import Outcome, Predict, Task, sample_of, untouched
+from imgedit_reverse_design.baselines import baselines
+from imgedit_reverse_design.data_sets import GIER, Row, read_data_set
+from imgedit_reverse_design.evaluation_report import Asked, Method, report_of
+from imgedit_reverse_design.outcome_journal import Journal, open_journal
+from imgedit_reverse_design.outcomes import Outcome, Predict, Task
 from imgedit_reverse_design.prediction_pool import outcomes_of
-from imgedit_reverse_design.score_tables import (
-    figures_table,
-    finite,
-    interval_table,
-    operation_table,
-    plain,
-)
-from imgedit_reverse_design.scores import Sample
+
+__all__ = ["COMMANDS", "Setup", "baselines", "evaluate", "evaluate_methods"]
 
 COMMANDS = ("none", "all", "both")
 
@@ -42,6 +36,24 @@ class _Settings:
     limit: int
     commands: str
     workers: int
+    min_explained: float
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a method is scored.
+
+    Attributes:
+        options: of its predictions, complete.
+        reads_commands: whether a command changes anything; if not, pairs are predicted once.
+        withholds: whether it answers always, so that rows tell what abstaining would bring.
+        model: what tells its weights from others, for the journal.
+    """
+
+    options: Options = field(default_factory=dict)
+    reads_commands: bool = True
+    withholds: bool = False
+    model: str = ""
 
 
 def evaluate(
@@ -52,11 +64,12 @@ def evaluate(
     plugin: str = "reverse_design",
     predict_options: Options | None = None,
 ) -> EvaluateReport:
-    """Score `predict` on a data set in I-MAD's layout.
+    """Score `predict` on a data set in I-MAD's or GIER's layout.
 
     Options: split (all, train, validation, test; by picture, seed 42), limit (0: all; otherwise
     that many rows, drawn with the request's seed), commands (none; all: each pair with its
-    command; both: each pair once without and once with it), workers (0: all cores).
+    command; both: each pair once without and once with it), workers (0: all cores), journal (a
+    file that keeps finished predictions).
 
     Args:
         request: the data set, the options, and the seed that predictions get.
@@ -67,26 +80,49 @@ def evaluate(
         predict_options: options of the predictions, complete.
 
     Returns:
-        Tables for people. `details` for programs: 'options', 'figures' (all estimates by table
-        and row, shares as 0..1), 'samples' (one dict for each prediction); infinite PSNR is None
-        there, with 'identical' beside it.
+        Tables for people. `details` for programs: 'data', 'options', 'figures' (all estimates by
+        table and row, shares as 0..1), 'abstention' (curves), 'samples' (one dict for each
+        prediction); infinite PSNR is None there, with 'identical' beside it.
 
     Raises:
-        DataError: the data set is malformed or the split is empty.
+        DataError: the data set is malformed, the split is empty, or no row has a command and
+            commands are wanted.
         OptionError: an option is unknown or out of range.
         JobCancelledError: cancelled.
     """
+    return evaluate_methods(request, job, predict, {plugin: Setup(dict(predict_options or {}))})
+
+
+def evaluate_methods(
+    request: EvaluateRequest, job: Job, predict: Predict, methods: Mapping[str, Setup]
+) -> EvaluateReport:
+    """Score several methods on the same pairs, by title; `details` maps titles to theirs."""
     settings = _settings(request.options)
-    rows = _selected(read_imad(request.data, job), settings, request.seed)
-    given = {"none": (False,), "all": (True,), "both": (False, True)}[settings.commands]
-    tasks = [
-        Task(row, with_command, dict(predict_options or {}), request.seed)
-        for row in rows
-        for with_command in given
-    ]
-    outcomes = outcomes_of(tasks, predict, settings.workers, job)
-    _tell_failures(outcomes, job)
-    return _report(outcomes, plugin, settings, request.seed)
+    journals = {title: _journal(request.options, setup) for title, setup in methods.items()}
+    data = read_data_set(request.data, job)
+    rows = _selected(data.rows, settings, request.seed)
+    if settings.commands != "none":
+        _check_commands(rows, settings, request.data, job)
+    found = {}
+    for title, setup in methods.items():
+        tasks = _tasks(rows, setup, settings, request.seed)
+        outcomes = outcomes_of(tasks, predict, settings.workers, job, journals[title])
+        _tell_failures(outcomes, job)
+        found[title] = Method(outcomes, setup.withholds)
+    if request.baseline and data.layout == GIER:
+        job.warn("The paper has no figures for GIER, so there is nothing to print beside.")
+    return report_of(
+        found,
+        Asked(
+            layout=data.layout,
+            options=asdict(settings) | {"seed": request.seed},
+            both=settings.commands == "both",
+            min_explained=settings.min_explained,
+            baseline=request.baseline,
+            worst=request.worst,
+            seed=request.seed,
+        ),
+    )
 
 
 # --- what to predict --------------------------------------------------------------------------
@@ -98,6 +134,7 @@ def _settings(options: Options) -> _Settings:
         limit=_whole(options, "limit"),
         commands=_choice(options, "commands", COMMANDS),
         workers=_whole(options, "workers") or os.cpu_count() or 1,
+        min_explained=float(options.get("min-explained", 0.9)),
     )
 
 
@@ -115,7 +152,12 @@ def _whole(options: Options, name: str) -> int:
     return value
 
 
-def _selected(rows: tuple[ImadRow, ...], settings: _Settings, seed: int) -> Sequence[ImadRow]:
+def _journal(options: Options, setup: Setup) -> Journal | None:
+    path = str(options.get("journal", ""))
+    return open_journal(Path(path), setup.model) if path else None
+
+
+def _selected(rows: tuple[Row, ...], settings: _Settings, seed: int) -> Sequence[Row]:
     if settings.split != "all":
         rows = split_by_image(rows)[settings.split]
     if not rows:
@@ -127,111 +169,28 @@ def _selected(rows: tuple[ImadRow, ...], settings: _Settings, seed: int) -> Sequ
     return [rows[number] for number in sorted(number for _, number in drawn)]
 
 
-# --- scoring ----------------------------------------------------------------------------------
+def _check_commands(rows: Sequence[Row], settings: _Settings, folder: Path, job: Job) -> None:
+    """A pair without a command is no pair with text."""
+    without = sum(not row.command for row in rows)
+    if without == len(rows):
+        raise DataError(
+            f"None of the {len(rows)} rows of {folder} has a command, and commands="
+            f"{settings.commands} asks for them.",
+            path=folder,
+            hint="Use -O commands=none.",
+        )
+    if without:
+        job.warn(f"{without} of {len(rows)} rows have no command; they are not among those with.")
 
 
-def baselines(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
-    """Edits that look at no picture, by title, made from the very data that they are scored on.
-
-    All 14 operations, at their mean values and at 1.0; the usual number of the most frequent
-    operations, at their mean values; nothing. Ties go to more operations.
-    """
-    values: dict[str, list[float]] = {}
-    for sample in samples:
-        for name, value in sample.truth.items():
-            values.setdefault(name, []).append(value)
-    means = {name: sum(found) / len(found) for name, found in values.items()}
-    counts = Counter(len(sample.truth) for sample in samples)
-    usual = max(counts, key=lambda count: (counts[count], count))
-    frequent = sorted(values, key=lambda name: (-len(values[name]), name))[:usual]
-    return {
-        "all 14 operations, mean values": {n: means.get(n, 1.0) for n in OPERATION_NAMES},
-        "always 1.0: all 14 operations": dict.fromkeys(OPERATION_NAMES, 1.0),
-        f"always the mean: {', '.join(frequent)}": {name: means[name] for name in frequent},
-        "empty plan": {},
-    }
-
-
-def _baseline_samples(outcomes: Sequence[Outcome]) -> dict[str, list[Sample]]:
-    samples = [sample_of(outcome) for outcome in outcomes]
-    named = {
-        title: [Sample(s.truth, edit, s.image, cpu_seconds=0.0) for s in samples]
-        for title, edit in baselines(samples).items()
-    }
-    named["empty plan"] = [untouched(outcome) for outcome in outcomes]
-    return named
-
-
-# --- tables -----------------------------------------------------------------------------------
-
-
-def _report(
-    outcomes: Sequence[Outcome], plugin: str, settings: _Settings, seed: int
-) -> EvaluateReport:
-    samples = [sample_of(outcome) for outcome in outcomes]
-    methods = _methods(outcomes, plugin, settings)
-    overall = {title: scores.summarise(group, seed=seed) for title, group in methods.items()}
-    counts = {title: len(group) for title, group in methods.items()}
-    groups = scores.by_count(samples)
-    by_count = {str(k): scores.summarise(group, seed=seed) for k, group in groups.items()}
-    by_operation = scores.by_operation(samples)
-    return EvaluateReport(
-        tables=(
-            figures_table("Overall", "method", overall, counts),
-            interval_table(f"{plugin}: 95 % intervals", overall[plugin]),
-            figures_table(
-                f"{plugin}, by number of operations",
-                "operations",
-                by_count,
-                {str(k): len(group) for k, group in groups.items()},
-            ),
-            operation_table(f"{plugin}, by operation", by_operation),
-        ),
-        details={
-            "options": asdict(settings) | {"seed": seed},
-            "figures": {
-                "overall": plain(overall),
-                "by_number_of_operations": plain(by_count),
-                "by_operation": {name: asdict(score) for name, score in by_operation.items()},
-            },
-            "samples": [_described(outcome) for outcome in outcomes],
-        },
-    )
-
-
-def _methods(
-    outcomes: Sequence[Outcome], plugin: str, settings: _Settings
-) -> dict[str, list[Sample]]:
-    methods = {plugin: [sample_of(outcome) for outcome in outcomes]}
-    if settings.commands == "both":
-        for title, wanted in (("with command", True), ("without command", False)):
-            chosen = [sample_of(o) for o in outcomes if o.with_command == wanted]
-            methods[f"{plugin}, {title}"] = chosen
-        outcomes = [outcome for outcome in outcomes if outcome.with_command]
-    return methods | _baseline_samples(outcomes)
-
-
-def _described(outcome: Outcome) -> dict[str, Any]:
-    sample = sample_of(outcome)
-    return {
-        "id": outcome.row.id,
-        "img_source": outcome.row.img_source,
-        "with_command": outcome.with_command,
-        "truth": [list(pair) for pair in outcome.row.operations],
-        "predicted": [asdict(step) for step in outcome.steps],
-        "abstained": outcome.abstained,
-        "failure": outcome.failure,
-        "accuracy": scores.accuracy(sample.truth, sample.predicted),
-        "squared_error": scores.squared_error(sample.truth, sample.predicted),
-        "exact": scores.is_exact(sample.truth, sample.predicted),
-        "equivalent": scores.is_equivalent(sample),
-        "psnr_db": finite(outcome.rendered.psnr_db),
-        "identical": math.isinf(outcome.rendered.psnr_db),
-        "mean_difference": outcome.rendered.mean_difference,
-        "max_difference": outcome.rendered.max_difference,
-        "cpu_seconds": outcome.cpu_seconds,
-        "wall_seconds": outcome.wall_seconds,
-    }
+def _tasks(rows: Sequence[Row], setup: Setup, settings: _Settings, seed: int) -> list[Task]:
+    given = {"none": (False,), "all": (True,), "both": (False, True)}[settings.commands]
+    return [
+        Task(row, with_command, setup.options, seed)
+        for row in rows
+        for with_command in (given if setup.reads_commands else (False,))
+        if row.command or not with_command
+    ]
 
 
 def _tell_failures(outcomes: Sequence[Outcome], job: Job) -> None:

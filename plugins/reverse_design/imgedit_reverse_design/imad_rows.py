@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from imgedit_modelkit.readers.imad import INPUTS, OUTPUTS, ROWS_CSV, VALUES_CSV
+from imgedit_modelkit.readers.imad import INPUTS, OUTPUTS, tables_of
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError
@@ -166,13 +166,14 @@ def write_tables(work: Work, job: Job) -> None:
     versions = {json.dumps(record["versions"], sort_keys=True) for record in records}
     if len(versions) > 1:
         job.warn(f"{work.out} was made with {len(versions)} different sets of versions.")
+    rows_csv, values_csv = (work.out / name for name in tables_of(work.settings.edition))
     _write_csv(
-        work.out / VALUES_CSV,
+        values_csv,
         ("value_normalized",),
         ((str([op["normalised"] for op in record["operations"]]),) for record in records),
     )
     _write_csv(
-        work.out / ROWS_CSV,
+        rows_csv,
         ("img_source", "action", "textv2"),
         ((r["source"], str([op["name"] for op in r["operations"]]), r["command"]) for r in records),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from imgedit_modelkit.readers.imad import INPUTS, MADE_BY, OUTPUTS, ROWS_CSV, VALUES_CSV
+from imgedit_modelkit.readers.imad import EDITIONS, INPUTS, MADE_BY, OUTPUTS, tables_of
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.errors import DataError, PictureReadError
 from imgedit_plugins.jobs import Job
@@ -42,7 +42,8 @@ def begin(out: Path, settings: Settings, workers: int, job: Job) -> tuple[Source
 def _recorded(record: Path, settings: Settings) -> tuple[Source, ...]:
     try:
         document = json.loads(record.read_text(encoding="utf-8"))
-        before: dict[str, Any] = document["request"]
+        # A folder that was begun before there were two editions says none.
+        before: dict[str, Any] = {"edition": "dense", **document["request"]}
         sources = tuple(Source(str(path), str(sha256)) for path, sha256 in document["pictures"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{record} is not what make-imad writes: {error}.", path=record) from error
@@ -67,7 +68,8 @@ def _record_of(settings: Settings, sources: Iterable[Source]) -> dict[str, Any]:
 
 
 def _refuse_occupied(out: Path) -> None:
-    ours = (ROWS_CSV, VALUES_CSV, INPUTS, OUTPUTS, ROWS)
+    tables = (name for edition in EDITIONS for name in tables_of(edition))
+    ours = (*tables, INPUTS, OUTPUTS, ROWS)
     taken = next((name for name in ours if (out / name).exists()), None)
     if taken:
         raise DataError(

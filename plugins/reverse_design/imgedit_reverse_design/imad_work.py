@@ -26,6 +26,7 @@ class Settings:
         definitions: definition profile, id or path.
         constants: SHA-256 of its constants.
         seed: of everything random.
+        edition: whose names the tables get, 'dense' or 'pro'.
     """
 
     images: str
@@ -37,6 +38,7 @@ class Settings:
     definitions: str
     constants: str
     seed: int
+    edition: str = "dense"
 
     @property
     def shards(self) -> int:

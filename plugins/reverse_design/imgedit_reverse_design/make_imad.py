@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from imgedit_modelkit.readers.imad import EDITIONS
 from imgedit_plugins.atomic import write_failure
 from imgedit_plugins.errors import DataError, OptionError
 from imgedit_plugins.jobs import Job
@@ -38,7 +39,7 @@ def make_imad(request: DataRequest, job: Job) -> DataReport:
     """Make the data set, or go on with it.
 
     Options: images (needed), count (22131), format (jpg), quality (95), shard-rows (1000),
-    max-side (0: as they are), definitions, workers (0: all cores).
+    max-side (0: as they are), definitions, edition (dense), workers (0: all cores).
 
     Raises:
         OptionError: an option is out of range.
@@ -75,6 +76,9 @@ def _settings(request: DataRequest) -> tuple[Settings, int]:
     kind = options.get("format", "jpg")
     if kind not in FORMATS:
         raise OptionError(f"Option 'format' must be jpg or png, not {kind!r}.")
+    edition = options.get("edition", EDITIONS[0])
+    if edition not in EDITIONS:
+        raise OptionError(f"Option 'edition' must be dense or pro, not {edition!r}.")
     definitions = str(options.get("definitions", DEFAULT_PROFILE))
     if definitions.endswith(".toml"):
         definitions = str(Path(definitions).resolve())
@@ -90,6 +94,7 @@ def _settings(request: DataRequest) -> tuple[Settings, int]:
         definitions=definitions,
         constants=_hash_of_constants(profile),
         seed=request.seed,
+        edition=str(edition),
     )
     return settings, _whole(request, "workers", 0, 0) or os.cpu_count() or 1
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from imgedit_modelkit.readers.imad import ImadRow
 from imgedit_plugins.errors import ImgeditError, JobCancelledError, PictureReadError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.operations import load_profile
 from imgedit_plugins.plan import EditPlan
 from imgedit_plugins.requests import Options, PredictRequest
+from imgedit_reverse_design.data_sets import Row
 from imgedit_reverse_design.scores import Sample
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Predict = Callable[[PredictRequest, Job], EditPlan | None]
 class Task:
     """One prediction to make: a pair, with or without its command."""
 
-    row: ImadRow
+    row: Row
     with_command: bool
     options: Options
     seed: int
@@ -34,11 +34,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A rendered plan against the edited picture and against the rendered truth."""
+    """A rendered plan against the edited picture, and against the rendered truth if it is known."""
 
     psnr_db: float
-    mean_difference: float
-    max_difference: int
+    mean_difference: float | None
+    max_difference: int | None
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,32 @@ class Outcome:
     `nothing` is the untouched source, for the baseline that predicts no operation.
     """
 
-    row: ImadRow
+    row: Row
     with_command: bool
+    plan: EditPlan
     steps: tuple[Step, ...]
-    abstained: bool
     failure: str
     cpu_seconds: float
     wall_seconds: float
     rendered: Rendered
     nothing: Rendered
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no plan was given."""
+        return self.plan.abstained
+
+    @property
+    def explained(self) -> float | None:
+        """Share of the edit that the plan says it explains, 0..1; None where it does not say."""
+        return None if self.plan.residual is None else self.plan.residual.explained
+
+    @property
+    def confidence(self) -> float | None:
+        """That of the least sure step, 1 for a plan without steps; None where it abstained."""
+        if self.abstained:
+            return None
+        return min((step.confidence for step in self.steps), default=1.0)
 
 
 Result = Outcome | str
@@ -90,13 +107,13 @@ def outcome_of(task: Task, predict: Predict, job: Job) -> Result:
         seed=task.seed,
     )
     plan, failure, cpu_seconds, wall_seconds = _timed(predict, request, job)
-    plan = plan or EditPlan(definitions=row.plan.definitions, abstained=True)
+    plan = plan or EditPlan(definitions=row.definitions, abstained=True)
     rendered, nothing = _rendered(row.plan, plan, source, edited.rgb8())
     return Outcome(
         row=row,
         with_command=task.with_command,
-        steps=_steps(plan, row.plan.definitions),
-        abstained=plan.abstained,
+        plan=plan,
+        steps=steps_of(plan, row.definitions),
         failure=failure,
         cpu_seconds=cpu_seconds,
         wall_seconds=wall_seconds,
@@ -120,7 +137,8 @@ def _timed(
     return plan, failure, time.process_time() - cpu, time.perf_counter() - wall
 
 
-def _steps(plan: EditPlan, definitions: str) -> tuple[Step, ...]:
+def steps_of(plan: EditPlan, definitions: str) -> tuple[Step, ...]:
+    """The plan's operations with their normalised values in a definition profile."""
     profile = load_profile(definitions)
     return tuple(
         Step(s.name, dict(s.parameters), profile.normalise(s.name, s.parameters), s.confidence)
@@ -129,11 +147,15 @@ def _steps(plan: EditPlan, definitions: str) -> tuple[Step, ...]:
 
 
 def _rendered(
-    truth: EditPlan, plan: EditPlan, source: Picture, edited: RGB8
+    truth: EditPlan | None, plan: EditPlan, source: Picture, edited: RGB8
 ) -> tuple[Rendered, Rendered]:
     """The rendered plan and the untouched source, each compared."""
     from imgedit_plugins.render import render_plan
 
+    if truth is None:
+        predicted = render_plan(source, plan).rgb8()
+        against = [psnr_between(shown, edited) for shown in (predicted, source.rgb8())]
+        return Rendered(against[0], None, None), Rendered(against[1], None, None)
     expected = render_plan(source, truth).rgb8()
     same = plan.definitions == truth.definitions and _bare(plan) == _bare(truth)
     predicted = expected if same else render_plan(source, plan).rgb8()
@@ -189,15 +211,17 @@ def at_size_of(rendered: RGB8, edited: RGB8) -> RGB8 | None:
 
 def sample_of(outcome: Outcome) -> Sample:
     """The sample of a prediction; of an operation that occurs twice the first counts."""
+    row = outcome.row
     return Sample(
-        truth=_first(outcome.row.operations),
-        predicted=_first((step.name, step.value) for step in outcome.steps),
-        image=outcome.row.img_source,
+        truth=_first(row.operations),
+        predicted=_first((row.named(step.name), step.value) for step in outcome.steps),
+        image=row.img_source,
         abstained=outcome.abstained,
         psnr_db=outcome.rendered.psnr_db,
         mean_difference=outcome.rendered.mean_difference,
         max_difference=outcome.rendered.max_difference,
         cpu_seconds=outcome.cpu_seconds,
+        valued=row.plan is not None,
     )
 
 
@@ -208,16 +232,12 @@ def _first(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
     return edit
 
 
+def withheld(outcome: Outcome) -> Outcome:
+    """The same, had the prediction abstained."""
+    plan = outcome.plan.model_copy(update={"operations": (), "abstained": True})
+    return replace(outcome, plan=plan, steps=(), rendered=outcome.nothing)
+
+
 def untouched(outcome: Outcome) -> Sample:
     """The sample of the baseline that predicts no operation."""
-    nothing = outcome.nothing
-    return Sample(
-        truth=_first(outcome.row.operations),
-        predicted={},
-        image=outcome.row.img_source,
-        abstained=True,
-        psnr_db=nothing.psnr_db,
-        mean_difference=nothing.mean_difference,
-        max_difference=nothing.max_difference,
-        cpu_seconds=0.0,
-    )
+    return replace(sample_of(withheld(outcome)), cpu_seconds=0.0)

@@ -32,11 +32,20 @@ def predict_operations(request: PredictRequest, job: Job) -> EditPlan | None:
 
 @hookimpl
 def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
-    """Score the search, or MiniGPT-4 with and without it, on a folder in I-MAD's layout."""
+    """Score the search, or MiniGPT-4 with and without it, on I-MAD or GIER."""
     from imgedit_modelkit.readers.imad import made_with
     from imgedit_reverse_design import evaluation
 
-    passed_on = ("effort", "model", "weights", "constrained", "device", "precision")
+    passed_on = (
+        "effort",
+        "min-explained",
+        "model",
+        "weights",
+        "constrained",
+        "device",
+        "precision",
+        "bits",
+    )
     options = {name: request.options[name] for name in passed_on if name in request.options}
     options = {"effort": "normal", **options, "definitions": made_with(request.data)}
     if options.get("model") == "minigpt4":
@@ -56,7 +65,7 @@ def make_data(request: DataRequest, job: Job) -> DataReport | None:
 
 @hookimpl
 def train(request: TrainRequest, job: Job) -> TrainReport | None:
-    """Fine-tune MiniGPT-4's projection on a folder in I-MAD's layout."""
+    """Fine-tune MiniGPT-4's projection, and adapters, on a folder in I-MAD's layout."""
     from imgedit_reverse_design.minigpt4.requirements import memory_told, require_torch
 
     require_torch()

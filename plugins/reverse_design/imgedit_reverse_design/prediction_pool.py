@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from imgedit_plugins.errors import DataError, ImgeditError, JobCancelledError
 from imgedit_plugins.jobs import Job
+from imgedit_reverse_design.outcome_journal import Journal
 from imgedit_reverse_design.outcomes import Outcome, Predict, Result, Task, outcome_of
 
 if TYPE_CHECKING:
@@ -72,18 +73,29 @@ def _work(task: Task) -> Result | None:
 
 
 def outcomes_of(
-    tasks: Sequence[Task], predict: Predict, workers: int, job: Job
+    tasks: Sequence[Task],
+    predict: Predict,
+    workers: int,
+    job: Job,
+    journal: Journal | None = None,
 ) -> tuple[Outcome, ...]:
-    """The outcomes in the order of the tasks; pairs that cannot be opened are told of."""
-    if workers == 1 or len(tasks) == 1:
-        finished = _here(tasks, predict, job)
+    """The outcomes in the order of the tasks; pairs that cannot be opened are told of.
+
+    What the journal has is not predicted again; what is finished is written into it.
+    """
+    results: dict[int, Result] = dict(journal.known(tasks)) if journal else {}
+    job.report("evaluating", len(results), len(tasks))
+    places = [number for number in range(len(tasks)) if number not in results]
+    left = [tasks[number] for number in places]
+    if workers == 1 or len(left) <= 1:
+        finished = _here(left, predict, job)
     else:
-        finished = _in_processes(tasks, predict, min(workers, len(tasks)), job)
-    results: dict[int, Result] = {}
-    job.report("evaluating", 0, len(tasks))
+        finished = _in_processes(left, predict, min(workers, len(left)), job)
     with closing(finished):
         for number, result in finished:
-            results[number] = result
+            results[places[number]] = result
+            if journal and isinstance(result, Outcome):
+                journal.keep(left[number], result)
             job.report("evaluating", len(results), len(tasks))
     outcomes = [results[number] for number in range(len(tasks))]
     _tell_unreadable([told for told in outcomes if isinstance(told, str)], len(tasks), job)

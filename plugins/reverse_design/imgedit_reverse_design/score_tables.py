@@ -9,7 +9,7 @@ from dataclasses import asdict
 from imgedit_plugins.operations import default_vocabulary
 from imgedit_plugins.requests import Table
 from imgedit_reverse_design import scores
-from imgedit_reverse_design.scores import Estimate
+from imgedit_reverse_design.bootstrap import Estimate
 
 Summary = Mapping[str, Estimate]
 
@@ -36,12 +36,20 @@ _DECIMALS = {"mse": 4, "cpu_seconds": 3}
 def figures_table(
     title: str, first: str, summaries: Mapping[str, Summary], counts: Mapping[str, int]
 ) -> Table:
-    """All figures, a row for each summary, with the number of pairs behind it."""
+    """All figures, a row for each summary, with the number of pairs behind it.
+
+    Figures that no summary has, such as errors of values that were not published, are left out.
+    """
+    figures = [
+        figure
+        for figure in scores.FIGURES
+        if any(summary[figure].value is not None for summary in summaries.values())
+    ]
     return Table(
         title=title,
-        columns=(first, "n", *(_TITLES[figure] for figure in scores.FIGURES)),
+        columns=(first, "n", *(_TITLES[figure] for figure in figures)),
         rows=tuple(
-            (row, counts[row], *(_cell(figure, summary[figure].value) for figure in scores.FIGURES))
+            (row, counts[row], *(shown(figure, summary[figure].value) for figure in figures))
             for row, summary in summaries.items()
         ),
     )
@@ -53,10 +61,14 @@ def interval_table(title: str, summary: Summary) -> Table:
         title=title,
         columns=("figure", "value", "low", "high"),
         rows=tuple(
-            (_TITLES[name], *(_cell(name, x) for x in (found.value, found.low, found.high)))
+            (_TITLES[name], *(shown(name, x) for x in (found.value, found.low, found.high)))
             for name, found in summary.items()
+            if found.value is not None or name == "precision"
         ),
     )
+
+
+_OPERATION_COLUMNS = ("true", "predicted", "precision %", "recall %", "F1 %", "value MAE")
 
 
 def operation_table(title: str, by_operation: Mapping[str, scores.OperationScore]) -> Table:
@@ -65,23 +77,39 @@ def operation_table(title: str, by_operation: Mapping[str, scores.OperationScore
     names = [name for name in order if name in by_operation]
     return Table(
         title=title,
-        columns=("operation", "true", "predicted", "precision %", "recall %", "F1 %", "value MAE"),
-        rows=tuple(
-            (
-                name,
-                by_operation[name].true,
-                by_operation[name].predicted,
-                _cell("precision", by_operation[name].precision),
-                _cell("recall", by_operation[name].recall),
-                _cell("f1", by_operation[name].f1),
-                _cell("mse", by_operation[name].value_mae),
-            )
-            for name in names
-        ),
+        columns=("operation", *_OPERATION_COLUMNS),
+        rows=tuple((name, *_operation_cells(by_operation[name])) for name in names),
     )
 
 
-def _cell(figure: str, value: float | None) -> float | str | None:
+def label_table(title: str, by_operation: Mapping[str, scores.OperationScore]) -> Table:
+    """The same for names alone, the most frequent first, with the averages over operations."""
+    names = sorted(by_operation, key=lambda name: (-by_operation[name].true, name))
+    found = [(name, by_operation[name]) for name in names]
+    found += [
+        ("all, micro", scores.micro(by_operation)),
+        ("all, macro", scores.macro(by_operation)),
+    ]
+    return Table(
+        title=title,
+        columns=("operation", *_OPERATION_COLUMNS[:-1]),
+        rows=tuple((name, *_operation_cells(score)[:-1]) for name, score in found),
+    )
+
+
+def _operation_cells(score: scores.OperationScore) -> tuple[int | float | str | None, ...]:
+    return (
+        score.true,
+        score.predicted,
+        shown("precision", score.precision),
+        shown("recall", score.recall),
+        shown("f1", score.f1),
+        shown("mse", score.value_mae),
+    )
+
+
+def shown(figure: str, value: float | None) -> float | str | None:
+    """A figure as a table shows it: shares in percent, rounded."""
     if value is None:
         return None
     if math.isinf(value):

@@ -36,12 +36,13 @@ edits of one picture are not independent.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from imgedit_reverse_design.bootstrap import DRAWS, Estimate, bootstrap_weights, estimate, medians
 
 Edit = Mapping[str, float]
 Floats = NDArray[np.float64]
@@ -49,9 +50,6 @@ Floats = NDArray[np.float64]
 VALUE_TOLERANCE = 0.01
 EQUIVALENT_MEAN = 0.5
 SAME_PICTURE_MAXIMUM = 2
-DRAWS = 1000
-
-_CHUNK = 100  # bootstrap draws at a time where each sample counts
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,7 @@ class Sample:
         mean_difference, max_difference: between the rendered prediction and the rendered truth,
             in 8-bit codes.
         cpu_seconds: processor time of the prediction.
+        valued: whether the values of `truth` are known; if not, figures of values are None.
 
     Raises:
         ValueError: `truth` is empty, or an abstained sample has a prediction.
@@ -79,21 +78,13 @@ class Sample:
     mean_difference: float | None = None
     max_difference: float | None = None
     cpu_seconds: float | None = None
+    valued: bool = True
 
     def __post_init__(self) -> None:
         if not self.truth:
             raise ValueError("a sample needs at least one true operation")
         if self.abstained and self.predicted:
             raise ValueError("an abstained sample has no prediction")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % interval; all None where it was not measured or has no meaning."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -180,12 +171,12 @@ def summarise(
     features = _features(samples)
     sums = np.zeros((len(images), len(features)))
     np.add.at(sums, cluster, np.stack(list(features.values()), axis=1))
-    weights = _bootstrap_weights(len(images), draws, seed)
+    weights = bootstrap_weights(len(images), draws, seed)
     drawn = dict(zip(features, (weights @ sums).T, strict=True))
     figures = {name: figure(drawn) for name, figure in _FIGURES.items()}
     psnr = _column(samples, lambda sample: sample.psnr_db)
-    figures["psnr_db"] = None if psnr is None else _medians(psnr, weights, cluster)
-    return {name: _estimate(figures[name]) for name in FIGURES}
+    figures["psnr_db"] = None if psnr is None else medians(psnr, weights, cluster)
+    return {name: estimate(figures[name]) for name in FIGURES}
 
 
 def by_count(samples: Sequence[Sample]) -> dict[int, list[Sample]]:
@@ -199,6 +190,38 @@ def by_count(samples: Sequence[Sample]) -> dict[int, list[Sample]]:
 def by_operation(samples: Sequence[Sample]) -> dict[str, OperationScore]:
     """A score for each operation that occurs in a T or P, by name."""
     return {name: _operation_score(name, samples) for name in _names(samples)}
+
+
+def micro(found: Mapping[str, OperationScore]) -> OperationScore:
+    """All operations as one: sums over them."""
+    true = sum(score.true for score in found.values())
+    predicted = sum(score.predicted for score in found.values())
+    hits = sum(score.true * (score.recall or 0.0) for score in found.values())
+    return OperationScore(
+        true,
+        predicted,
+        precision=hits / predicted if predicted else None,
+        recall=hits / true if true else None,
+        f1=2 * hits / (predicted + true) if predicted + true else None,
+        value_mae=None,
+    )
+
+
+def macro(found: Mapping[str, OperationScore]) -> OperationScore:
+    """The mean over operations; one that was never there has no recall, and so on."""
+
+    def mean(figures: list[float | None]) -> float | None:
+        known = [figure for figure in figures if figure is not None]
+        return sum(known) / len(known) if known else None
+
+    return OperationScore(
+        sum(score.true for score in found.values()),
+        sum(score.predicted for score in found.values()),
+        precision=mean([score.precision for score in found.values()]),
+        recall=mean([score.recall for score in found.values()]),
+        f1=mean([score.f1 for score in found.values()]),
+        value_mae=None,
+    )
 
 
 def _operation_score(name: str, samples: Sequence[Sample]) -> OperationScore:
@@ -216,7 +239,7 @@ def _operation_score(name: str, samples: Sequence[Sample]) -> OperationScore:
         precision=hits / predicted if predicted else None,
         recall=hits / true if true else None,
         f1=2 * hits / (predicted + true),
-        value_mae=sum(errors) / hits if hits else None,
+        value_mae=sum(errors) / hits if hits and all(s.valued for s in samples) else None,
     )
 
 
@@ -230,12 +253,12 @@ def _features(samples: Sequence[Sample]) -> dict[str, Floats]:
     columns: dict[str, Callable[[Sample], float | None]] = {
         "n": lambda _: 1.0,
         "accuracy": lambda s: accuracy(s.truth, s.predicted),
-        "mse": lambda s: squared_error(s.truth, s.predicted),
+        "mse": lambda s: squared_error(s.truth, s.predicted) if s.valued else None,
         "hits": lambda s: len(s.truth.keys() & s.predicted.keys()),
         "true": lambda s: len(s.truth),
         "predicted": lambda s: len(s.predicted),
         "exact": lambda s: is_exact(s.truth, s.predicted),
-        "exact_values": lambda s: is_exact_with_values(s.truth, s.predicted),
+        "exact_values": _exact_values,
         "equivalent": is_equivalent,
         "same_picture": _same_picture,
         "identical": lambda s: None if s.psnr_db is None else s.psnr_db == float("inf"),
@@ -260,6 +283,10 @@ def _hits(name: str, sample: Sample) -> float:
 
 def _mentions(name: str, sample: Sample) -> float:
     return (name in sample.truth) + (name in sample.predicted)
+
+
+def _exact_values(sample: Sample) -> bool | None:
+    return is_exact_with_values(sample.truth, sample.predicted) if sample.valued else None
 
 
 def _same_picture(sample: Sample) -> bool | None:
@@ -320,42 +347,3 @@ FIGURES = (
     "abstained",
 )
 """The names of all figures, in the order in which they are shown."""
-
-
-# --- bootstrap --------------------------------------------------------------------------------
-
-
-def _bootstrap_weights(clusters: int, draws: int, seed: int) -> Floats:
-    """How often each cluster is drawn, (1 + draws, clusters); the first row is the data itself."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(clusters, np.full(clusters, 1.0 / clusters), size=draws)
-    return np.vstack([np.ones((1, clusters)), drawn])
-
-
-def _medians(values: Floats, weights: Floats, cluster: NDArray[Any]) -> Floats:
-    """The lower median of the samples for each row of weights."""
-    order = np.argsort(values, kind="stable")
-    medians = [values[order[_middle(rows[:, cluster[order]])]] for rows in _chunks(weights)]
-    return np.concatenate(medians)
-
-
-def _chunks(weights: Floats) -> Iterator[Floats]:
-    for start in range(0, len(weights), _CHUNK):
-        yield weights[start : start + _CHUNK]
-
-
-def _middle(weights: Floats) -> NDArray[np.intp]:
-    reached = np.cumsum(weights, axis=1)
-    return np.asarray(np.argmax(reached >= reached[:, -1:] / 2, axis=1))
-
-
-def _estimate(figures: Floats | None) -> Estimate:
-    """From the figure of the data (first) and those of the draws."""
-    if figures is None or np.isnan(figures[0]):
-        return Estimate(None)
-    value, draws = float(figures[0]), np.sort(figures[1:][~np.isnan(figures[1:])])
-    if not draws.size:
-        return Estimate(value)
-    # By rank, not interpolated: PSNR may be infinite.
-    low, high = (draws[round(q * (draws.size - 1))] for q in (0.025, 0.975))
-    return Estimate(value, float(low), float(high))

@@ -91,8 +91,10 @@ def story(engine, plan, facts):
     facts.append(("ended", *listener.ends[1]))
     seen("weaker")
     engine.show(engine.look().edit.key, on=False)
+    yield lambda: not engine.look().edit.shown
     seen("hidden")
     engine.show(engine.look().edit.key, on=True)
+    yield lambda: engine.look().edit.shown
     engine.start("explain", {})
     yield lambda: len(listener.ends) > 2
     facts.append(("ended", *listener.ends[2]))

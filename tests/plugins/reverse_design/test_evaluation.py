@@ -138,7 +138,7 @@ def wait_for_cancel(request: PredictRequest, job: Job) -> EditPlan:
 
 def test_a_perfect_prediction(data: Path) -> None:
     report = run(data, oracle(data))
-    overall, intervals, by_count, by_operation = report.tables
+    overall, intervals, by_count, by_operation, abstention = report.tables
     best = cells(overall, "reverse_design")
     shares = ("accuracy %", "precision %", "recall %", "F1 %", "macro F1 %", "exact set %")
     assert {best[name] for name in shares} == {100.0}
@@ -155,6 +155,10 @@ def test_a_perfect_prediction(data: Path) -> None:
     assert len(by_operation.rows) == 14
     assert all(row[1] == row[2] for row in by_operation.rows)
     assert {row[3] for row in by_operation.rows} == {100.0}
+    (by_confidence,) = abstention.rows  # the true plans of the data say no explained share
+    assert by_confidence == (
+        "reverse_design", "by confidence", *[100.0] * 9,
+    )  # fmt: skip
 
 
 def test_baselines_are_printed_beside(data: Path) -> None:
@@ -293,7 +297,8 @@ def test_the_manifest_offers_what_the_hook_takes() -> None:
     path = Path(str(files("imgedit_reverse_design"))) / manifest.FILE_NAME
     options = resolve_options(manifest.load(path).options_for("evaluate"), {})
     model = {"model", "weights", "constrained", "device", "precision"}
-    assert set(options) == {"split", "limit", "commands", "workers", "effort", *model}
+    ours = {"min-explained", "journal", "with-search"}
+    assert set(options) == {"split", "limit", "commands", "workers", "effort", *model, *ours}
     assert evaluation._settings(options) == evaluation._settings({})
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgedit_modelkit.readers.imad import read_imad
+from imgedit_modelkit.readers.imad import read_imad, tables_of
 from imgedit_plugins.errors import DataError, JobCancelledError, OptionError, ProfileError
 from imgedit_plugins.jobs import Job, Progress
 from imgedit_plugins.operations import imad, load_profile
@@ -195,6 +196,31 @@ def test_the_authors_layout(made: Path) -> None:
     assert all(row["textv2"] for row in rows)
     for name in ("input_images", "output_images"):
         assert {p.name for p in (made / name).iterdir()} == {f"{i}.png" for i in range(40)}
+
+
+def test_the_edition_names_the_tables_and_changes_nothing_else(
+    made: Path, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "pro"
+    make(images, out, edition="pro")
+    assert {p.name for p in out.glob("*.csv")} == set(tables_of("pro"))
+    for dense, pro in zip(tables_of("dense"), tables_of("pro"), strict=True):
+        assert (made / dense).read_bytes() == (out / pro).read_bytes()
+    assert len(read_imad(out, Job())) == 40
+    with pytest.raises(DataError, match="edition: 'pro' there, 'dense' asked for"):
+        make(images, out)
+    with pytest.raises(OptionError, match="must be dense or pro, not 'full'"):
+        make(images, tmp_path / "x", edition="full")
+
+
+def test_a_folder_from_before_there_were_editions_goes_on(
+    made: Path, images: Path, tmp_path: Path
+) -> None:
+    older = shutil.copytree(made, tmp_path / "older")
+    document = json.loads((older / "imad.json").read_text())
+    del document["request"]["edition"]
+    (older / "imad.json").write_text(json.dumps(document))
+    assert make(images, older).resumed == 40
 
 
 def test_provenance_says_how_each_picture_was_made(made: Path, images: Path) -> None:
@@ -456,5 +482,6 @@ def test_the_manifest_offers_what_the_recipe_takes(images: Path, tmp_path: Path)
     bare = DataRequest(recipe="make-imad", out=tmp_path, options={"images": str(images)})
     assert module._settings(offered) == module._settings(bare)
     assert set(options) == {
-        "images", "count", "format", "quality", "shard-rows", "max-side", "definitions", "workers",
+        "images", "count", "format", "quality", "shard-rows", "max-side", "definitions", "edition",
+        "workers",
     }  # fmt: skip

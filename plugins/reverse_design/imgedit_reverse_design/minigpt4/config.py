@@ -3,7 +3,8 @@
 ::
 
     minigpt4.json              this configuration, with the lineage
-    projection.safetensors     the only part that learns
+    projection.safetensors     the part that learns
+    lora.safetensors           adapters in the language model, where they learn too
     tower.safetensors          the frozen vision model (with its Q-Former)
     language_model/            the frozen language model, as transformers saves it
     weights.json               what `weights import` wrote, with the hash of every file
@@ -21,10 +22,12 @@ from imgedit_plugins.errors import DataError
 from imgedit_reverse_design.minigpt4.prompts import Wrap
 
 if TYPE_CHECKING:
+    from imgedit_modelkit.adapters import Lora
     from imgedit_modelkit.vision_towers import TowerConfig
 
 FILE = "minigpt4.json"
 PROJECTION = "projection.safetensors"
+LORA = "lora.safetensors"
 TOWER = "tower.safetensors"
 LANGUAGE_MODEL = "language_model"
 MODEL = "model"
@@ -49,6 +52,19 @@ class Tower(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         from imgedit_modelkit.vision_towers import TowerConfig
 
         return TowerConfig(**msgspec.to_builtins(self))
+
+
+class Adapted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields of the model kit's `Lora`; the update is scaled by 2, as alpha is twice the rank."""
+
+    rank: int
+    targets: tuple[str, ...]
+
+    def adapters(self) -> Lora:
+        """The same for the model kit."""
+        from imgedit_modelkit.adapters import Lora
+
+        return Lora(self.targets, rank=self.rank, alpha=2 * self.rank)
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +94,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         experiment: how the projection was trained; sets the special tokens.
         own_sentences: whether it was trained on our answers' sentences, so that constrained
             decoding may insist on them.
+        lora: adapters in the language model, if there are any.
         base: the folder of the frozen parts, where they are not in this one.
         lineage: what it was made of.
     """
@@ -87,6 +104,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wrap: Wrap = "llama-2"
     experiment: str = "1"
     own_sentences: bool = True
+    lora: Adapted | None = None
     base: str = ""
     lineage: tuple[Part, ...] = ()
 

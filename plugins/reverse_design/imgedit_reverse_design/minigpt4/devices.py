@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -50,6 +51,12 @@ def choose_precision(wanted: str, device: torch.device, folder: Path) -> torch.d
     return torch.float32 if 2 * size < _ROOM * host_memory() else torch.bfloat16
 
 
+def choose_bits(wanted: str) -> Literal[4, 8] | None:
+    """The bits of an option: 'full', '8' or '4'."""
+    chosen: dict[str, Literal[4, 8] | None] = {"full": None, "8": 8, "4": 4}
+    return chosen[wanted]
+
+
 def host_memory() -> int:
     """Bytes of the machine's memory."""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
@@ -61,4 +68,6 @@ def free_memory(device: torch.device) -> int:
     """Bytes that are free on a device."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return host_memory()
+    import psutil  # type: ignore[import-untyped]  # comes with accelerate
+
+    return int(psutil.virtual_memory().available)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 
 from imgedit_plugins.jobs import Job
-from imgedit_plugins.requests import EvaluateReport, EvaluateRequest, Options, Table
-from imgedit_reverse_design.evaluation import evaluate
+from imgedit_plugins.requests import EvaluateReport, EvaluateRequest, Options
+from imgedit_reverse_design.evaluation import Setup, evaluate_methods
+from imgedit_reverse_design.minigpt4.config import PROJECTION
+from imgedit_reverse_design.minigpt4.predicting import model_folder
 from imgedit_reverse_design.outcomes import Predict
 
-ALONE, VERIFIED = "model alone", "model + verification"
-
-_METHODS: dict[str, Options] = {
-    ALONE: {"verify": False, "min-explained": 0.0},  # every answer counts, as in the paper
-    VERIFIED: {"verify": True},
-}
-_TITLES = ("Overall", "95 % intervals", "By number of operations", "By operation")
+ALONE, VERIFIED, SEARCH = "model alone", "model + verification", "search"
 
 
 def evaluate_model(
@@ -24,7 +20,8 @@ def evaluate_model(
     """Score the model's answers as they are, and after the verified search.
 
     The pairs, their prompts and so the model's answers are the same both times. Unless the option
-    'workers' says otherwise, one process predicts, which holds the model once.
+    'workers' says otherwise, one process predicts, which holds the model once. With the option
+    'with-search' the search without the model is a third method; it reads no commands.
 
     Args:
         request: as for `evaluation.evaluate`.
@@ -33,43 +30,27 @@ def evaluate_model(
         predict_options: of the predictions, 'verify' aside.
 
     Returns:
-        The tables of `evaluation.evaluate`, each with both methods; `details` by method.
+        The tables of `evaluation.evaluate`, each with all methods; `details` by method. The model
+        alone answers always, as in the paper; further rows have its answers withheld where they
+        explain less than 'min-explained'.
+
+    Raises:
+        WeightsError: there are no weights.
     """
     options = {**request.options, "workers": request.options.get("workers") or 1}
     asked = request.model_copy(update={"options": options})
-    reports = {
-        title: evaluate(
-            asked,
-            job,
-            predict,
-            plugin=title,
-            predict_options={**predict_options, **how},
-        )
-        for title, how in _METHODS.items()
+    digest = _told_apart(model_folder(str(predict_options.get("weights", ""))) / PROJECTION)
+    alone: Options = {"verify": False, "min-explained": 0.0}
+    methods = {
+        ALONE: Setup({**predict_options, **alone}, withholds=True, model=digest),
+        VERIFIED: Setup({**predict_options, "verify": True}, model=digest),
     }
-    tables = zip(*(report.tables for report in reports.values()), strict=True)
-    return EvaluateReport(
-        tables=tuple(
-            _merged(title, dict(zip(reports, group, strict=True)))
-            for title, group in zip(_TITLES, tables, strict=True)
-        ),
-        details={title: report.details for title, report in reports.items()},
-    )
+    if request.options.get("with-search", False):
+        methods[SEARCH] = Setup({**predict_options, "model": "search"}, reads_commands=False)
+    return evaluate_methods(asked, job, predict, methods)
 
 
-def _merged(title: str, tables: Mapping[str, Table]) -> Table:
-    """One table with a row of each method below each other; rows of no method come once."""
-    columns = next(iter(tables.values())).columns
-    rows: dict[str, tuple[str | int | float | None, ...]] = {}
-    names = dict.fromkeys(str(row[0]) for table in tables.values() for row in table.rows)
-    if title == "Overall":
-        for table in tables.values():
-            rows |= {str(row[0]): row for row in table.rows if str(row[0]) not in rows}
-        order = sorted(rows, key=lambda name: not name.startswith((ALONE, VERIFIED)))
-        return Table(title=title, columns=columns, rows=tuple(rows[name] for name in order))
-    for name in names:
-        for method, table in tables.items():
-            for row in table.rows:
-                if row[0] == name:
-                    rows[f"{name}, {method}"] = (f"{name}, {method}", *row[1:])
-    return Table(title=title, columns=columns, rows=tuple(rows.values()))
+def _told_apart(projection: Path) -> str:
+    """What changes when the model learns: size and time of what it learnt."""
+    state = projection.stat()
+    return f"{projection.resolve()}/{state.st_size}/{state.st_mtime_ns}"

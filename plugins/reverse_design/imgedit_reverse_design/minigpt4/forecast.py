@@ -9,6 +9,7 @@ Memory of activations is an estimate: what one layer keeps for the backward pass
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 import torch
 
 from imgedit_modelkit.vision_towers import VisionTower
-from imgedit_reverse_design.minigpt4.config import LANGUAGE_MODEL, read_config
+from imgedit_reverse_design.minigpt4.config import LANGUAGE_MODEL, Adapted, read_config
 from imgedit_reverse_design.minigpt4.language_models import empty_language_model
+from imgedit_reverse_design.minigpt4.model import Frozen
 
 TEXT_TOKENS = 110
 """Tokens of a prompt with a command and its answer, LLaMA-2's tokenizer; ours have 80 to 130."""
@@ -66,7 +68,12 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Shapes:
-    """What the counting needs of a model folder."""
+    """What the counting needs of a model folder.
+
+    Attributes:
+        linears: (in, out) of the language model's linear layers, the one behind all others left
+            out: what can be kept in few bits, and adapted.
+    """
 
     tower: Any
     language: Any
@@ -75,6 +82,7 @@ class Shapes:
     embedding_parameters: int
     picture_tokens: int
     width: int
+    linears: Mapping[str, tuple[int, int]]
 
     @property
     def projection_parameters(self) -> int:
@@ -82,27 +90,41 @@ class Shapes:
         hidden = int(self.language.hidden_size)
         return self.width * hidden + hidden
 
+    def adapter_parameters(self, lora: Adapted | None) -> int:
+        """Weights of adapters."""
+        if lora is None:
+            return 0
+        chosen = [s for name, s in self.linears.items() if name.rpartition(".")[2] in lora.targets]
+        return sum(lora.rank * (into + out) for into, out in chosen)
+
+    def frozen_bytes(self, size: int, bits: int | None) -> int:
+        """Of the tower and the language model, with so many bytes a weight, or fewer bits."""
+        few = sum(into * out for into, out in self.linears.values()) if bits else 0
+        full = self.tower_parameters + self.language_parameters - few
+        return full * size + few * (bits or 0) // 8
+
 
 def forecast(
     folder: Path,
     *,
     batch: int,
-    device: torch.device,
-    precision: torch.dtype,
+    frozen: Frozen,
+    lora: Adapted | None = None,
     checkpointing: bool = False,
 ) -> Forecast:
-    """What training the projection of a model folder will need.
+    """What training the projection of a model folder, and adapters, will need.
 
     Args:
         folder: the model folder.
         batch: pairs of one forward and backward pass.
-        device: whose speed is measured, in about a second.
-        precision: of the frozen parts.
+        frozen: how the frozen parts are kept, and on which device: its speed is measured, in about
+            a second.
+        lora: adapters that learn.
         checkpointing: activations are computed twice instead of kept.
     """
     shapes = shapes_of(folder)
-    size = torch.finfo(precision).bits // 8
-    frozen = shapes.tower_parameters + shapes.language_parameters
+    size = torch.finfo(frozen.dtype).bits // 8
+    trained = shapes.projection_parameters + shapes.adapter_parameters(lora)
     tokens = 2 * shapes.picture_tokens + TEXT_TOKENS
     operations = step_operations(shapes, batch, tokens, checkpointing=checkpointing)
     return Forecast(
@@ -110,12 +132,13 @@ def forecast(
             "tower": shapes.tower_parameters,
             "projection": shapes.projection_parameters,
             "language model": shapes.language_parameters,
-        },
-        weights=frozen * size + shapes.projection_parameters * 4,
-        training=shapes.projection_parameters * 12,
+        }
+        | ({"adapters": shapes.adapter_parameters(lora)} if lora else {}),
+        weights=shapes.frozen_bytes(size, frozen.bits) + trained * 4,
+        training=trained * 12,
         activations=_activations(shapes, batch, tokens, size, checkpointing=checkpointing),
         operations=operations,
-        seconds=operations / (_EFFICIENCY * measured_speed(device, precision)),
+        seconds=operations / (_EFFICIENCY * measured_speed(frozen.device, frozen.dtype)),
     )
 
 
@@ -133,6 +156,11 @@ def shapes_of(folder: Path) -> Shapes:
         embedding_parameters=_count(model.get_input_embeddings()),
         picture_tokens=tower.tokens,
         width=tower.width,
+        linears={
+            name: (module.in_features, module.out_features)
+            for name, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings()
+        },
     )
 
 

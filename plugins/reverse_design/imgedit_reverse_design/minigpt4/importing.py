@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from imgedit_modelkit.vision_towers import VisionTower, misfits
+from imgedit_modelkit.vision_towers import VisionTower, from_blip2, misfits
 from imgedit_plugins import manifest
 from imgedit_plugins.atomic import atomic_write
 from imgedit_plugins.errors import WeightsError
@@ -93,9 +93,12 @@ class _Notes:
 def _tower(files: Mapping[str, Path]) -> tuple[Tower, dict[str, Tensor], _Notes]:
     """The tower and its tensors, complete."""
     tower, tensors = eva_tensors(open_checkpoint(files["eva"]), files["eva"])
+    left_out: list[str] = []
     if "qformer" in files:
-        tower, more = with_qformer(tower, open_checkpoint(files["qformer"]), files["qformer"])
+        checkpoint = open_checkpoint(files["qformer"])
+        tower, more = with_qformer(tower, checkpoint, files["qformer"])
         tensors |= more
+        left_out = [name for name, t in checkpoint.items() if not from_blip2({name: t})]
     with torch.device("meta"):
         empty = VisionTower(tower.config())
     missing, unexpected = misfits(empty, tensors)
@@ -111,7 +114,7 @@ def _tower(files: Mapping[str, Path]) -> tuple[Tower, dict[str, Tensor], _Notes]
     width = tower.vision["hidden_size"]
     for name in left:
         kept[name] = torch.ones(width) if name.endswith("weight") else torch.zeros(width)
-    return tower, kept, _Notes([f"{n} (stays as it begins)" for n in left], unexpected)
+    return tower, kept, _Notes([f"{n} (stays as it begins)" for n in left], unexpected + left_out)
 
 
 # --- projection -------------------------------------------------------------------------------

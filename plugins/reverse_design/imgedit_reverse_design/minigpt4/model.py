@@ -1,20 +1,23 @@
 """The model: tower, projection and language model, put together.
 
-Only the projection has gradients. Both pictures go through the same tower.
+Only the projection learns, and adapters in the language model where there are any. Both pictures go
+through the same tower.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from imgedit_modelkit.adapters import adapters, add_lora, quantisation
 from imgedit_modelkit.constrained_decoding import Constraint
+from imgedit_modelkit.modes import keep_gradients
 from imgedit_modelkit.vision_language import Generated, PictureLanguageModel, Prompt
 from imgedit_modelkit.vision_towers import VisionTower, misfits, to_pixels
 from imgedit_plugins.errors import DataError
@@ -22,6 +25,7 @@ from imgedit_plugins.pictures import RGB8
 from imgedit_reverse_design.minigpt4.answer_grammar import AnswerGrammar
 from imgedit_reverse_design.minigpt4.config import (
     LANGUAGE_MODEL,
+    LORA,
     MAX_NEW_TOKENS,
     PROJECTION,
     TOWER,
@@ -62,28 +66,30 @@ class MiniGPT4(nn.Module):
         language.language_model.requires_grad_(False)
         self.projection = nn.Linear(tower.width, language.width)
 
-    def encode(self, pixels: Tensor) -> Tensor:
+    def encode(self, pictures: Tensor) -> Tensor:
         """Picture tokens, as wide as the language model's embeddings.
 
         Args:
-            pixels: (batch, 2, 3, size, size), source and edited.
+            pictures: (batch, 2, 3, size, size) pixels of source and edited, or (batch, 2, tokens,
+                tower's width) what the tower made of them (`tower_tokens`).
 
         Returns:
             (batch, 2, tokens, width); the gradient goes to the projection.
         """
-        tokens = self.tower(pixels.flatten(0, 1))
+        flat = pictures.flatten(0, 1)
+        tokens = tower_tokens(self.tower, flat) if pictures.ndim == 5 else flat
         projected = self.projection(tokens.to(self.projection.weight.dtype))
-        return torch.as_tensor(projected.reshape(*pixels.shape[:2], *projected.shape[1:]))
+        return torch.as_tensor(projected.reshape(*pictures.shape[:2], *projected.shape[1:]))
 
-    def forward(self, pixels: Tensor, prompts: Sequence[Prompt], answers: Sequence[str]) -> Read:
+    def forward(self, pictures: Tensor, prompts: Sequence[Prompt], answers: Sequence[str]) -> Read:
         """The language model's reading of true answers, for a loss."""
-        embedded = self.language.embed(prompts, self.encode(pixels), answers)
+        embedded = self.language.embed(prompts, self.encode(pictures), answers)
         return Read(self.language(embedded), embedded.labels)
 
     @torch.no_grad()
     def answer(
         self,
-        pixels: Tensor,
+        pictures: Tensor,
         prompts: Sequence[Prompt],
         *,
         constraint: Constraint | None = None,
@@ -93,7 +99,7 @@ class MiniGPT4(nn.Module):
         """Greedy answers to prompts."""
         return self.language.generate(
             prompts,
-            self.encode(pixels),
+            self.encode(pictures),
             max_new_tokens=longest,
             constraint=constraint,
             on_token=on_token,
@@ -114,58 +120,127 @@ class MiniGPT4(nn.Module):
         return Constraint(grammar, self.language.strings, end)
 
 
+def tower_tokens(tower: VisionTower, pixels: Tensor) -> Tensor:
+    """What a tower makes of pictures, in its own precision whatever is computed around it.
+
+    Each goes through alone: products of other shapes add in another order, and a picture's tokens
+    must not hang on what else is in its batch.
+
+    Args:
+        tower: frozen.
+        pixels: (n, 3, size, size).
+
+    Returns:
+        (n, tokens, the tower's width).
+    """
+    with torch.autocast(pixels.device.type, enabled=False):
+        # Clones, since kernels may also add in another order where memory is aligned otherwise.
+        return torch.cat([tower(one[None].clone()) for one in pixels])
+
+
 # --- loading ----------------------------------------------------------------------------------
 
 
-def load_model(folder: Path, *, dtype: torch.dtype = torch.float32) -> MiniGPT4:
-    """The model of a folder, on the CPU.
+@dataclass(frozen=True)
+class Frozen:
+    """How frozen parts are kept.
+
+    Attributes:
+        dtype: of their weights.
+        bits: 4 or 8 for the language model's linear layers (bitsandbytes); None for `dtype`.
+        device: where the language model will run; with `bits` it is loaded there.
+    """
+
+    dtype: torch.dtype = torch.float32
+    bits: Literal[4, 8] | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+IN_FULL = Frozen()
+
+
+def load_model(folder: Path, frozen: Frozen = IN_FULL) -> MiniGPT4:
+    """The model of a folder, on the CPU but for a language model in few bits.
 
     Args:
         folder: see `config`.
-        dtype: of the frozen parts; the projection is always float32.
+        frozen: how its frozen parts are kept; projection and adapters are always float32.
 
     Raises:
         DataError: a file is missing, or its tensors are not those of the model.
     """
-    model = load_untrained(folder, dtype=dtype)
-    load_tensors(model.projection, folder / PROJECTION)
+    model = load_untrained(folder, frozen)
+    load_learnt(model, folder)
     return model.eval()
 
 
 def load_untrained(
-    folder: Path, *, dtype: torch.dtype = torch.float32, config: Config | None = None
+    folder: Path, frozen: Frozen = IN_FULL, *, config: Config | None = None
 ) -> MiniGPT4:
-    """The model with its projection as it begins.
+    """The model with its projection, and its adapters if it has any, as they begin.
 
     Args:
         folder: as for `load_model`.
-        dtype: as for `load_model`.
+        frozen: as for `load_model`.
         config: instead of the folder's own, such as for another experiment.
     """
     config = config or read_config(folder)
-    frozen = Path(config.base) if config.base else folder
+    base = Path(config.base) if config.base else folder
     tower = VisionTower(config.tower.config())
-    load_tensors(tower, frozen / TOWER)
-    language = load_language_model(frozen / LANGUAGE_MODEL, config, dtype)
-    return MiniGPT4(config, tower.to(dtype), language)
+    load_tensors(tower, base / TOWER)
+    language = load_language_model(base / LANGUAGE_MODEL, config, frozen)
+    model = MiniGPT4(config, tower.to(frozen.dtype), language)
+    if config.lora is not None:
+        add_lora(language.language_model, config.lora.adapters())
+    return model
 
 
-def load_language_model(folder: Path, config: Config, dtype: torch.dtype) -> PictureLanguageModel:
-    """The language model of a folder with its tokenizer; no code of theirs is run."""
+def load_learnt(model: MiniGPT4, folder: Path) -> None:
+    """Put what a folder's training has learnt into a model.
+
+    Raises:
+        DataError: as `load_model`.
+    """
+    load_tensors(model.projection, folder / PROJECTION)
+    if model.config.lora is not None:
+        load_adapters(model, folder / LORA)
+
+
+def load_language_model(folder: Path, config: Config, frozen: Frozen) -> PictureLanguageModel:
+    """The language model of a folder with its tokenizer; no code of theirs is run.
+
+    Raises:
+        DataError: there is none.
+        MissingPackageError, TrainingError: few bits cannot be had here.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    few: dict[str, Any] = {}
+    if frozen.bits:
+        few = {
+            "quantization_config": quantisation(frozen.bits, frozen.device),
+            "device_map": {"": _numbered(frozen.device)},
+        }
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
         with _no_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True, **safe
+                folder, dtype=frozen.dtype, use_safetensors=True, **safe, **few
             )
     except (OSError, ValueError) as error:
         raise DataError(
             f"{folder} holds no language model that transformers can load: {error}", path=folder
         ) from error
+    keep_gradients(model)
     return PictureLanguageModel(model, tokenizer, experiment(config.experiment).special)
+
+
+def _numbered(device: torch.device) -> torch.device:
+    """The device with its number: 'cuda' is the one of this process."""
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 @contextlib.contextmanager
@@ -190,16 +265,35 @@ def load_tensors(module: nn.Module, path: Path) -> None:
     Raises:
         DataError: it cannot be read, or does not fit; missing and unexpected names are told.
     """
+    tensors = _read(path)
+    _refuse_misfits(path, module.state_dict(), tensors)
+    module.load_state_dict(tensors)
+
+
+def load_adapters(model: MiniGPT4, path: Path) -> None:
+    """Load a file of adapters into a model that has them; raises as `load_tensors`."""
+    tensors, parameters = _read(path), adapters(model.language.language_model)
+    _refuse_misfits(path, parameters, tensors)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name])
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(path)
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path} cannot be read: {error}.", path=path) from error
-    missing, unexpected = misfits(module, tensors)
+
+
+def _refuse_misfits(
+    path: Path, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> None:
+    missing, unexpected = misfits(wanted, tensors)
     if missing or unexpected:
         told = [f"missing {', '.join(missing)}"] if missing else []
         told += [f"unexpected {', '.join(unexpected)}"] if unexpected else []
         raise DataError(f"{path} does not fit the model: {'; '.join(told)}.", path=path)
-    module.load_state_dict(tensors)

@@ -6,6 +6,7 @@ import functools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -197,20 +198,30 @@ def model_folder(given: str) -> Path:
 
 
 def _loaded(folder: Path, options: Options) -> Loaded:
+    learnt = _learnt(folder)
     return _load(
         folder.resolve(),
-        (folder / folders.PROJECTION).stat().st_mtime_ns,
+        max(path.stat().st_mtime_ns for path in learnt),
         str(options.get("device", "auto")),
         str(options.get("precision", "auto")),
+        str(options.get("bits", "full")),
     )
 
 
+def _learnt(folder: Path) -> list[Path]:
+    """The files of what training has learnt."""
+    adapted = folders.read_config(folder).lora is not None
+    return [folder / folders.PROJECTION, *([folder / folders.LORA] if adapted else [])]
+
+
 @functools.lru_cache(maxsize=1)
-def _load(folder: Path, changed: int, device: str, precision: str) -> Loaded:  # noqa: ARG001
-    from imgedit_reverse_design.minigpt4.devices import choose_device, choose_precision
-    from imgedit_reverse_design.minigpt4.model import load_model
+def _load(folder: Path, changed: int, device: str, precision: str, bits: str) -> Loaded:  # noqa: ARG001
+    from imgedit_reverse_design.minigpt4.devices import choose_bits, choose_device, choose_precision
+    from imgedit_reverse_design.minigpt4.model import Frozen, load_model
 
     place = choose_device(device)
-    model = load_model(folder, dtype=choose_precision(precision, place, folder))
-    digest = weights.sha256_of(folder / folders.PROJECTION, Job())
+    frozen = Frozen(choose_precision(precision, place, folder), choose_bits(bits), place)
+    model = load_model(folder, frozen)
+    digests = [weights.sha256_of(path, Job()) for path in _learnt(folder)]
+    digest = digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
     return Loaded(model.to(place), digest)

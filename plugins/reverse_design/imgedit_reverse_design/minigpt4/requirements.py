@@ -40,6 +40,6 @@ def memory_told() -> Iterator[None]:
         raise PluginError(
             "There is not enough memory for MiniGPT-4 here.",
             plugin="reverse_design",
-            hint="Try the option precision=bf16 or fp16, a smaller batch-size when training, or "
-            "device=cpu when predicting.",
+            hint="Try the option precision=bf16 or fp16, bits=8 or 4, a smaller batch-size when "
+            "training, or device=cpu when predicting.",
         ) from error

@@ -10,27 +10,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
+from accelerate import PartialState
 from torch import Tensor
 
+from imgedit_modelkit.adapters import adapters
 from imgedit_modelkit.readers.imad import ImadRow
 from imgedit_modelkit.vision_language import IGNORED, answer_loss
 from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.atomic import write_text_atomic
+from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import open_picture
 from imgedit_reverse_design.minigpt4.config import (
+    LORA,
     MAX_NEW_TOKENS,
     PROJECTION,
+    Adapted,
     Config,
     read_config,
 )
 from imgedit_reverse_design.minigpt4.experiments import Experiment, experiment
 from imgedit_reverse_design.minigpt4.losses import Aligned, combined, decoded_loss, taught_loss
-from imgedit_reverse_design.minigpt4.model import MiniGPT4, Read, load_tensors, load_untrained
+from imgedit_reverse_design.minigpt4.model import (
+    IN_FULL,
+    Frozen,
+    MiniGPT4,
+    Read,
+    load_adapters,
+    load_tensors,
+    load_untrained,
+)
 from imgedit_reverse_design.minigpt4.number_tokens import NumberTokens
 from imgedit_reverse_design.minigpt4.parsing import parse_answer
 from imgedit_reverse_design.minigpt4.prompts import draw
 from imgedit_reverse_design.minigpt4.targets import Target, target
+from imgedit_reverse_design.minigpt4.tower_cache import TowerCache
 from imgedit_reverse_design.scores import Sample, summarise
 
 SHOWN = 4
@@ -44,15 +59,18 @@ class Setting:
     Attributes:
         folder: the model folder that training begins with.
         experiment: id of the experiment.
-        fresh: begin with a random projection instead of the folder's.
-        precision: of the frozen parts.
+        fresh: begin with a random projection instead of the folder's, and without its adapters.
+        frozen: how the frozen parts are kept.
+        lora: adapters in the language model that learn too; None leaves the language model as it
+            is in the folder.
         answers: validation pairs that are answered and scored; the loss is over all of them.
     """
 
     folder: Path
     experiment: str = "1"
     fresh: bool = False
-    precision: torch.dtype = torch.float32
+    frozen: Frozen = IN_FULL
+    lora: Adapted | None = None
     answers: int = 64
 
 
@@ -62,14 +80,23 @@ class ReverseDesignTask:
     Args:
         setting: how.
         train, validation: rows of a data set.
+        cache: of what the tower makes of their pictures; it is filled when the model is built.
+        job: told how far that is.
     """
 
     def __init__(
-        self, setting: Setting, train: Sequence[ImadRow], validation: Sequence[ImadRow]
+        self,
+        setting: Setting,
+        train: Sequence[ImadRow],
+        validation: Sequence[ImadRow],
+        *,
+        cache: TowerCache | None = None,
+        job: Job | None = None,
     ) -> None:
         self.setting = setting
+        self.cache, self._job = cache, job or Job()
         self.rows = {"train": train, "validation": validation}
-        self.config = _config(setting)
+        self.config = config_of(setting)
         self.how: Experiment = experiment(setting.experiment)
         with torch.device("meta"):
             self._size = VisionTower(self.config.tower.config()).image_size
@@ -84,13 +111,37 @@ class ReverseDesignTask:
         ]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
-    def build(self) -> MiniGPT4:
-        """The model; only its projection learns."""
+    def settings(self) -> dict[str, Any]:
+        """What the result hangs on besides the data and the frozen weights, which have hashes."""
         setting = self.setting
-        model = load_untrained(setting.folder, dtype=setting.precision, config=self.config)
+        return {
+            "experiment": setting.experiment,
+            "fresh": setting.fresh,
+            "precision": str(setting.frozen.dtype).removeprefix("torch."),
+            "bits": setting.frozen.bits,
+            "lora": msgspec.to_builtins(self.config.lora),
+            "answers": setting.answers,
+        }
+
+    def build(self) -> MiniGPT4:
+        """The model; only its projection learns, and new adapters if there are to be any."""
+        setting = self.setting
+        model = load_untrained(setting.folder, setting.frozen, config=self.config)
         if not setting.fresh:
             load_tensors(model.projection, setting.folder / PROJECTION)
+            if read_config(setting.folder).lora is not None:
+                load_adapters(model, setting.folder / LORA)
+        for parameter in adapters(model.language.language_model).values():
+            parameter.requires_grad_(setting.lora is not None)
+        if self.cache is not None:
+            self._fill(self.cache, model)
         return model
+
+    def _fill(self, cache: TowerCache, model: MiniGPT4) -> None:
+        """Each process encodes its share, where it will train; the loop waits for all of them."""
+        here = PartialState()
+        model.tower.to(here.device)
+        cache.fill(model.tower, self._job, process=here.process_index, processes=here.num_processes)
 
     def train_items(self) -> Sequence[ImadRow]:
         """The training rows."""
@@ -124,10 +175,16 @@ class ReverseDesignTask:
         }
 
     def pixels(self, items: Sequence[ImadRow]) -> Tensor:
-        """Sources and edited pictures as the tower wants them: (items, 2, 3, size, size)."""
-        pictures = [open_picture(p).rgb8() for row in items for p in (row.source, row.edited)]
-        pixels = to_pixels(pictures, self._size)
-        return pixels.reshape(len(items), 2, *pixels.shape[1:])
+        """Sources and edited pictures as `MiniGPT4.encode` takes them.
+
+        (items, 2, 3, size, size); with a cache (items, 2, tokens, width), the tower's tokens.
+        """
+        paths = [path for row in items for path in (row.source, row.edited)]
+        if self.cache is not None:
+            flat = self.cache.tokens(paths)
+        else:
+            flat = to_pixels([open_picture(path).rgb8() for path in paths], self._size)
+        return flat.reshape(len(items), 2, *flat.shape[1:])
 
     # --- losses -------------------------------------------------------------------------------
 
@@ -238,12 +295,13 @@ def _figures(samples: list[Sample]) -> dict[str, float]:
     return {n: value for n in names if (value := summary[n].value) is not None}
 
 
-def _config(setting: Setting) -> Config:
-    """The folder's configuration for this experiment, and for our own sentences."""
-    import msgspec
-
+def config_of(setting: Setting) -> Config:
+    """The folder's configuration for this training, and for our own sentences."""
     config = read_config(setting.folder)
-    base = config.base or str(setting.folder.resolve())
     return msgspec.structs.replace(
-        config, base=base, experiment=setting.experiment, own_sentences=True
+        config,
+        base=config.base or str(setting.folder.resolve()),
+        experiment=setting.experiment,
+        own_sentences=True,
+        lora=setting.lora or (None if setting.fresh else config.lora),
     )

@@ -153,7 +153,14 @@ def test_the_vicuna_variant_has_a_q_former(files, tmp_path):
         "qformer": save({"model": published.qformer()}, tmp_path / "blip2.pth"),
     }
     report = imported(given, tmp_path / "out", wrap="vicuna")
-    assert report.missing_keys == report.unexpected_keys == ()
+    assert report.missing_keys == ()
+    told = set(report.unexpected_keys)
+    assert {"t5_proj.weight", "Qformer.bert.embeddings.word_embeddings.weight"} < told
+    text = [f"Qformer.bert.encoder.layer.{n}.{part}" for n in range(2)
+            for part in ("intermediate.dense", "output.dense", "output.LayerNorm")]  # fmt: skip
+    names = {f"{name}.{kind}" for name in text for kind in ("weight", "bias")}
+    assert names <= told, "the text branch, which nobody here reads"
+    assert len(told) == 2 + len(names)
     model = load_model(tmp_path / "out")
     assert (model.tower.tokens, model.tower.width) == (5, 24)
     norm = model.tower.vision.post_layernorm

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.torch
 import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from imgedit_modelkit.adapters import adapters, add_lora  # noqa: E402
 from imgedit_modelkit.readers.imad import read_imad  # noqa: E402
 from imgedit_modelkit.readers.splits import split_by_image  # noqa: E402
 from imgedit_plugins.errors import DataError, JobCancelledError, WeightsError  # noqa: E402
@@ -22,10 +23,10 @@ from imgedit_plugins.manifest import FILE_NAME, load  # noqa: E402
 from imgedit_plugins.options import resolve_options  # noqa: E402
 from imgedit_plugins.requests import TrainReport, TrainRequest  # noqa: E402
 from imgedit_reverse_design.minigpt4 import task as task_module  # noqa: E402
-from imgedit_reverse_design.minigpt4.config import read_config  # noqa: E402
+from imgedit_reverse_design.minigpt4.config import Adapted, read_config  # noqa: E402
 from imgedit_reverse_design.minigpt4.experiments import experiments  # noqa: E402
 from imgedit_reverse_design.minigpt4.forecast import forecast, shapes_of, step_operations  # noqa: E402
-from imgedit_reverse_design.minigpt4.model import load_model  # noqa: E402
+from imgedit_reverse_design.minigpt4.model import Frozen, load_model  # noqa: E402
 from imgedit_reverse_design.minigpt4.predicting import model_folder as find_model  # noqa: E402
 from imgedit_reverse_design.minigpt4.task import ReverseDesignTask, Setting  # noqa: E402
 from imgedit_reverse_design.plugin import __file__ as plugin_file  # noqa: E402
@@ -168,7 +169,8 @@ def test_a_short_training_lowers_the_loss_and_leaves_the_rest_alone(
 ):
     before = {p: p.read_bytes() for p in model_folder.rglob("*.safetensors")}
     out = tmp_path / "run"
-    report = run(data, out, model_folder, steps=40, validate_every=20, answers=4)
+    report = run(data, out, model_folder, steps=40, validate_every=20, answers=4, tensorboard=True)
+    assert list((out / "tensorboard").iterdir())
     figures = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert loss_of(out / "model", rows) < 0.95 * loss_of(model_folder, rows)
     assert {p: p.read_bytes() for p in model_folder.rglob("*.safetensors")} == before
@@ -273,15 +275,19 @@ def test_operations_are_those_that_pytorch_counts(model_folder, rows, checkpoint
 
 
 def test_a_forecast_grows_as_it_should(model_folder):
-    cpu = torch.device("cpu")
-    small = forecast(model_folder, batch=1, device=cpu, precision=torch.float32)
-    large = forecast(model_folder, batch=8, device=cpu, precision=torch.float32)
-    half = forecast(model_folder, batch=8, device=cpu, precision=torch.bfloat16)
-    spared = forecast(
-        model_folder, batch=8, device=cpu, precision=torch.float32, checkpointing=True
-    )
+    small = forecast(model_folder, batch=1, frozen=Frozen())
+    large = forecast(model_folder, batch=8, frozen=Frozen())
+    half = forecast(model_folder, batch=8, frozen=Frozen(torch.bfloat16))
+    few = forecast(model_folder, batch=8, frozen=Frozen(torch.bfloat16, 4))
+    spared = forecast(model_folder, batch=8, frozen=Frozen(), checkpointing=True)
+    adapted = forecast(model_folder, batch=8, frozen=Frozen(), lora=Adapted(4, ("q_proj",)))
     assert large.activations == pytest.approx(8 * small.activations, rel=0.01)
-    assert large.weights == small.weights > half.weights
+    assert large.weights == small.weights > half.weights > few.weights
+    model = load_model(model_folder)
+    add_lora(model.language.language_model, Adapted(4, ("q_proj",)).adapters())
+    learn = sum(p.numel() for p in adapters(model.language.language_model).values())
+    assert adapted.parameters["adapters"] == learn > 0
+    assert adapted.training - large.training == 12 * learn
     assert spared.activations < large.activations
     assert spared.operations > large.operations == 8 * small.operations
     assert small.memory == int((small.weights + small.training + small.activations) * 1.1)
@@ -296,11 +302,11 @@ def test_the_paper_s_model_is_forecast_from_configurations_alone(model_folder, t
 
     LlamaConfig(intermediate_size=11008).save_pretrained(tmp_path / "language_model")
     write_config(tmp_path, msgspec.structs.replace(read_config(model_folder), tower=Tower()))
-    told = forecast(
-        tmp_path, batch=2, device=torch.device("cpu"), precision=torch.float16, checkpointing=False
-    )
+    told = forecast(tmp_path, batch=2, frozen=Frozen(torch.float16))
     assert told.parameters["language model"] == pytest.approx(6.74e9, rel=0.01)
     assert told.parameters["tower"] == pytest.approx(986e6, rel=0.01)
     assert told.parameters["projection"] == 5632 * 4096 + 4096
     assert 15e9 < told.weights < 16e9
     assert 16e9 < told.memory < 30e9
+    in_few = forecast(tmp_path, batch=2, frozen=Frozen(torch.float16, 4))
+    assert 5.5e9 < in_few.weights < 6.5e9
