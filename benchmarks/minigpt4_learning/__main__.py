@@ -37,6 +37,7 @@ def train(folder: Path, processes: int) -> None:
 
     todo = [(work.work_on, run.name) for run in work.all_runs(work.SIZES)]
     todo += [(work.verify, run.name) for run in work.to_verify(work.SIZES)]
+    todo.append((work.search, work.SEARCHED))
     if processes == 1:
         for do, name in todo:
             do(folder, name)

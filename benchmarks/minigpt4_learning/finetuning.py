@@ -1,11 +1,10 @@
-"""Fine-tuning of the projection by the plugin's own training, and the models that come out.
+"""Fine-tuning of the projection by the plugin's own `train`, and the encoder's view of test pairs.
 
-The encoder is frozen, so it looks at each picture once; its tokens are kept in a feature cache.
+The encoder is frozen, so it looks at each picture once; its tokens are kept in feature caches.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.minigpt4_learning.data import MANIFEST
 from benchmarks.minigpt4_learning.sizes import Sizes
@@ -26,10 +25,9 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.options import resolve_options
 from imgedit_plugins.picture_files import open_picture
 from imgedit_plugins.requests import TrainReport, TrainRequest
-from imgedit_reverse_design.minigpt4 import training
+from imgedit_reverse_design import plugin
 from imgedit_reverse_design.minigpt4.config import TOWER
-from imgedit_reverse_design.minigpt4.model import MiniGPT4, load_model
-from imgedit_reverse_design.minigpt4.task import ReverseDesignTask, Setting
+from imgedit_reverse_design.minigpt4.model import load_model
 
 EXPERIMENTS = ("1", "2", "3", "4", "4b")
 
@@ -61,16 +59,13 @@ def all_runs(sizes: Sizes) -> list[Run]:
     ]
 
 
-def fine_tune(
-    folder: Path, run: Run, data: Path, features: Features, sizes: Sizes, job: Job
-) -> TrainReport:
+def fine_tune(folder: Path, run: Run, data: Path, sizes: Sizes, job: Job) -> TrainReport:
     """Train one projection in its run folder, or go on there.
 
     Args:
         folder: has the model folder ``base``; gets ``runs/NAME``.
         run: which.
         data: its pairs.
-        features: of all their pictures.
         sizes: steps, batch and rate.
         job: progress and cancellation.
     """
@@ -84,11 +79,14 @@ def fine_tune(
         "validate-every": sizes.validate_every,
         "answers": sizes.answers,
         "precision": "fp32",
+        "cache": str(folder / "features" / "train"),
     }
     options = resolve_options(MANIFEST.options_for("train"), given)
     out = folder / "runs" / run.name
     request = TrainRequest(data=data, out=out, options=options, seed=run.seed)
-    return training.train(request, job, functools.partial(CachedTask, features=features))
+    report = plugin.train(request, job)
+    assert report is not None
+    return report
 
 
 class Features:
@@ -125,33 +123,3 @@ class Features:
         if path not in self._keys:
             self._keys[path] = fingerprints.of_file(path)
         return self._keys[path]
-
-
-class CachedTask(ReverseDesignTask):
-    """The plugin's task with features in the place of pixels."""
-
-    def __init__(
-        self,
-        setting: Setting,
-        train: Sequence[ImadRow],
-        validation: Sequence[ImadRow],
-        *,
-        features: Features,
-        **more: Any,
-    ) -> None:
-        super().__init__(setting, train, validation, **more)
-        self._features = features
-
-    def build(self) -> MiniGPT4:
-        """The plugin's model, whose tower lets features through."""
-        return with_features(super().build())
-
-    def pixels(self, items: Sequence[ImadRow]) -> Tensor:
-        """Features instead."""
-        return self._features.of(items)
-
-
-def with_features(model: MiniGPT4) -> MiniGPT4:
-    """The model for batches of features."""
-    model.tower = nn.Identity()  # type: ignore[assignment]
-    return model

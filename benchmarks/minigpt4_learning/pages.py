@@ -78,11 +78,15 @@ def verified_table(results: Results) -> Lines:
     lines = [["experiment, seed", "method", *_HEADS, "abstained %"]]
     for name, experiment in results["experiments"].items():
         for seed, methods in experiment["verified"].items():
-            for title, overall in methods.items():
-                figures = overall[title]
-                cells = [cell(figure, figures[figure]) for figure in _VERIFIED]
-                lines.append([f"{name}, seed {seed}", title, *cells])
+            for title, figures in methods.items():
+                lines.append([f"{name}, seed {seed}", title, *_verified_cells(figures)])
+    if results["search_alone"]:
+        lines.append(["–", "search alone, no model", *_verified_cells(results["search_alone"])])
     return lines
+
+
+def _verified_cells(figures: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    return [cell(figure, figures[figure]) for figure in _VERIFIED]
 
 
 def text(results: Results) -> str:
@@ -96,10 +100,17 @@ def text(results: Results) -> str:
 
 def verdict(results: Results) -> str:
     """Which experiments are ahead of everything, and what is missing."""
-    told = [
-        f"experiment {name}: {'ahead of all' if one['passed'] else 'NOT ahead of all'}"
-        for name, one in results["experiments"].items()
-    ]
+    told = []
+    for name, one in results["experiments"].items():
+        behind = [
+            f"{other} ({figure}, {kind})"
+            for other, kinds in one["ahead"].items()
+            for kind in kinds
+            for figure in _KEYS
+            if not kinds[kind][figure]["low"] > 0
+        ]
+        verdict_of = f"NOT ahead of {', '.join(behind)}" if behind else "ahead of all"
+        told.append(f"experiment {name}: {verdict_of}")
     if results["missing"]:
         told.append(f"not run: {', '.join(results['missing'])}")
     return "; ".join(told) + "."

@@ -19,6 +19,7 @@ from benchmarks.minigpt4_learning.work import (
     CAPTIONING,
     DRAWN,
     SCORES,
+    SEARCHED,
     SIZES,
     UNTRAINED,
     VERIFIED,
@@ -88,6 +89,7 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
             for name, answers in plain.items()
         },
         "experiments": experiments,
+        "search_alone": _read(folder / SEARCHED),
         "projections": {
             run.name: fingerprints.of_file(folder / "runs" / run.name / MODEL / PROJECTION)
             for run in there
@@ -107,10 +109,11 @@ def _scores(folder: Path, run: Run) -> dict[str, Any] | None:
     path = folder / "runs" / run.name
     if not (path / SCORES).exists():
         return None
-    found = dict(json.loads((path / SCORES).read_text("utf-8")))
-    if (path / VERIFIED).exists():
-        found["verified"] = json.loads((path / VERIFIED).read_text("utf-8"))
-    return found
+    return {**_read(path / SCORES), "verified": _read(path / VERIFIED)}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
 
 
 def _answers(seeds: Sequence[Mapping[str, Any]]) -> Answers:
@@ -161,7 +164,7 @@ def _experiment(
         },
         "ahead": ahead,
         "verified": {
-            str(seed): found["verified"] for seed, found in seeds.items() if "verified" in found
+            str(seed): found["verified"] for seed, found in seeds.items() if found["verified"]
         },
         "passed": TWIN in ahead and all(map(_is_ahead, ahead.values())),
     }

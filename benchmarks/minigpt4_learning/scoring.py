@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from benchmarks.minigpt4_learning.data import MANIFEST
-from benchmarks.minigpt4_learning.finetuning import Features, with_features
+from benchmarks.minigpt4_learning.finetuning import Features
 from imgedit_modelkit.readers.imad import ImadRow
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.options import resolve_options
 from imgedit_plugins.requests import EvaluateRequest
 from imgedit_reverse_design import plugin, scores
-from imgedit_reverse_design.evaluation import baselines
+from imgedit_reverse_design.baselines import baselines
 from imgedit_reverse_design.minigpt4.experiments import experiment
 from imgedit_reverse_design.minigpt4.model import MiniGPT4, load_model
 from imgedit_reverse_design.minigpt4.parsing import parse_answer
@@ -54,7 +54,6 @@ def answers(
     """
     how = experiment(model.config.experiment)
     samples = []
-    with_features(model)
     for begin in range(0, len(rows), _TOGETHER):
         some = rows[begin : begin + _TOGETHER]
         prompts = [
@@ -167,13 +166,22 @@ def _means(sums: Any) -> tuple[float, float, float]:
 # --- with verification ------------------------------------------------------------------------
 
 
-def verified(data: Path, run: Path, limit: int, job: Job) -> Mapping[str, Any]:
+def verified(data: Path, run: Path, limit: int, job: Job) -> dict[str, Any]:
     """The plugin's `evaluate`: 'model alone' and 'model + verification' on some test pairs."""
-    given: dict[str, Any] = {
-        "split": "test", "limit": limit, "commands": "none", "model": "minigpt4",
-        "weights": str(run), "workers": 1, "device": "cpu", "precision": "fp32",
-    }  # fmt: skip
+    model = {"model": "minigpt4", "weights": str(run), "device": "cpu", "precision": "fp32"}
+    details = _evaluated(data, limit, job, model)
+    return {title: one["figures"]["overall"][title] for title, one in details.items()}
+
+
+def searched(data: Path, limit: int, job: Job) -> dict[str, Any]:
+    """The verified search without any model, on the same pairs."""
+    details = _evaluated(data, limit, job, {"model": "search"})
+    return dict(details["figures"]["overall"]["reverse_design"])
+
+
+def _evaluated(data: Path, limit: int, job: Job, more: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = {"split": "test", "limit": limit, "commands": "none", "workers": 1, **more}
     options = resolve_options(MANIFEST.options_for("evaluate"), given)
     report = plugin.evaluate(EvaluateRequest(data=data, options=options), job)
     assert report is not None
-    return {title: one["figures"]["overall"] for title, one in report.details.items()}
+    return report.details

@@ -51,7 +51,7 @@ class Sizes:
     answers: int = 48
     validate_every: int = 100
     test_rows: int = 300
-    verified_rows: int = 12
+    verified_rows: int = 60
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def tower(self) -> Tower:

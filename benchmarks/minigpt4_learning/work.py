@@ -6,6 +6,7 @@
     FOLDER/base           the frozen model folder             FOLDER/features                  cache
     FOLDER/runs/NAME      one fine-tuning, by `train reverse_design`; its scores.json, verified.json
     FOLDER/untrained.json the base and drawn projections, never fine-tuned
+    FOLDER/searched.json  the verified search without a model
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from imgedit_plugins.jobs import Job, Progress
 from imgedit_reverse_design.scores import Sample
 
 SIZES = Sizes()
-SCORES, VERIFIED = "scores.json", "verified.json"
+SCORES, VERIFIED, SEARCHED = "scores.json", "verified.json", "searched.json"
 UNTRAINED = "untrained.json"
 DRAWN = "drawn projection"
 CAPTIONING = "captioning projection"
 
-__all__ = ["SIZES", "all_runs", "prepare", "to_verify", "verify", "work_on"]
+__all__ = ["SIZES", "all_runs", "prepare", "search", "to_verify", "verify", "work_on"]
 
 
 def prepare(folder: Path, sizes: Sizes) -> None:
@@ -44,7 +45,7 @@ def prepare(folder: Path, sizes: Sizes) -> None:
     pairs = make_pairs(folder, sizes, job)
     make_twin(pairs, folder / "shuffled", job)
     features = Features(folder / "features", base)
-    features.fill(read_imad(pairs, job), _told("encoding"))
+    features.fill(test_rows(folder, sizes), _told("encoding"))
     if not (folder / UNTRAINED).exists():
         rows = test_rows(folder, sizes)
         found = {CAPTIONING: [_scored(base, rows, features)]}
@@ -61,7 +62,7 @@ def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     features = Features(folder / "features", folder / "base")
     data = folder / ("shuffled" if run.shuffled else "pairs")
     began = time.process_time()
-    finetuning.fine_tune(folder, run, data, features, sizes, _told(name))
+    finetuning.fine_tune(folder, run, data, sizes, _told(name))
     seconds = time.process_time() - began
     rows = test_rows(folder, sizes)
     alone = _scored(out / "model", rows, features)
@@ -75,6 +76,13 @@ def verify(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     if not (out / VERIFIED).exists():
         job = _told(f"{name}, verification")
         _write(out / VERIFIED, scoring.verified(folder / "pairs", out, sizes.verified_rows, job))
+
+
+def search(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
+    """What the verified search answers without a model, once; into the file `name`."""
+    if not (folder / name).exists():
+        found = scoring.searched(folder / "pairs", sizes.verified_rows, _told("search alone"))
+        _write(folder / name, found)
 
 
 def to_verify(sizes: Sizes) -> list[Run]:

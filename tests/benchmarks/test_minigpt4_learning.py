@@ -70,6 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("1-seed0", "1-seed0-shuffled"):
         work.work_on(made, name, TINY)
     work.verify(made, "1-seed0", TINY)
+    work.search(made, work.SEARCHED, TINY)
     return made
 
 
@@ -147,7 +148,7 @@ def test_cached_features_are_what_the_tower_makes(folder):
     from imgedit_modelkit.vision_towers import to_pixels
     from imgedit_plugins.picture_files import open_picture
 
-    rows = read_imad(folder / "pairs", Job())[:2]
+    rows = work.test_rows(folder, TINY)
     features = Features(folder / "features", folder / "base")
     tower = load_model(folder / "base").tower
     pictures = [open_picture(path).rgb8() for row in rows for path in (row.source, row.edited)]
@@ -205,7 +206,7 @@ def test_a_report_names_what_is_missing_and_fails(folder, tmp_path, capsys):
     docs = tmp_path / "docs"
     docs.mkdir()
     page = docs / "reverse-design.md"
-    page.write_text(f"before\n{pages.BEGIN}\nold\n{pages.END}\nafter\n", "utf-8")
+    page.write_text(f"before\n{pages.BEGIN}\noutdated\n{pages.END}\nafter\n", "utf-8")
     out = tmp_path / "build" / "figures.json"
     code = report.report(folder, ["report"], out, write_docs=True, sizes=TINY, docs=docs)
     assert code == 1
@@ -223,8 +224,10 @@ def test_a_report_names_what_is_missing_and_fails(folder, tmp_path, capsys):
     written = page.read_text("utf-8")
     assert written.startswith("before\n")
     assert written.endswith("after\n")
-    assert "old" not in written
+    assert "outdated" not in written
     assert "model + verification" in written
+    assert "search alone, no model" in written
+    assert "NOT ahead of always the mean" in written
     drawing = ElementTree.parse(docs / curves.FILE).getroot()
     lines = drawing.findall("{http://www.w3.org/2000/svg}polyline")
     assert lines

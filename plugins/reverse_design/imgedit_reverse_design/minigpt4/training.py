@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,17 +40,10 @@ WARMUP_RATE = 1e-6
 """The paper's, like the defaults of the options."""
 
 
-def train(
-    request: TrainRequest, job: Job, kind: Callable[..., ReverseDesignTask] = ReverseDesignTask
-) -> TrainReport:
+def train(request: TrainRequest, job: Job) -> TrainReport:
     """Train, or go on with the training in `request.out`.
 
     When it is finished, ``model/`` in the run folder is a model folder for `predict`.
-
-    Args:
-        request: data, run folder, options and seed.
-        job: progress and cancellation.
-        kind: makes the task; takes what `ReverseDesignTask` takes.
 
     Raises:
         WeightsError, DataError, OptionError: there is no model, no data, or no such device.
@@ -91,7 +84,7 @@ def train(
         quantisation(setting.frozen.bits, device)  # tells what is wrong before a folder is made
     used = [row for part in ("train", "validation") for row in rows[part]]
     cache = _cache(request, setting, used, job)
-    task = kind(setting, rows["train"], rows["validation"], cache=cache, job=job)
+    task = ReverseDesignTask(setting, rows["train"], rows["validation"], cache=cache, job=job)
     report = run_training(task, config, request.out, job)
     _write_model(task, request.out)
     return report
