@@ -44,12 +44,12 @@ class Sizes:
     pretraining_rate: float = 2e-3
     pictures: int = 1500
     rows: int = 4500
-    steps: int = 300
+    steps: int = 600
     batch: int = 16
     rate: float = 3e-3
     warmup: int = 30
     answers: int = 48
-    validate_every: int = 100
+    validate_every: int = 150
     test_rows: int = 300
     verified_rows: int = 60
     seeds: tuple[int, ...] = (0, 1, 2)

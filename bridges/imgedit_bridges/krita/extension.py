@@ -31,6 +31,7 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
         super().__init__(parent)
         self.engine = Engine(parent=self)
         self.desk = DockerEngine(self.engine)
+        self._menus: list[PluginMenu] = []
 
     def setup(self) -> None:
         """Called once, when Krita has loaded all extensions."""
@@ -49,7 +50,10 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
         for action in made:  # Krita 5.3 sorts them by their labels
             submenu.removeAction(action)
             submenu.addAction(action)
-        PluginMenu(submenu, self.desk, self._do)
+        # Kept here, as Python forgets what only Qt knows of: in Krita 5.3 the menu stayed as it was.
+        plugins = PluginMenu(submenu, self.desk, self._do)
+        self._menus.append(plugins)
+        plugins.destroyed.connect(lambda: self._menus.remove(plugins))
 
     def _do(self, name: str) -> None:
         if name == seam.RECOVER:

@@ -296,7 +296,7 @@ def test_the_manifest_offers_what_the_hook_takes() -> None:
 
     path = Path(str(files("imgedit_reverse_design"))) / manifest.FILE_NAME
     options = resolve_options(manifest.load(path).options_for("evaluate"), {})
-    model = {"model", "weights", "constrained", "device", "precision"}
+    model = {"model", "weights", "constrained", "device", "precision", "bits"}
     ours = {"min-explained", "journal", "with-search"}
     assert set(options) == {"split", "limit", "commands", "workers", "effort", *model, *ours}
     assert evaluation._settings(options) == evaluation._settings({})
