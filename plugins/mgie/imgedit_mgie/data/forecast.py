@@ -1,4 +1,4 @@
-"""What `data mgie prepare` would take: time, disk and memory, from a few pairs that it tries."""
+"""What `data mgie prepare` would take: time, disk and weights, from a few pairs that it tries."""
 
 from __future__ import annotations
 
