@@ -211,8 +211,12 @@ class StepList:
         self.steps.append(made)
         return made
 
+    def holds(self, step: Step) -> bool:
+        """Whether this very step is in the list."""
+        return any(one is step for one in self.steps)
+
     def place(self, step: Step) -> int:
-        """Where a step is; of two that are alike, this one."""
+        """Where a step is that the list holds; of two that are alike, this one."""
         return next(index for index, one in enumerate(self.steps) if one is step)
 
     def remove(self, step: Step) -> None:

@@ -157,3 +157,12 @@ def test_of_two_steps_that_are_alike_the_one_that_is_meant_goes():
     steps.remove(again)
     assert [step.name for step in steps.steps] == ["bright", "sepia", "blur"]
     assert all(step is not again for step in steps.steps)
+
+
+def test_a_step_is_held_until_it_is_removed():
+    steps = listed()
+    first = steps.add("contrast")
+    alike = steps.add("contrast")
+    steps.remove(first)
+    assert not steps.holds(first)
+    assert steps.holds(alike)

@@ -50,7 +50,7 @@ class ImgeditExtension(Extension):  # type: ignore[misc]
         for action in made:  # Krita 5.3 sorts them by their labels
             submenu.removeAction(action)
             submenu.addAction(action)
-        # Kept here, as Python forgets what only Qt knows of: in Krita 5.3 the menu stayed as it was.
+        # Kept, as Python forgets what only Qt knows of: in Krita 5.3 the menu stayed as it was.
         plugins = PluginMenu(submenu, self.desk, self._do)
         self._menus.append(plugins)
         plugins.destroyed.connect(lambda: self._menus.remove(plugins))

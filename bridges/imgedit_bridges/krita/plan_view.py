@@ -150,6 +150,8 @@ class PlanView(QtWidgets.QWidget):
         if what == "changed":
             self.changed.emit()
             return
+        if not self.steps.holds(step):  # pressed once more before its row was gone
+            return
         index = self.steps.place(step)
         if what == "remove":
             self.steps.remove(step)
@@ -165,6 +167,8 @@ class PlanView(QtWidgets.QWidget):
         if what == "remove":
             left = self.rows[min(index, len(self.rows) - 1)].switch if self.rows else self.add
             left.setFocus()
+            return
+        if not self.steps.holds(step):  # meanwhile it was removed, or another edit is shown
             return
         place = self.steps.place(step)
         button = getattr(self.rows[place], what)
