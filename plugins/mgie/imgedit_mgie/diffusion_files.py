@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from imgedit_modelkit.tensor_files import misfits, open_checkpoint, save_tensors
 from imgedit_plugins.atomic import write_bytes_atomic
 from imgedit_plugins.errors import WeightsError
 
-WEIGHTS = "diffusion_pytorch_model.safetensors"
+_WEIGHTS = "diffusion_pytorch_model.safetensors"
 _SCHEDULER = "scheduler_config.json"
 _FORGOTTEN = ("_name_or_path", "_use_default_values")
 """Fields of a configuration that tell where it was loaded from."""
@@ -72,8 +73,7 @@ def open_diffusion(folder: Path, unet: Path | None) -> Diffusion:
 def write_diffusion(diffusion: Diffusion, out: Path, precision: torch.dtype) -> list[Path]:
     """Write the three parts as diffusers reads them."""
     unet, vae, scheduler = (out / name for name in (folders.UNET, folders.VAE, folders.SCHEDULER))
-    for path in (unet, vae, scheduler):
-        path.mkdir(parents=True, exist_ok=True)
+    scheduler.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(scheduler / _SCHEDULER, diffusion.scheduler)
     written = [scheduler / _SCHEDULER]
     parts = (
@@ -81,10 +81,39 @@ def write_diffusion(diffusion: Diffusion, out: Path, precision: torch.dtype) -> 
         (vae, dict(diffusion.vae.config), diffusion.vae.state_dict()),
     )
     for path, config, tensors in parts:
-        kept = {n: v for n, v in config.items() if n not in _FORGOTTEN}
-        write_bytes_atomic(path / "config.json", json.dumps(kept, indent=2).encode() + b"\n")
-        written += [path / "config.json", save_tensors(path / WEIGHTS, tensors, precision)]
+        written += write_part(path, config, tensors, precision)
     return written
+
+
+def write_part(
+    folder: Path,
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    precision: torch.dtype | None = None,
+) -> list[Path]:
+    """Write a UNet or VAE as diffusers reads it; floating-point numbers in `precision`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {n: v for n, v in config.items() if n not in _FORGOTTEN}
+    path = folder / "config.json"
+    write_bytes_atomic(path, json.dumps(kept, indent=2).encode() + b"\n")
+    return [path, save_tensors(folder / _WEIGHTS, tensors, precision)]
+
+
+def empty_part(kind: Any, folder: Path) -> Any:
+    """A UNet2DConditionModel or AutoencoderKL of a folder, without memory for its weights.
+
+    The attention is the plain one, which PyTorch's counter of operations knows on every device.
+    """
+    with torch.device("meta"):
+        model = kind.from_config(kind.load_config(folder, local_files_only=True))
+    model.set_default_attn_processor()
+    return model
+
+
+def vae_factor(folder: Path) -> int:
+    """Pixels along one side of a latent, of a VAE's folder."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    return int(2 ** (len(config["block_out_channels"]) - 1))
 
 
 def _own(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], list[str]]:

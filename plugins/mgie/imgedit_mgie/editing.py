@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imgedit_mgie.forecast import Forecast, Offload, fits, forecast, vae_factor
+from imgedit_mgie.diffusion_files import vae_factor
+from imgedit_mgie.forecast import Forecast, Offload, fits, forecast
 from imgedit_mgie.models import Models
 from imgedit_mgie.pipelines import pipeline_class
 from imgedit_mgie.setting import Place, Setting, language_parts, painter_parts, setting_of
@@ -55,7 +56,7 @@ def edit(request: ApplyRequest, job: Job) -> EditResult:
     if name := str(options["scheduler"]):
         scheduler_class(name)
     fitting = Fitting(
-        multiple=_MULTIPLE if setting.model == "painter" else vae_factor(setting),
+        multiple=_MULTIPLE if setting.model == "painter" else vae_factor(painter_parts(setting)[1]),
         pixels=int(options["resolution"]) ** 2,
         tiled=bool(options["tiled"]),
     )

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -157,18 +158,28 @@ def write_config(folder: Path, config: Config) -> Path:
     return path
 
 
+def with_bases(folder: Path) -> Iterator[Path]:
+    """A model folder, the one that it was trained from, and so on; a circle ends where it closes.
+
+    Raises:
+        DataError: as `read_config`.
+    """
+    seen: set[Path] = set()
+    while folder not in seen:
+        seen.add(folder)
+        yield folder
+        if not (base := read_config(folder).base):
+            return
+        folder = Path(base)
+
+
 def part(folder: Path, name: str) -> Path:
     """Where a part of a model lies: in its folder, or in that of its base.
 
     Raises:
         DataError: in neither.
     """
-    places = [folder]
-    while base := read_config(places[-1]).base:
-        places.append(Path(base))
-        if len(places) > 8:
-            break  # a circle of bases holds nothing
-    for place in places:
+    for place in with_bases(folder):
         if (place / name).exists():
             return place / name
     raise DataError(

@@ -9,7 +9,6 @@ bytes are divided by the measured bandwidth. Memory of activations is an estimat
 from __future__ import annotations
 
 import functools
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 
+from imgedit_mgie.diffusion_files import empty_part, vae_factor
 from imgedit_mgie.setting import Setting, language_parts, painter_parts
 from imgedit_modelkit.devices import free_memory, measured_speed
 from imgedit_modelkit.tensor_files import numbers_in
@@ -98,7 +98,8 @@ def forecast(
     working = 0
     if setting.model != "painter":
         unet = painter_parts(setting)[0]
-        latents = (size[0] // vae_factor(setting), size[1] // vae_factor(setting))
+        factor = vae_factor(painter_parts(setting)[1])
+        latents = (size[0] // factor, size[1] // factor)
         operations = unet_operations(unet, latents) * branches * steps * candidates
         seconds += operations / (_EFFICIENCY * _speed(device, dtype))
         working = _KEPT * latents[0] * latents[1] * branches * size_of
@@ -116,14 +117,10 @@ def unet_operations(folder: Path, latents: tuple[int, int]) -> float:
     from diffusers import UNet2DConditionModel
     from torch.utils.flop_counter import FlopCounterMode
 
-    load: Any = UNet2DConditionModel.load_config
-    build: Any = UNet2DConditionModel.from_config
+    unet = empty_part(UNet2DConditionModel, folder)
     with torch.device("meta"):
-        unet = build(load(folder, local_files_only=True))
         noisy = torch.empty(1, int(unet.config.in_channels), latents[1], latents[0])
         text = torch.empty(1, 77, _width(unet.config.cross_attention_dim))
-        # The counter knows plain attention on every device.
-        unet.set_default_attn_processor()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             unet(noisy, torch.zeros((), device="meta"), encoder_hidden_states=text)
     return float(counter.get_total_flops())
@@ -131,12 +128,6 @@ def unet_operations(folder: Path, latents: tuple[int, int]) -> float:
 
 def _width(width: Any) -> int:
     return int(width if isinstance(width, int) else width[0])
-
-
-def vae_factor(setting: Setting) -> int:
-    """Pixels along one side of a latent."""
-    config = json.loads((painter_parts(setting)[1] / "config.json").read_text("utf-8"))
-    return int(2 ** (len(config["block_out_channels"]) - 1))
 
 
 @functools.lru_cache(maxsize=8)

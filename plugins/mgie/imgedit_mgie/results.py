@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import torch
 from torch import Tensor
 
 from imgedit_mgie import folders
-from imgedit_mgie.diffusion_files import WEIGHTS
+from imgedit_mgie.diffusion_files import write_part
 from imgedit_mgie.folders import Config, Part, read_config, write_config
 from imgedit_mgie.task import MgieTask
 from imgedit_mgie.trained import Start, load_unet
@@ -20,14 +18,12 @@ from imgedit_modelkit.model_folders import link
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
 from imgedit_modelkit.tensor_files import open_checkpoint, save_tensors
-from imgedit_plugins.atomic import write_bytes_atomic
 
 _TABLES = {
     "llava.language_model.model.embed_tokens.weight": "embed_tokens.weight",
     "llava.language_model.lm_head.weight": "lm_head.weight",
 }
 _HEAD, _UNET = "edit_head.", "diffusion.unet."
-_FORGOTTEN = ("_name_or_path", "_use_default_values")
 
 
 def write_model(task: MgieTask, run: Path, speaking: Path | None) -> Path:
@@ -96,11 +92,7 @@ def _write_unet(start: Start, learnt: dict[str, Tensor], folder: Path) -> None:
         for name, tensor in unet.state_dict().items()
         if ".lora_" not in name
     }
-    place = folder / folders.UNET
-    place.mkdir(exist_ok=True)
-    config: dict[str, Any] = {n: v for n, v in unet.config.items() if n not in _FORGOTTEN}
-    write_bytes_atomic(place / "config.json", json.dumps(config, indent=2).encode() + b"\n")
-    save_tensors(place / WEIGHTS, tensors)
+    write_part(folder / folders.UNET, unet.config, tensors)
 
 
 def _take_frozen(start: Start, folder: Path) -> None:

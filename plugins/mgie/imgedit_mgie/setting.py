@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from imgedit_mgie import folders
-from imgedit_mgie.folders import Config, model_folder, pix2pix_folder, read_config
+from imgedit_mgie.folders import Config, model_folder, pix2pix_folder, read_config, with_bases
 from imgedit_plugins.errors import OptionError, WeightsError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options
@@ -121,16 +121,9 @@ def _speaking(folder: Path) -> Path:
     Raises:
         WeightsError: there is none on the way.
     """
-    seen: set[Path] = set()
-    place = folder
-    while place not in seen:
-        seen.add(place)
-        config = read_config(place)
-        if config.language is not None:
+    for place in with_bases(folder):
+        if read_config(place).language is not None:
             return place
-        if not config.base:
-            break
-        place = Path(config.base)
     raise WeightsError(f"The model in {folder} has no language model.", path=folder)
 
 

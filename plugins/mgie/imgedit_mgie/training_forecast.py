@@ -10,15 +10,15 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from imgedit_mgie import folders
+from imgedit_mgie.diffusion_files import empty_part, vae_factor
 from imgedit_mgie.forecast import unet_operations
 from imgedit_mgie.task import Form
-from imgedit_mgie.trained import Start
+from imgedit_mgie.trained import ATTENTION, Start
 from imgedit_modelkit.devices import choose_device, measured_speed
 from imgedit_modelkit.tensor_files import numbers_in
 from imgedit_modelkit.training import TrainConfig
@@ -127,9 +127,9 @@ def _tables(start: Start) -> int:
 
 def adapter_parameters(folder: Path, rank: int) -> int:
     """How many parameters adapters on a UNet's attention have."""
-    from imgedit_mgie.trained import ATTENTION
+    from diffusers import UNet2DConditionModel
 
-    layers = _empty_unet(folder).named_modules()
+    layers = empty_part(UNet2DConditionModel, folder).named_modules()
     return sum(
         rank * (layer.in_features + layer.out_features)
         for name, layer in layers
@@ -137,35 +137,12 @@ def adapter_parameters(folder: Path, rank: int) -> int:
     )
 
 
-def _empty_unet(folder: Path) -> Any:
-    from diffusers import UNet2DConditionModel
-
-    load: Any = UNet2DConditionModel.load_config
-    build: Any = UNet2DConditionModel.from_config
-    with torch.device("meta"):
-        return build(load(folder, local_files_only=True))
-
-
 @functools.lru_cache(maxsize=8)
 def vae_operations(folder: Path, size: int) -> float:
     """Floating-point operations of encoding one picture."""
-    vae = _empty_vae(folder)
+    from diffusers import AutoencoderKL
+
+    vae = empty_part(AutoencoderKL, folder)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         vae.encode(torch.empty(1, 3, size, size, device="meta"))
     return float(counter.get_total_flops())
-
-
-def vae_factor(folder: Path) -> int:
-    """Pixels along one side of a latent."""
-    return int(2 ** (len(_empty_vae(folder).config.block_out_channels) - 1))
-
-
-def _empty_vae(folder: Path) -> Any:
-    from diffusers import AutoencoderKL
-
-    load: Any = AutoencoderKL.load_config
-    build: Any = AutoencoderKL.from_config
-    with torch.device("meta"):
-        vae = build(load(folder, local_files_only=True))
-    vae.set_default_attn_processor()
-    return vae
