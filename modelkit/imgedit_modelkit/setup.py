@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ from imgedit_modelkit import fingerprints
 from imgedit_modelkit.errors import TrainingError
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
+from imgedit_modelkit.sharding import Shards
 from imgedit_modelkit.training import MAY_CHANGE, TrainConfig, TrainingTask
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import TrainReport
 
 FINISHED = "finished"
+
+_LAUNCHED_SHARDED = "ACCELERATE_USE_FSDP"
 
 _WAITING = datetime.timedelta(hours=12)  # others wait while the main process validates
 
@@ -42,11 +46,28 @@ class Items:
             raise TrainingError("The training set is empty.")
 
 
+@contextlib.contextmanager
+def as_launched(config: TrainConfig) -> Iterator[TrainConfig]:
+    """The settings with what `accelerate launch --use_fsdp` adds to them.
+
+    Within the block nobody else sees that flag: transformers would load nothing into the models of
+    all processes but one, and Accelerate would share them out in its own way.
+    """
+    flag = os.environ.pop(_LAUNCHED_SHARDED, None)
+    try:
+        asked = (flag or "").lower() in ("true", "1")
+        yield dataclasses.replace(config, sharding="fsdp") if asked else config
+    finally:
+        if flag is not None:
+            os.environ[_LAUNCHED_SHARDED] = flag
+
+
 def accelerator(config: TrainConfig) -> Accelerator:
     """What knows the processes and devices; as `torchrun` or `accelerate launch` set them up.
 
     Raises:
-        TrainingError: the precision is not for this machine.
+        TrainingError: the precision is not for this machine, or one process is to share with
+            others.
     """
     # Accelerate keeps the settings of a process's first training for all later ones.
     AcceleratorState._reset_state()
@@ -76,7 +97,22 @@ def accelerator(config: TrainConfig) -> Accelerator:
             f"{made.num_processes}.",
             hint="Launch them with torchrun or accelerate launch.",
         )
+    if config.sharding != "none" and made.num_processes == 1:
+        raise TrainingError(
+            f"sharding {config.sharding!r} needs several processes, and this is one.",
+            hint="Launch with `torchrun --nproc-per-node N`, or train with sharding 'none'.",
+        )
     return made
+
+
+def prepare(forward: Forward, shards: Shards | None, accelerator: Accelerator) -> nn.Module:
+    """The loss's forward pass, on its device, in its precision, for all processes together."""
+    if shards is None:
+        prepared: nn.Module = accelerator.prepare(forward)
+        return prepared
+    # As for an evaluation: autocast, and no wrapper for copies of the whole in every process.
+    accelerator.prepare_model(forward, device_placement=False, evaluation_mode=True)
+    return shards.share_out(forward)
 
 
 def optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:

@@ -82,6 +82,8 @@ class TrainConfig:
         betas: of AdamW.
         clip: largest norm of the gradient; None for no limit.
         precision: 'fp32', or mixed precision with 'bf16' or 'fp16' (fp16 needs a GPU).
+        sharding: 'fsdp' shares the model out between several processes, its frozen parts too;
+            with 'none' each has all of it.
         ema: decay of the running average of the weights, such as 0.999; None for none.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations; there is one at the end in any case.
@@ -107,6 +109,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float | None = 1.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    sharding: Literal["none", "fsdp"] = "none"
     ema: float | None = None
     checkpoint_every: int = 500
     validate_every: int = 500
@@ -147,8 +150,15 @@ class TrainConfig:
             yield "clip", "it must be above 0, or None"
         if self.ema is not None and not 0 < self.ema < 1:
             yield "ema", "it must be between 0 and 1, or None"
+        yield from self._faults_of_choices()
+
+    def _faults_of_choices(self) -> Iterable[tuple[str, str]]:
         if self.precision not in ("fp32", "bf16", "fp16"):
             yield "precision", "it must be 'fp32', 'bf16' or 'fp16'"
+        if self.sharding not in ("none", "fsdp"):
+            yield "sharding", "it must be 'none' or 'fsdp'"
+        if self.sharding == "fsdp" and self.precision == "fp16":
+            yield "sharding", "with precision 'fp16' it must be 'none'; 'bf16' can be sharded"
 
     def total_steps(self, items: int, processes: int = 1) -> int:
         """Steps of the whole training, for a training set of so many items."""
