@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate import (
+    Accelerator,
+    DistributedDataParallelKwargs,
+    InitProcessGroupKwargs,
+    PartialState,
+)
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import broadcast_object_list
 from torch import nn
 
-from imgedit_modelkit import fingerprints
+from imgedit_modelkit import fingerprints, training
 from imgedit_modelkit.errors import TrainingError
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
@@ -28,8 +33,6 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import TrainReport
 
 FINISHED = "finished"
-
-_LAUNCHED_SHARDED = "ACCELERATE_USE_FSDP"
 
 _WAITING = datetime.timedelta(hours=12)  # others wait while the main process validates
 
@@ -53,13 +56,14 @@ def as_launched(config: TrainConfig) -> Iterator[TrainConfig]:
     Within the block nobody else sees that flag: transformers would load nothing into the models of
     all processes but one, and Accelerate would share them out in its own way.
     """
-    flag = os.environ.pop(_LAUNCHED_SHARDED, None)
+    if training.launched_sharded():
+        config = dataclasses.replace(config, sharding="fsdp")
+    flag = os.environ.pop(training.LAUNCHED_SHARDED, None)
     try:
-        asked = (flag or "").lower() in ("true", "1")
-        yield dataclasses.replace(config, sharding="fsdp") if asked else config
+        yield config
     finally:
         if flag is not None:
-            os.environ[_LAUNCHED_SHARDED] = flag
+            os.environ[training.LAUNCHED_SHARDED] = flag
 
 
 def accelerator(config: TrainConfig) -> Accelerator:
@@ -91,9 +95,9 @@ def accelerator(config: TrainConfig) -> Accelerator:
             f"precision 'fp16' needs a GPU, and this is {made.device.type!r}.",
             hint="Use 'bf16' or 'fp32'.",
         )
-    if made.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
+    if made.num_processes != training.processes():
         raise TrainingError(
-            f"{os.environ['WORLD_SIZE']} processes were launched, and Accelerate knows "
+            f"{training.processes()} processes were launched, and Accelerate knows "
             f"{made.num_processes}.",
             hint="Launch them with torchrun or accelerate launch.",
         )
@@ -177,7 +181,7 @@ def newest_whole(folder: RunFolder, accelerator: Accelerator, job: Job) -> Check
     return next((c for c in folder.checkpoints() if c.step == step), None)
 
 
-def on_main(accelerator: Accelerator, work: Callable[[], Any]) -> Any:
+def on_main(accelerator: Accelerator | PartialState, work: Callable[[], Any]) -> Any:
     """The result of `work`, done in the main process; its errors are raised in all of them."""
     if accelerator.num_processes == 1:
         return work()

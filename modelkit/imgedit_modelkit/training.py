@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MAY_CHANGE = frozenset({"checkpoint_every", "keep", "num_workers", "tensorboard"})
 """Settings that may differ when a run goes on: the result hangs on none of them."""
+
+LAUNCHED_SHARDED = "ACCELERATE_USE_FSDP"
+"""Set by `accelerate launch --use_fsdp`."""
 
 
 class TrainingTask(Protocol):
@@ -184,6 +188,30 @@ class TrainConfig:
     def document(self) -> dict[str, Any]:
         """The settings as JSON knows them."""
         return {**dataclasses.asdict(self), "betas": list(self.betas)}
+
+
+def processes() -> int:
+    """How many processes `torchrun` or `accelerate launch` started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def shares(config: TrainConfig) -> int:
+    """How many processes share one model; 1 where each has all of it."""
+    return processes() if config.sharding != "none" or launched_sharded() else 1
+
+
+def launched_sharded() -> bool:
+    """Whether `accelerate launch --use_fsdp` started this process."""
+    return os.environ.get(LAUNCHED_SHARDED, "").lower() in ("true", "1")
+
+
+def on_main(work: Callable[[], None]) -> None:
+    """Do something once, in the main process; all wait for it and raise its errors."""
+    from accelerate import PartialState
+
+    from imgedit_modelkit import setup
+
+    setup.on_main(PartialState(), work)
 
 
 def train(task: TrainingTask, config: TrainConfig, out: Path, job: Job) -> TrainReport:

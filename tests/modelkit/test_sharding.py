@@ -10,6 +10,8 @@ import pytest
 pytestmark = pytest.mark.torch
 
 import torch  # noqa: E402
+from accelerate import Accelerator  # noqa: E402
+from torch import nn  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 from layered_task import Layered, LayeredTask  # noqa: E402
@@ -21,7 +23,7 @@ from tiny_task import CONFIG  # noqa: E402
 from imgedit_modelkit.checkpoints import load_weights  # noqa: E402
 from imgedit_modelkit.errors import TrainingError  # noqa: E402
 from imgedit_modelkit.runs import RunFolder  # noqa: E402
-from imgedit_modelkit.sharding import pieces  # noqa: E402
+from imgedit_modelkit.sharding import Shards, pieces  # noqa: E402
 from imgedit_modelkit.training import train  # noqa: E402
 from imgedit_plugins.jobs import Job  # noqa: E402
 
@@ -150,3 +152,21 @@ def test_one_process_has_nobody_to_share_with(tmp_path):
     with pytest.raises(TrainingError, match="needs several processes"):
         train(LayeredTask(noisy=False), config, tmp_path / "run", Job())
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"codes": nn.Parameter(torch.zeros(4, dtype=torch.uint8), requires_grad=False)},
+         "codes is kept in few bits"),
+        ({"gain": nn.Parameter(torch.tensor(1.0))}, "gain learns and has no dimension"),
+        ({"rough": nn.Parameter(torch.zeros(4, dtype=torch.bfloat16))},
+         "in bfloat16 and float32, and"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_shared_out_is_refused(fault, told):
+    model = Layered(noisy=False)
+    for name, parameter in fault.items():
+        model.register_parameter(name, parameter)
+    with pytest.raises(TrainingError, match=told):
+        Shards(model, Accelerator(cpu=True))

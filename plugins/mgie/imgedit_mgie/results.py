@@ -26,7 +26,7 @@ _TABLES = {
 _HEAD, _UNET = "edit_head.", "diffusion.unet."
 
 
-def write_model(task: MgieTask, run: Path, speaking: Path | None) -> Path:
+def write_model(task: MgieTask, run: Path, speaking: Path | None) -> None:
     """Write ``model/`` into a run folder; frozen parts stay where they are.
 
     Args:
@@ -54,7 +54,6 @@ def write_model(task: MgieTask, run: Path, speaking: Path | None) -> Path:
         config = Config(model=start.kind, prompt=task.form.asked, base=base)
     config = msgspec.structs.replace(config, lineage=(*config.lineage, _part(task, best, run)))
     write_config(folder, config)
-    return folder
 
 
 def _part(task: MgieTask, best: Checkpoint, run: Path) -> Part:
