@@ -103,7 +103,7 @@ def told(model: str, photo: str) -> list[str]:
     request = ApplyRequest(
         picture=open_picture(Path(photo)), instruction="make it red", options=options
     )
-    PluginManager().call("apply_edit", request, job, "mgie")
+    PluginManager.discover().call("apply_edit", request, job, "mgie")
     return list(dict.fromkeys(stages))
 
 
