@@ -10,10 +10,11 @@ from torch import Tensor
 
 from imgedit_mgie import folders
 from imgedit_mgie.diffusion_files import write_part
-from imgedit_mgie.folders import Config, Part, read_config, write_config
+from imgedit_mgie.folders import Config, read_config, write_config
 from imgedit_mgie.task import MgieTask
 from imgedit_mgie.trained import Start, load_unet
 from imgedit_modelkit.adapters import merge_lora
+from imgedit_modelkit.configurations import Part
 from imgedit_modelkit.model_folders import link
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder

@@ -11,6 +11,7 @@ import msgspec
 import torch
 
 from imgedit_modelkit.adapters import quantisation
+from imgedit_modelkit.configurations import Part
 from imgedit_modelkit.devices import (
     choose_bits,
     choose_device,
@@ -29,7 +30,7 @@ from imgedit_plugins.errors import DataError, OptionError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options, TrainReport, TrainRequest
 from imgedit_reverse_design.minigpt4 import config as folders
-from imgedit_reverse_design.minigpt4.config import Adapted, Part, write_config
+from imgedit_reverse_design.minigpt4.config import Adapted, write_config
 from imgedit_reverse_design.minigpt4.forecast import Forecast, forecast
 from imgedit_reverse_design.minigpt4.model import Frozen
 from imgedit_reverse_design.minigpt4.predicting import model_folder
