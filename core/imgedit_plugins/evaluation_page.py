@@ -1,4 +1,4 @@
-"""The figures of `evaluate` as one HTML page: tables, charts, and the worst cases as pictures.
+"""The figures of `evaluate` as one HTML page: tables, charts, and single cases as pictures.
 
 One file with everything inside, so that it can be sent around.
 """
@@ -38,6 +38,7 @@ def write_evaluation(path: Path, report: EvaluateReport, *, title: str, made_by:
         tables=[_shown_table(table) for table in report.tables],
         charts=[_shown_chart(chart) for chart in report.charts],
         cases=[_shown_case(case) for case in report.cases],
+        residuals=any(what == "Residual" for case in report.cases for what, *_ in case.pictures),
     )
     try:
         write_text_atomic(path, html)
