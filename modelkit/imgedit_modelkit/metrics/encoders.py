@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from imgedit_modelkit import fingerprints
+from imgedit_modelkit.model_folders import no_progress_bars
 from imgedit_plugins.errors import ImgeditError
 
 ALEXNET_SHA256 = "7be5be79"
@@ -90,13 +91,14 @@ class Encoder:
 
         assert self.digest  # the check comes before the weights are used
         try:
-            model, found = AutoModel.from_pretrained(
-                self.folder,
-                local_files_only=True,
-                use_safetensors=bool(self._safetensors),
-                weights_only=True,
-                output_loading_info=True,
-            )
+            with no_progress_bars():
+                model, found = AutoModel.from_pretrained(
+                    self.folder,
+                    local_files_only=True,
+                    use_safetensors=bool(self._safetensors),
+                    weights_only=True,
+                    output_loading_info=True,
+                )
         except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
             told = " ".join(str(error).split())[:300]
             raise ImgeditError(f"{self.folder} cannot be loaded: {told}") from error
