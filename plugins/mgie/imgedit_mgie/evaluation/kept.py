@@ -7,16 +7,18 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgedit_mgie.evaluation.layout import FILE, JOURNAL, JOURNAL_SCHEMA, SCHEMA, TEXTS
-from imgedit_mgie.evaluation.outcomes import Outcome
-from imgedit_mgie.evaluation.settings import Settings
-from imgedit_mgie.evaluation.work import Done
 from imgedit_modelkit import locks
 from imgedit_modelkit.evaluation.journal import JournalFile, open_journal_file
 from imgedit_plugins.atomic import write_failure, write_text_atomic
 from imgedit_plugins.errors import DataError
+
+if TYPE_CHECKING:
+    from imgedit_mgie.evaluation.outcomes import Outcome
+    from imgedit_mgie.evaluation.settings import Settings
+    from imgedit_mgie.evaluation.work import Done
 
 _FIELDS = ("schema", "data", "set", "split", "instructions", "work", "size", "rows")
 

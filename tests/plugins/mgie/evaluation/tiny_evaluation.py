@@ -139,7 +139,7 @@ WORDS = ("make", "it", "red", "green", "blue", "the", "block", "is", "a", "photo
          "A", "turn", "more", "sky", "and")  # fmt: skip
 
 
-def clip(folder: Path, *, seed: int = 0) -> Path:
+def clip(folder: Path, *, seed: int = 3) -> Path:
     """CLIP, both halves, with a tokenizer of words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
@@ -149,7 +149,8 @@ def clip(folder: Path, *, seed: int = 0) -> Path:
     small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
              "num_attention_heads": 4}  # fmt: skip
     config = CLIPConfig(
-        text_config={**small, "vocab_size": 40, "max_position_embeddings": 24, "eos_token_id": 1},
+        text_config={**small, "vocab_size": 40, "max_position_embeddings": 24, "eos_token_id": 1,
+                     "bos_token_id": 1},
         vision_config={**small, "image_size": 32, "patch_size": 8}, projection_dim=16,
     )  # fmt: skip
     realistic(CLIPModel(config), seed=seed).save_pretrained(folder)
