@@ -92,7 +92,7 @@ def test_ssim_refuses_what_is_smaller_than_its_window():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Encoder:
     """A small CLIP with weights of a realistic scale."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import (
         CLIPConfig,
         CLIPImageProcessor,
@@ -117,6 +117,10 @@ def clip(tmp_path_factory) -> Encoder:
     words = {w: i for i, w in enumerate(["<pad>", "<end>", "<unk>", "make", "it", "red", "blue"])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    # CLIP looks at the end token; without one only the first word would count.
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <end>", special_tokens=[("<end>", words["<end>"])]
+    )
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>"
     ).save_pretrained(folder)
@@ -161,6 +165,9 @@ def test_clip_t(clip, pair):
     expected = float(text @ picture / text.norm() / picture.norm())
     assert float(found[0]) == pytest.approx(expected, abs=1e-5)
     assert found.shape == (3,)
+    same = pair[0][:1].expand(2, -1, -1, -1)
+    red, blue = clip_t(clip, same, texts[:2]).tolist()
+    assert abs(red - blue) > 1e-3, "the last word counts"
 
 
 def test_clip_s_is_that_of_torchmetrics(clip, pair):

@@ -96,17 +96,8 @@ class Given:
                 one.model.to(device)
         return self
 
-    def tables(self) -> Iterator[Table]:
-        """What they are, and what is missing."""
-        if self.told:
-            yield Table(
-                title="Encoders",
-                columns=("figures", "weights", "kind", "SHA-256", "as in published figures"),
-                rows=tuple(
-                    (_FIGURES[t.name], t.place, t.kind, t.sha256, "yes" if t.is_usual else "no")
-                    for t in self.told.values()
-                ),
-            )
+    def missing_tables(self) -> Iterator[Table]:
+        """What could not be measured, and how it could be."""
         if self.missing:
             yield Table(
                 title="Not measured",
@@ -114,6 +105,18 @@ class Given:
                 rows=tuple(
                     (_FIGURES[name], " (".join(_USUAL[name]) + ")", _HOW[name])
                     for name in self.missing
+                ),
+            )
+
+    def tables(self) -> Iterator[Table]:
+        """What the encoders are."""
+        if self.told:
+            yield Table(
+                title="Encoders",
+                columns=("figures", "weights", "kind", "SHA-256", "as in published figures"),
+                rows=tuple(
+                    (_FIGURES[t.name], t.place, t.kind, t.sha256, "yes" if t.is_usual else "no")
+                    for t in self.told.values()
                 ),
             )
 

@@ -19,7 +19,15 @@ from imgedit_mgie.evaluation.methods import Method
 from imgedit_mgie.evaluation.outcomes import Outcome
 from imgedit_mgie.evaluation.published import published_figures
 from imgedit_mgie.evaluation.settings import Settings, settings_of
-from imgedit_mgie.evaluation.tables import Summary, charts_of, plain, summaries_of, tables_of
+from imgedit_mgie.evaluation.tables import (
+    Summary,
+    charts_of,
+    differences_of,
+    further_tables,
+    main_table,
+    plain,
+    summaries_of,
+)
 from imgedit_mgie.evaluation.work import Done, Evaluation
 from imgedit_mgie.folders import FILE, read_config
 from imgedit_modelkit.devices import choose_device
@@ -65,7 +73,9 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport:
         summaries = summaries_of(done, settings)
         return EvaluateReport(
             tables=(
-                *tables_of(summaries, done, settings, set_name, baseline=request.baseline),
+                main_table(summaries, done, settings, set_name),
+                *given.missing_tables(),
+                *further_tables(summaries, done, settings, set_name, baseline=request.baseline),
                 *given.tables(),
             ),
             details=_details(settings, set_name, rows, given, done, summaries, device),
@@ -124,6 +134,10 @@ def _details(
         "encoders": {name: asdict(told) for name, told in given.told.items()},
         "missing_encoders": list(given.missing),
         "figures": plain(summaries),
+        "differences": {
+            title: {name: {**asdict(e), "n": n} for name, (e, n) in found.items()}
+            for title, found in differences_of(summaries, settings).items()
+        },
         "unreadable": done.unreadable,
         "samples": [
             _described(outcome) for outcomes in done.outcomes.values() for outcome in outcomes

@@ -15,7 +15,9 @@ from imgedit_mgie.evaluation.work import Done, warned
 from imgedit_modelkit.evaluation.bootstrap import Estimate, mean
 from imgedit_plugins.requests import Chart, Table
 
-_DECIMALS = {"words": 1}
+_DECIMALS = {"words": 1} | {
+    name: 3 for names in FIGURES.values() for name in names if "CLIP" in name
+}
 
 Point = tuple[str, float | None]
 """A row's title, and the image guidance where it is one point of a curve."""
@@ -65,7 +67,7 @@ def _estimate(outcomes: Sequence[Outcome], name: str, seed: int) -> Estimate:
 # --- tables -----------------------------------------------------------------------------------
 
 
-def tables_of(
+def further_tables(
     summaries: Mapping[Point, Summary],
     done: Done,
     settings: Settings,
@@ -73,19 +75,18 @@ def tables_of(
     *,
     baseline: bool,
 ) -> Iterator[Table]:
-    """The table itself, its intervals, differences, what is published, and what was left out."""
-    yield _main_table(summaries, done, settings, set_name)
-    yield _interval_table(summaries)
-    if settings.subject.work != "trade-off" and len(summaries) > 1:
-        yield _difference_table(summaries, settings)
+    """Intervals, differences, what is published, and what was left out."""
+    yield _interval_table(summaries, settings)
+    yield from _difference_tables(summaries, settings)
     if baseline:
         yield from _published_tables(summaries, settings, set_name)
     yield from _left_out(done)
 
 
-def _main_table(
+def main_table(
     summaries: Mapping[Point, Summary], done: Done, settings: Settings, set_name: str
 ) -> Table:
+    """The table or figure itself; figures that were not measured have empty columns."""
     subject = settings.subject
     names = FIGURES[subject.work]
     if not any("CLIP-S expressive" in summary.estimates for summary in summaries.values()):
@@ -107,32 +108,55 @@ def _main_table(
     )
 
 
-def _interval_table(summaries: Mapping[Point, Summary]) -> Table:
+def _interval_table(summaries: Mapping[Point, Summary], settings: Settings) -> Table:
+    names = _measured(summaries, settings)
     return Table(
         title="95 % intervals",
-        columns=("row", "figure", "value", "low", "high"),
+        columns=("row", *map(_heading, names)),
         rows=tuple(
-            (label(point), _heading(name), *_shown_interval(name, found))
+            (label(point), *(_range(name, summary.estimates.get(name)) for name in names))
             for point, summary in summaries.items()
-            for name, found in summary.estimates.items()
         ),
     )
 
 
-def _difference_table(summaries: Mapping[Point, Summary], settings: Settings) -> Table:
-    """Each row against the first, over the items that both have."""
-    (first, _), *others = summaries
-    base = summaries[first, None]
-    rows = []
-    for title, _ in others:
-        for name in base.estimates:
-            found, count = _difference(base, summaries[title, None], name, settings.seed)
-            if count:
-                rows.append((title, _heading(name), *_shown_interval(name, found), count))
-    return Table(
+def _measured(summaries: Mapping[Point, Summary], settings: Settings) -> tuple[str, ...]:
+    """The figures that some row has."""
+    names = FIGURES[settings.subject.work]
+    return tuple(n for n in names if any(n in s.estimates for s in summaries.values()))
+
+
+def differences_of(
+    summaries: Mapping[Point, Summary], settings: Settings
+) -> dict[str, dict[str, tuple[Estimate, int]]]:
+    """Each row less the first, with the number of items that both have; none for curves."""
+    if settings.subject.work == "trade-off":
+        return {}
+    first, *others = summaries.items()
+    found: dict[str, dict[str, tuple[Estimate, int]]] = {}
+    for (title, _), summary in others:
+        figures = {n: _difference(first[1], summary, n, settings.seed) for n in first[1].estimates}
+        found[title] = {name: one for name, one in figures.items() if one[1]}
+    return found
+
+
+def _difference_tables(summaries: Mapping[Point, Summary], settings: Settings) -> Iterator[Table]:
+    differences = differences_of(summaries, settings)
+    if not differences:
+        return
+    first = next(iter(summaries))[0]
+    names = [n for n in _measured(summaries, settings) if any(n in d for d in differences.values())]
+    yield Table(
         title=f"Difference from {first}, on the same pictures",
-        columns=("row", "figure", "difference", "low", "high", "n"),
-        rows=tuple(rows),
+        columns=("row", "n", *map(_heading, names)),
+        rows=tuple(
+            (
+                title,
+                max((count for _, count in found.values()), default=0),
+                *(_signed(name, found[name][0]) if name in found else None for name in names),
+            )
+            for title, found in differences.items()
+        ),
     )
 
 
@@ -222,8 +246,8 @@ def charts_of(summaries: Mapping[Point, Summary], settings: Settings) -> tuple[C
     return (
         Chart(
             title=settings.subject.title,
-            x="edit: CLIP direction towards the goal",
-            y="input consistency: CLIP similarity with the input",
+            x="edit (CLIP direction to the goal)",
+            y="input consistency (CLIP)",
             lines={title: tuple((x, y) for x, y, _ in line) for title, line in points.items()},
             marks={title: tuple(mark for *_, mark in line) for title, line in points.items()},
             note=f"The numbers are {ALPHA_V}; {ALPHA_X} is {guidance:g}. More is better.",
@@ -239,8 +263,23 @@ def shown(name: str, found: Estimate | None) -> float | None:
     return None if found is None else _scaled(name, found.value)
 
 
-def _shown_interval(name: str, found: Estimate) -> tuple[float | None, ...]:
-    return tuple(_scaled(name, value) for value in (found.value, found.low, found.high))
+def _range(name: str, found: Estimate | None) -> str | None:
+    """'0.25 … 0.31'."""
+    if found is None or found.low is None:
+        return None
+    return f"{_text(name, found.low)} … {_text(name, found.high)}"
+
+
+def _signed(name: str, found: Estimate) -> str:
+    """'+0.02 (-0.01 … +0.05)'."""
+    value, low, high = (_text(name, v, "+") for v in (found.value, found.low, found.high))
+    return f"{value} ({low} … {high})"
+
+
+def _text(name: str, value: float | None, sign: str = "") -> str:
+    decimals = 2 if name in PERCENT else _DECIMALS.get(name, 4)
+    scaled = _scaled(name, value)
+    return "" if scaled is None else f"{scaled:{sign}.{decimals}f}"
 
 
 def _scaled(name: str, value: float | None) -> float | None:

@@ -168,12 +168,17 @@ def test_intervals_draw_pictures_and_differences_are_paired(kept):
         assert figures[title]["value"] == pytest.approx(numbers.mean())
         assert figures[title]["low"] == pytest.approx(np.quantile(means, 0.025), abs=spread / 6)
         assert figures[title]["high"] == pytest.approx(np.quantile(means, 0.975), abs=spread / 6)
-    found = table(report, "Difference from MGIE")
-    row = cells(found, "input itself", "L1")
+    found = report.details["differences"]["input itself"]["L1"]
     expected = [by_row["input itself"][i] - by_row["MGIE"][i] for i in by_row["MGIE"]]
-    assert row["difference"] == pytest.approx(np.mean(expected), abs=6e-5)
-    assert row["low"] < row["difference"] < row["high"] < 0
+    assert found["value"] == pytest.approx(np.mean(expected))
+    assert found["low"] < found["value"] < found["high"] < 0
+    assert found["n"] == 4
+    row = cells(table(report, "Difference from MGIE"), "input itself")
+    shown = [f"{found[name]:+.4f}" for name in ("value", "low", "high")]
+    assert row["L1"] == f"{shown[0]} ({shown[1]} … {shown[2]})"
     assert row["n"] == 4
+    low, high = (f"{figures['MGIE'][name]:.4f}" for name in ("low", "high"))
+    assert cells(table(report, "95 % intervals"), "MGIE")["L1"] == f"{low} … {high}"
 
 
 def test_pictures_count_and_not_their_edits():
@@ -246,7 +251,7 @@ def test_the_family_in_one_table(ma5k, model_folder, pix2pix, clip):
     assert len(set(made["E2E"].values())) == 4, "each seed is another picture"
     assert cells(first, "FZ")["CLIP-S expressive"] is not None
     assert cells(first, "InsPix2Pix")["CLIP-S expressive"] is None
-    assert cells(table(report, "Difference"), "input itself", "L1")["n"] == 2
+    assert cells(table(report, "Difference"), "input itself")["n"] == 2
     lineage = report.details["rows"][0]["folders"][0]["lineage"]
     assert {part["part"] for part in lineage} >= {"llava", "mllm", "unet"}
     assert all(part["sha256"] for part in lineage if part["part"] == "mllm")
@@ -321,7 +326,7 @@ def test_foreign_pictures_of_another_size_count_with_what_is_there(ma5k, tmp_pat
     assert left["n"] == 2
     assert "no picture" in left["the first"]
     assert any("no answer to 2 of 4 rows" in warning for warning in job.warnings)
-    assert cells(table(report, "Difference"), "theirs", "L1")["n"] == 2
+    assert cells(table(report, "Difference"), "theirs")["n"] == 2
     for path in results.iterdir():
         path.unlink()
     with pytest.raises(DataError, match="theirs has no answer to any of 4 rows"):

@@ -56,21 +56,18 @@ def test_everything_from_the_command_line(ma5k, model_folder, pix2pix, clip, tmp
     assert len(read_study(tmp_path / "study/study.json").items) == 2
 
 
-def test_faults_have_the_house_s_exit_codes(ma5k, clip, tmp_path, own_weights):
+def test_faults_have_the_house_s_exit_codes(ma5k, tmp_path, own_weights):
     def run(*options: object, data: Path = ma5k, code: int) -> str:
         asked = ("evaluate", "mgie", "--data", data, *options)
         return program(own_weights, *asked, code=code).stderr
 
-    told = run(*given(models="copy"), data=tmp_path / "none", code=1)
-    assert told.count("\n") <= 5
-    assert f"There is no folder {tmp_path / 'none'}" in told
     told = run(code=1)  # the default row is the model in its usual place
     assert "There is no MGIE model in" in told
     assert "weights import mgie" in told
-    assert "'mgei' is no row" in run(*given(models="mgei"), code=2)
-    assert "measured with CLIP" in run(*given(table="trade-off"), code=2)
-    assert "Option 'clip'" in run(*given(models="copy", clip=tmp_path), code=1)
     assert "Traceback" not in told
+    assert "'mgei' is no row" in run(*given(models="mgei"), code=2)
+    told = run(*given(models="copy", clip=tmp_path), data=tmp_path / "none", code=1)
+    assert "Option 'clip'" in told
 
 
 def test_help_and_descriptions_import_no_torch(tmp_path):

@@ -141,7 +141,7 @@ WORDS = ("make", "it", "red", "green", "blue", "the", "block", "is", "a", "photo
 
 def clip(folder: Path, *, seed: int = 3) -> Path:
     """CLIP, both halves, with a tokenizer of words."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
 
     from imgedit_modelkit.testing import realistic
@@ -159,6 +159,10 @@ def clip(folder: Path, *, seed: int = 3) -> Path:
     tokens = {w: i for i, w in enumerate(["<pad>", "<end>", "<unk>", *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(tokens, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    # CLIP looks at the end token; without one only the first word would count.
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <end>", special_tokens=[("<end>", tokens["<end>"])]
+    )
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>"
     ).save_pretrained(folder)
