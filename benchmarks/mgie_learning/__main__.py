@@ -34,9 +34,10 @@ def prepare(folder: Path) -> None:
 
 def train(folder: Path, processes: int) -> None:
     """Every training with its test, in so many processes."""
-    from benchmarks.mgie_learning import work
+    from benchmarks.mgie_learning.finetuning import all_runs
+    from benchmarks.mgie_learning.work import SIZES
 
-    todo = [("work_on", (folder, run.name)) for run in work.all_runs(work.SIZES)]
+    todo = [("work_on", (folder, run.name)) for run in all_runs(SIZES)]
     _in_processes(processes, todo)
 
 

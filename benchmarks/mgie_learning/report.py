@@ -157,12 +157,7 @@ def shown(folder: Path, sizes: Sizes) -> list[sheet.Shown]:
     runs = {kind: folder / "runs" / Run(kind, sizes.seeds[0]).name for kind in KINDS}
     if not all((run / SCORES).exists() for run in runs.values()):
         return []
-    said = {
-        kind: {
-            one["id"]: one for one in json.loads((run / SCORES).read_text("utf-8"))["scores"][OWN]
-        }
-        for kind, run in runs.items()
-    }
+    said = {kind: _said(run) for kind, run in runs.items()}
     found, counts = [], dict.fromkeys(FAMILIES, 0)
     for row in data.read_pairs(folder / TEST):
         family = data.family_of(row)
@@ -173,8 +168,15 @@ def shown(folder: Path, sizes: Sizes) -> list[sheet.Shown]:
                 sheet.Shown(
                     family,
                     row.instruction,
-                    *(said[kind][row.id]["said"] for kind in (MGIE, LGIE)),
+                    said[MGIE][row.id],
+                    said[LGIE][row.id],
                     (row.source, made[0], made[1], row.edited),
                 )
             )
     return found
+
+
+def _said(run: Path) -> dict[int, str]:
+    """What a run's language model wrote, by the number of the row."""
+    scores = json.loads((run / SCORES).read_text("utf-8"))["scores"][OWN]
+    return {one["id"]: one["said"] for one in scores}
