@@ -98,10 +98,10 @@ def with_kind(scene: Scene, kind: str) -> Scene:
 
 
 def _placed(rng: np.random.Generator, kind: str, colour: str, number: int, count: int) -> Thing:
-    radius = float(rng.uniform(17, 23) if count == 1 else rng.uniform(11.5, 14.5))
+    radius = float(rng.uniform(18, 24) if count == 1 else rng.uniform(12.5, 14.2))
     middle = SIDE / 2 if count == 1 else SIDE * (0.25, 0.75)[number]
-    x = middle + float(rng.uniform(-1, 1)) * (7 if count == 1 else 1.5)
-    y = SIDE / 2 + float(rng.uniform(-1, 1)) * (7 if count == 1 else 12)
+    x = middle + float(rng.uniform(-1, 1)) * (5 if count == 1 else 0.5)
+    y = SIDE / 2 + float(rng.uniform(-1, 1)) * (5 if count == 1 else 12)
     return Thing(kind, colour, x, y, radius, float(rng.uniform(0.9, 1.08)))
 
 
@@ -197,8 +197,8 @@ def _star(mask: npt.NDArray[np.uint8], x: float, y: float, r: float) -> None:
 
 
 def _moon(mask: npt.NDArray[np.uint8], x: float, y: float, r: float) -> None:
-    _disc(mask, x - 0.1 * r, y, r)
-    _disc(mask, x + 0.4 * r, y - 0.35 * r, 0.92 * r, 0)
+    _disc(mask, x, y, 0.98 * r)
+    _disc(mask, x + 0.48 * r, y - 0.35 * r, 0.9 * r, 0)
 
 
 def _leaf(mask: npt.NDArray[np.uint8], x: float, y: float, r: float) -> None:
