@@ -1,0 +1,113 @@
+"""The steps of the benchmark in a folder; each can be done again, and goes on where it stopped.
+
+::
+
+    FOLDER/vae, llava, unet   run folders of what comes before MGIE's training
+    FOLDER/base               the model folder that it begins with
+    FOLDER/pairs, test        data, as `data mgie prepare` lays it out
+    FOLDER/runs/NAME          one training, by `train mgie`; scores.json, edited test pictures
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.learning import telling
+from benchmarks.loaded_sources import loaded_sources
+from benchmarks.mgie_learning import base, data, finetuning, llava, scoring, unet, vae
+from benchmarks.mgie_learning.finetuning import MGIE, all_runs
+from benchmarks.mgie_learning.sizes import Sizes
+from imgedit_mgie import folders
+from imgedit_modelkit.runs import RunFolder
+from imgedit_plugins.atomic import write_text_atomic
+from imgedit_plugins.jobs import Job
+
+SIZES = Sizes()
+SCORES, MADE = "scores.json", "made.json"
+OWN, SHUFFLED = "own", "shuffled"
+EDITED = "edited"
+TEST = "test"
+
+PLACES = ("benchmarks/mgie_learning", "core", "modelkit", "plugins/mgie")
+TELLING = tuple(
+    f"benchmarks/mgie_learning/{name}.py"
+    for name in ("__main__", "export", "figures", "pages", "report", "sheet", "work")
+)
+"""Modules that only tell what was found."""
+
+
+def prepare(folder: Path, sizes: Sizes = SIZES) -> None:
+    """Train what comes before MGIE's training, write the folder that it begins with, draw pairs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data.make_pairs(folder / "pairs", data.edits_to_learn(sizes.rows))
+    data.make_pairs(folder / TEST, data.edits_to_test(sizes.tests))
+    if (folder / MADE).exists():
+        return
+    seconds: dict[str, float] = {}
+    painter = _timed(seconds, "vae", lambda job: vae.train_vae(folder / "vae", sizes, job))
+    talker = _timed(seconds, "llava", lambda job: llava.train_llava(folder / "llava", sizes, job))
+    editor = _timed(
+        seconds, "unet", lambda job: unet.train_unet(folder / "unet", sizes, painter, job)
+    )
+    lineage = {name: _weights(folder / name) for name in seconds}
+    base.write_base(folder / "base", talker, (editor, painter), lineage, sizes)
+    found = {"sources": loaded_sources(PLACES, without=TELLING), "cpu_seconds": seconds}
+    _write(folder / MADE, found)
+
+
+def _timed(seconds: dict[str, float], stage: str, do: Callable[[Job], Any]) -> Any:
+    """What a stage gives; its processor time is added to the others'."""
+    began = time.process_time()
+    made = do(telling(stage))
+    seconds[stage] = time.process_time() - began
+    return made
+
+
+def _weights(run: Path) -> Path:
+    best = RunFolder.open(run).best()
+    assert best is not None
+    return best.weights
+
+
+def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
+    """One training with its scores; nothing where they are there already."""
+    run = next(run for run in all_runs(sizes) if run.name == name)
+    out = folder / "runs" / name
+    if (out / SCORES).exists():
+        return
+    began = time.process_time()
+    finetuning.fine_tune(folder, run, sizes, telling(name))
+    seconds = time.process_time() - began
+    rows = data.read_pairs(folder / TEST)
+    told = [row.instruction for row in rows]
+    job = telling(f"{name}, test")
+    scores = {OWN: scoring.scored(out, rows, told, out / EDITED, sizes, job)}
+    if run.kind == MGIE:
+        told = scoring.others(rows, run.seed)
+        scores[SHUFFLED] = scoring.scored(out, rows, told, None, sizes, job)
+    found = {
+        "sources": loaded_sources(PLACES, without=TELLING),
+        "cpu_seconds": {"training": seconds, "test": time.process_time() - began - seconds},
+        "parameters": _parameters(out / folders.MODEL),
+        "scores": scores,
+    }
+    _write(out / SCORES, found)
+
+
+def _parameters(model: Path) -> dict[str, int]:
+    """How many numbers each part of a model has."""
+    from imgedit_modelkit.tensor_files import numbers_in
+
+    names = (
+        folders.LANGUAGE_MODEL, folders.TOWER, folders.PROJECTOR, folders.EDIT_HEAD, folders.UNET,
+        folders.VAE,
+    )  # fmt: skip
+    return {name: numbers_in(folders.part(model, name)) for name in names}
+
+
+def _write(path: Path, found: Mapping[str, Any]) -> None:
+    write_text_atomic(path, json.dumps(found) + "\n")
