@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.mgie_learning.sizes import Sizes
 from imgedit_mgie import folders
 from imgedit_mgie.edit_head import EditHead
-from imgedit_mgie.folders import Config, Head, Language, Part, write_config
+from imgedit_mgie.folders import Config, Head, Language, write_config
 from imgedit_mgie.llava import Llava
 from imgedit_modelkit import fingerprints
 from imgedit_modelkit.random_states import kept
