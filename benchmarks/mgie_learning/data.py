@@ -20,6 +20,7 @@ from imgedit_plugins.pictures import Picture
 
 _FIRST_SEED = 2 * VALIDATION
 _TEST_SEED = 3 * VALIDATION
+_SAID_SEED = 4 * VALIDATION
 """No picture of another stage, and none to learn from, has such a seed."""
 
 LEARNT = {
@@ -36,6 +37,12 @@ def edits_to_learn(count: int) -> Iterator[Edit]:
     for number in range(count):
         rng = np.random.default_rng(_FIRST_SEED + number)
         yield edits.draw_edit(str(rng.choice(list(LEARNT), p=list(LEARNT.values()))), rng)
+
+
+def edits_said_in_full(count: int) -> Iterator[Edit]:
+    """Pairs of the first training, which needs no picture to know what is meant."""
+    for number in range(count):
+        yield edits.said_edit(np.random.default_rng(_SAID_SEED + number))
 
 
 def edits_to_test(each: int) -> Iterator[Edit]:

@@ -2,10 +2,11 @@
 
 ::
 
-    FOLDER/vae, llava, unet   run folders of what comes before MGIE's training
-    FOLDER/base               the model folder that it begins with
-    FOLDER/pairs, test        data, as `data mgie prepare` lays it out
-    FOLDER/runs/NAME          one training, by `train mgie`; scores.json, edited test pictures
+    FOLDER/vae, llava, unet    run folders of what comes before MGIE's training
+    FOLDER/base                the model folder that this makes, its edit head at random
+    FOLDER/first               `train mgie` on edits that are said in full
+    FOLDER/said, pairs, test   data, as `data mgie prepare` lays it out
+    FOLDER/runs/NAME           one training, by `train mgie`; scores.json, edited test pictures
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from benchmarks.learning import telling
 from benchmarks.loaded_sources import loaded_sources
 from benchmarks.mgie_learning import base, data, finetuning, llava, scoring, unet, vae
-from benchmarks.mgie_learning.finetuning import MGIE, all_runs
+from benchmarks.mgie_learning.finetuning import LGIE, MGIE, Run, all_runs
 from benchmarks.mgie_learning.sizes import Sizes
 from imgedit_mgie import folders
 from imgedit_modelkit.runs import RunFolder
@@ -31,6 +32,7 @@ SCORES, MADE = "scores.json", "made.json"
 OWN, SHUFFLED = "own", "shuffled"
 EDITED = "edited"
 TEST = "test"
+FIRST_SEED = 100
 
 PLACES = ("benchmarks/mgie_learning", "core", "modelkit", "plugins/mgie")
 TELLING = tuple(
@@ -44,6 +46,7 @@ def prepare(folder: Path, sizes: Sizes = SIZES) -> None:
     """Train what comes before MGIE's training, write the folder that it begins with, draw pairs."""
     folder.mkdir(parents=True, exist_ok=True)
     data.make_pairs(folder / "pairs", data.edits_to_learn(sizes.rows))
+    data.make_pairs(folder / "said", data.edits_said_in_full(sizes.said_rows))
     data.make_pairs(folder / TEST, data.edits_to_test(sizes.tests))
     if (folder / MADE).exists():
         return
@@ -55,6 +58,7 @@ def prepare(folder: Path, sizes: Sizes = SIZES) -> None:
     )
     lineage = {name: _weights(folder / name) for name in seconds}
     base.write_base(folder / "base", talker, (editor, painter), lineage, sizes)
+    _timed(seconds, "first", lambda job: _first(folder, sizes, job))
     found = {"sources": loaded_sources(PLACES, without=TELLING), "cpu_seconds": seconds}
     _write(folder / MADE, found)
 
@@ -65,6 +69,13 @@ def _timed(seconds: dict[str, float], stage: str, do: Callable[[Job], Any]) -> A
     made = do(telling(stage))
     seconds[stage] = time.process_time() - began
     return made
+
+
+def _first(folder: Path, sizes: Sizes, job: Job) -> None:
+    """What all runs begin with: trained on edits that are said in full, without their pictures."""
+    run = Run(LGIE, FIRST_SEED)
+    where = (folder / "base", folder / "said", folder / "first")
+    finetuning.fine_tune(run, *where, sizes, job, steps=sizes.first_steps)
 
 
 def _weights(run: Path) -> Path:
@@ -80,7 +91,8 @@ def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     if (out / SCORES).exists():
         return
     began = time.process_time()
-    finetuning.fine_tune(folder, run, sizes, telling(name))
+    where = (folder / "first", folder / "pairs", out)
+    finetuning.fine_tune(run, *where, sizes, telling(name), steps=sizes.steps)
     seconds = time.process_time() - began
     rows = data.read_pairs(folder / TEST)
     told = [row.instruction for row in rows]

@@ -56,6 +56,8 @@ TINY = Sizes(
     head=16,
     head_layers=1,
     queries=3,
+    said_rows=8,
+    first_steps=1,
     rows=12,
     steps=2,
     batch=2,
@@ -196,12 +198,13 @@ def test_llava_sees_no_edited_picture_and_its_answers_are_true():
         assert all(kind in words.asked for kind in named)
 
 
-def test_the_unet_is_told_of_no_natural_colour_and_no_other_thing():
+def test_what_is_said_in_full_needs_no_picture():
     known = set(unet.vocabulary())
-    for seed in range(100):
-        edit = unet.said_edit(seed)
-        assert edit.instruction == "" or edit.family == edits.ADJUST
+    for edit in data.edits_said_in_full(100):
         assert {word.strip(".").lower() for word in edit.expressive.split()} <= known
+        if edit.family != edits.ADJUST:
+            told = re.fullmatch(r"make the (.+) (\w+)", edit.instruction)
+            assert edit.expressive == "The {} is {} now.".format(*told.groups())
 
 
 def test_stages_and_tests_have_pictures_of_their_own():
@@ -209,7 +212,7 @@ def test_stages_and_tests_have_pictures_of_their_own():
     assert len(tested) == 4 * len(edits.FAMILIES)
     learnt = {edit.before.tobytes() for edit in data.edits_to_learn(50)}
     learnt |= {vae.picture(seed).tobytes() for seed in range(50)}
-    learnt |= {unet.said_edit(seed).before.tobytes() for seed in range(50)}
+    learnt |= {edit.before.tobytes() for edit in data.edits_said_in_full(50)}
     assert not tested & learnt
 
 
@@ -265,7 +268,7 @@ def test_shuffled_instructions_are_those_of_other_rows(folder):
 
 
 def test_every_stage_is_there_and_is_not_done_again(folder):
-    for stage in ("vae", "llava", "unet", "runs/mgie-seed0", "runs/lgie-seed0"):
+    for stage in ("vae", "llava", "unet", "first", "runs/mgie-seed0", "runs/lgie-seed0"):
         assert RunFolder.open(folder / stage).state["status"] == "finished"
     config = read_config(folder / "base")
     assert [part.part for part in config.lineage] == ["vae", "llava", "unet"]
