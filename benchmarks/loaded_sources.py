@@ -2,13 +2,17 @@
 
 A hash over whole folders says that figures are outdated when a module changes that had no part in
 them. So a run records the modules that it really loaded, each with its hash, when it is done.
+
+    python -m benchmarks.loaded_sources RESULTS.json
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import json
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from imgedit_modelkit import fingerprints
@@ -57,3 +61,26 @@ def changed(sources: Sources, root: Path = ROOT) -> list[str]:
         for name, digest in sorted(sources.items())
         if not (root / name).is_file() or fingerprints.of_file(root / name) != digest
     ]
+
+
+def common(recorded: Iterable[Sources]) -> dict[str, str] | None:
+    """All files that several runs have loaded; None where they had different versions of one."""
+    found: dict[str, str] = {}
+    for sources in recorded:
+        for name, digest in sources.items():
+            if found.setdefault(name, digest) != digest:
+                return None
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print, as JSON, the names of the changed sources of saved results; null if not recorded."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.loaded_sources")
+    parser.add_argument("results", type=Path, help="JSON with 'sources', as a benchmark writes it")
+    recorded = json.loads(parser.parse_args(arguments).results.read_text("utf-8")).get("sources")
+    print(json.dumps(changed(recorded) if recorded else None))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

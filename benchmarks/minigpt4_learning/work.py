@@ -22,7 +22,7 @@ from benchmarks.minigpt4_learning import finetuning, pretraining, scoring
 from benchmarks.minigpt4_learning.data import make_pairs, make_twin
 from benchmarks.minigpt4_learning.finetuning import Features, Run, all_runs
 from benchmarks.minigpt4_learning.sizes import Sizes
-from benchmarks.minigpt4_learning.sources import sources_sha256
+from benchmarks.minigpt4_learning.sources import sources
 from imgedit_modelkit.readers.imad import ImadRow, read_imad
 from imgedit_modelkit.readers.splits import split_by_image
 from imgedit_plugins.atomic import write_text_atomic
@@ -67,7 +67,7 @@ def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     seconds = time.process_time() - began
     rows = test_rows(folder, sizes)
     alone = _scored(out / "model", rows, features)
-    found = {"sources_sha256": sources_sha256(), "cpu_seconds": seconds, "alone": alone}
+    found = {"sources": sources(), "cpu_seconds": seconds, "alone": alone}
     _write(out / SCORES, found)
 
 

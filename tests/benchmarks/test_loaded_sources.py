@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.loaded_sources import ROOT, changed, loaded_sources, sha256_of
+from benchmarks.loaded_sources import ROOT, changed, common, loaded_sources, main, sha256_of
 from imgedit_modelkit import fingerprints
 
 
@@ -84,3 +84,25 @@ def test_this_process_has_loaded_the_hashing_module():
     assert "modelkit/imgedit_modelkit/fingerprints.py" in found
     assert all(name.startswith("modelkit/") for name in found)
     assert changed(found) == []
+
+
+def test_runs_of_different_sources_have_none_in_common():
+    assert common([{"a": "1"}, {"b": "2"}, {"a": "1"}]) == {"a": "1", "b": "2"}
+    assert common([{"a": "1"}, {"a": "2"}]) is None
+    assert common([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"sources": {}}, None),
+        ({"figure": 1}, None),
+        ({"sources": {"pyproject.toml": fingerprints.of_file(ROOT / "pyproject.toml")}}, []),
+        ({"sources": {"pyproject.toml": "0", "gone.py": "1"}}, ["gone.py", "pyproject.toml"]),
+    ],
+)
+def test_results_are_asked(document, told, tmp_path, capsys):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(document))
+    assert main([str(path)]) == 0
+    assert json.loads(capsys.readouterr().out) == told
