@@ -27,9 +27,12 @@ FOLDER = ROOT / "build" / "mgie_learning"
 STEPS = ("prepare", "train", "report", "model")
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, processes: int) -> None:
     """VAE, LLaVA and UNet, the model folder that MGIE begins with, and the pairs."""
-    _in_processes(1, [("prepare", (folder,))])
+    from benchmarks.mgie_learning.work import APART, IN_TURN
+
+    _in_processes(processes, [("prepare", (folder, stage)) for stage in APART])
+    _in_processes(1, [("prepare", (folder, stage)) for stage in IN_TURN])
 
 
 def train(folder: Path, processes: int) -> None:
@@ -75,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     chosen = (options.step,) if options.step else STEPS
     if "prepare" in chosen or "train" in chosen:
-        prepare(options.folder)
+        prepare(options.folder, options.processes)
     if "train" in chosen:
         train(options.folder, options.processes)
     if "report" not in chosen:

@@ -8,9 +8,10 @@ from typing import Any
 from benchmarks.mgie_learning.sizes import Sizes
 from imgedit_mgie import folders
 from imgedit_mgie.edit_head import EditHead
-from imgedit_mgie.folders import Config, Head, Language, Part, write_config
+from imgedit_mgie.folders import Config, Head, Language, write_config
 from imgedit_mgie.llava import Llava
 from imgedit_modelkit import fingerprints
+from imgedit_modelkit.configurations import Part
 from imgedit_modelkit.random_states import kept
 from imgedit_modelkit.tensor_files import save_tensors
 from imgedit_modelkit.testing import save_tiny_language_model

@@ -11,9 +11,10 @@ import numpy as np
 from benchmarks.mgie_learning import edits
 from benchmarks.mgie_learning.edits import Edit
 from benchmarks.mgie_learning.vae import VALIDATION
-from imgedit_mgie.data.layout import RECORD, ROWS, SCHEMA
+from imgedit_mgie.data.layout import KIND
 from imgedit_mgie.data.prepared import PreparedRow, read_prepared
 from imgedit_modelkit.folders import appearing
+from imgedit_modelkit.shards.work import ROWS
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import save_picture
 from imgedit_plugins.pictures import Picture
@@ -62,8 +63,12 @@ def make_pairs(folder: Path, drawn: Iterator[Edit]) -> Path:
         shard.mkdir()
         rows = [_row(shard, number, edit) for number, edit in enumerate(drawn)]
         (shard / ROWS).write_text("".join(rows), "utf-8")
-        record = {"schema": SCHEMA, "pairs": len(rows), "request": {"shard_rows": len(rows)}}
-        (part / RECORD).write_text(json.dumps(record) + "\n", "utf-8")
+        record = {
+            "schema": KIND.schema,
+            KIND.items: len(rows),
+            "request": {"shard_rows": len(rows)},
+        }
+        (part / KIND.record).write_text(json.dumps(record) + "\n", "utf-8")
     return folder
 
 

@@ -101,8 +101,9 @@ def said_edit(rng: np.random.Generator) -> Edit:
     number = int(rng.integers(len(scene.things)))
     thing = scene.things[number]
     colour = str(rng.choice([name for name in COLOURS if name != thing.colour]))
-    where = f" on the {PLACES[number]}" if len(scene.things) > 1 else ""
-    asked = f"make the {thing.kind}{where} {colour}"
+    # In the answer's order the language model could not say it: no three tokens come twice.
+    where = f"{PLACES[number]} " if len(scene.things) > 1 else ""
+    asked = f"make the {where}{thing.kind} {colour}"
     return recoloured(RECOLOUR, scene, number, colour, asked)
 
 

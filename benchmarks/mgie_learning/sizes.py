@@ -30,7 +30,7 @@ class Sizes:
     """
 
     vae_channels: tuple[int, ...] = (8, 24, 48)
-    vae_steps: int = 1300
+    vae_steps: int = 1200
     vae_batch: int = 16
     vae_rate: float = 2e-3
     seen: int = 48
@@ -45,25 +45,25 @@ class Sizes:
     llava_rate: float = 2e-3
     unet_channels: tuple[int, ...] = (32, 64, 96)
     attended: int = 64
-    unet_steps: int = 1200
+    unet_steps: int = 1400
     unet_batch: int = 16
     unet_rate: float = 1e-3
     head: int = 64
     head_layers: int = 1
     queries: int = 8
     said_rows: int = 3000
-    first_steps: int = 500
-    rows: int = 4000
-    steps: int = 300
+    first_steps: int = 700
+    rows: int = 3000
+    steps: int = 350
     batch: int = 16
     rate: float = 1e-3
     ema: float = 0.99
     validation: float = 0.02
-    validate_every: int = 400
+    validate_every: int = 200
     tests: int = 24
     painting: int = 10
-    guidance: float = 2.0
-    image_guidance: float = 1.0
+    guidance: float = 1.5
+    image_guidance: float = 1.5
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def vae(self) -> Any:

@@ -74,7 +74,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All stages, MGIE and LGIE with one seed."""
     made = tmp_path_factory.mktemp("learning")
     torch.set_num_threads(1)
-    work.prepare(made, TINY)
+    for stage in (*work.APART, *work.IN_TURN):
+        work.prepare(made, stage, TINY)
     for run in all_runs(TINY):
         work.work_on(made, run.name, TINY)
     return made
@@ -203,8 +204,10 @@ def test_what_is_said_in_full_needs_no_picture():
     for edit in data.edits_said_in_full(100):
         assert {word.strip(".").lower() for word in edit.expressive.split()} <= known
         if edit.family != edits.ADJUST:
-            told = re.fullmatch(r"make the (.+) (\w+)", edit.instruction)
-            assert edit.expressive == "The {} is {} now.".format(*told.groups())
+            told = re.fullmatch(r"make the (?:(\w+) )?(\w+) (\w+)", edit.instruction)
+            place, kind, colour = told.groups()
+            where = f" on the {place}" if place else ""
+            assert edit.expressive == f"The {kind}{where} is {colour} now."
 
 
 def test_stages_and_tests_have_pictures_of_their_own():
@@ -274,7 +277,7 @@ def test_every_stage_is_there_and_is_not_done_again(folder):
     assert [part.part for part in config.lineage] == ["vae", "llava", "unet"]
     path = folder / "runs" / "mgie-seed0" / work.SCORES
     before = path.stat().st_mtime_ns
-    work.prepare(folder, TINY)
+    work.prepare(folder, "unet", TINY)
     work.work_on(folder, "mgie-seed0", TINY)
     assert path.stat().st_mtime_ns == before
 
