@@ -15,10 +15,9 @@ import argparse
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from benchmarks.arguments import positive
 
@@ -27,32 +26,30 @@ FOLDER = ROOT / "build" / "mgie_learning"
 STEPS = ("prepare", "train", "report", "model")
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, processes: int) -> None:
     """VAE, LLaVA and UNet, the model folder that MGIE begins with, and the pairs."""
-    _in_processes(1, [("prepare", (folder,))])
+    from benchmarks.mgie_learning import work
+
+    _in_processes(processes, work.prepare, [(folder, stage) for stage in work.APART])
+    _in_processes(1, work.prepare, [(folder, stage) for stage in work.IN_TURN])
 
 
 def train(folder: Path, processes: int) -> None:
     """Every training with its test, in so many processes."""
-    from benchmarks.mgie_learning.finetuning import all_runs
-    from benchmarks.mgie_learning.work import SIZES
+    from benchmarks.mgie_learning import finetuning, work
 
-    todo = [("work_on", (folder, run.name)) for run in all_runs(SIZES)]
-    _in_processes(processes, todo)
+    names = [run.name for run in finetuning.all_runs(work.SIZES)]
+    _in_processes(processes, work.work_on, [(folder, name) for name in names])
 
 
-def _in_processes(processes: int, todo: Sequence[tuple[str, tuple[Any, ...]]]) -> None:
+def _in_processes(
+    processes: int, do: Callable[[Path, str], None], todo: Sequence[tuple[Path, str]]
+) -> None:
     """Each in a process of its own, so that it records the modules that it loaded, not others'."""
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=spawned, max_tasks_per_child=1) as pool:
-        for done in [pool.submit(_do, name, given) for name, given in todo]:
+        for done in [pool.submit(do, *given) for given in todo]:
             done.result()
-
-
-def _do(name: str, given: tuple[Any, ...]) -> None:
-    from benchmarks.mgie_learning import work
-
-    getattr(work, name)(*given)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     chosen = (options.step,) if options.step else STEPS
     if "prepare" in chosen or "train" in chosen:
-        prepare(options.folder)
+        prepare(options.folder, options.processes)
     if "train" in chosen:
         train(options.folder, options.processes)
     if "report" not in chosen:

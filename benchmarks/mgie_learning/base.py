@@ -11,6 +11,7 @@ from imgedit_mgie.edit_head import EditHead
 from imgedit_mgie.folders import Config, Head, Language, write_config
 from imgedit_mgie.llava import Llava
 from imgedit_modelkit import fingerprints
+from imgedit_modelkit.configurations import Part
 from imgedit_modelkit.random_states import kept
 from imgedit_modelkit.tensor_files import save_tensors
 from imgedit_modelkit.testing import save_tiny_language_model

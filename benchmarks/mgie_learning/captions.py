@@ -6,6 +6,7 @@ like if ...'), as the published LLaVA can, which labels that data. It never sees
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ _ONE = ("what colour does it have?", "which colour is it?")
 _OF_TWO = ("what is on the {place}?", "what colour does the {place} one have?")
 _BY_NATURE = ("what colour does it have by nature?", "what is its natural colour?")
 _IN_WORDS = ("what colour does a {kind} have by nature?", "how does a {kind} look by nature?")
+
+WORDS = (*scenes.KINDS, *scenes.COLOURS, *PLACES, *edits.ADJUSTMENTS)
+"""What answers tell apart."""
 
 _SAID_OF_TEXT = (edits.RECOLOUR, edits.ADJUST)
 
@@ -88,6 +92,12 @@ def in_words(rng: np.random.Generator) -> Said:
             question(edit.instruction), edit.expressive.replace(edit.scene.things[0].kind, "thing")
         )
     return Said(question(edit.instruction), edit.expressive)
+
+
+def words_of(answer: str) -> list[bool]:
+    """Which of `WORDS` an answer has."""
+    there = set(re.findall(r"\w+", answer))
+    return [word in there for word in WORDS]
 
 
 def everything_said(count: int = 1500) -> list[str]:

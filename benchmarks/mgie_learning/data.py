@@ -21,6 +21,7 @@ from imgedit_plugins.pictures import Picture
 
 _FIRST_SEED = 2 * VALIDATION
 _TEST_SEED = 3 * VALIDATION
+_SAID_SEED = 4 * VALIDATION
 """No picture of another stage, and none to learn from, has such a seed."""
 
 LEARNT = {
@@ -37,6 +38,12 @@ def edits_to_learn(count: int) -> Iterator[Edit]:
     for number in range(count):
         rng = np.random.default_rng(_FIRST_SEED + number)
         yield edits.draw_edit(str(rng.choice(list(LEARNT), p=list(LEARNT.values()))), rng)
+
+
+def edits_said_in_full(count: int) -> Iterator[Edit]:
+    """Pairs of the first training, which needs no picture to know what is meant."""
+    for number in range(count):
+        yield edits.said_edit(np.random.default_rng(_SAID_SEED + number))
 
 
 def edits_to_test(each: int) -> Iterator[Edit]:
@@ -56,7 +63,11 @@ def make_pairs(folder: Path, drawn: Iterator[Edit]) -> Path:
         shard.mkdir()
         rows = [_row(shard, number, edit) for number, edit in enumerate(drawn)]
         (shard / ROWS).write_text("".join(rows), "utf-8")
-        record = {"schema": KIND.schema, "pairs": len(rows), "request": {"shard_rows": len(rows)}}
+        record = {
+            "schema": KIND.schema,
+            KIND.items: len(rows),
+            "request": {"shard_rows": len(rows)},
+        }
         (part / KIND.record).write_text(json.dumps(record) + "\n", "utf-8")
     return folder
 

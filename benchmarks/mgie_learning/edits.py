@@ -93,6 +93,20 @@ def picture_becomes(name: str) -> str:
     return f"The whole picture is {ADJUSTMENTS[name][2]} now."
 
 
+def said_edit(rng: np.random.Generator) -> Edit:
+    """An edit that is said in full: a thing in another colour, or an adjustment."""
+    if rng.random() < 0.2:
+        return draw_edit(ADJUST, rng)
+    scene = scenes.draw_scene(rng, int(rng.integers(1, 3)))
+    number = int(rng.integers(len(scene.things)))
+    thing = scene.things[number]
+    colour = str(rng.choice([name for name in COLOURS if name != thing.colour]))
+    # In the answer's order the language model could not say it: no three tokens come twice.
+    where = f"{PLACES[number]} " if len(scene.things) > 1 else ""
+    asked = f"make the {where}{thing.kind} {colour}"
+    return recoloured(RECOLOUR, scene, number, colour, asked)
+
+
 # --- families ---------------------------------------------------------------------------------
 
 

@@ -38,20 +38,25 @@ def all_runs(sizes: Sizes) -> list[Run]:
     return [Run(kind, seed) for seed in sizes.seeds for kind in KINDS]
 
 
-def fine_tune(folder: Path, run: Run, sizes: Sizes, job: Job) -> TrainReport:
+def fine_tune(
+    run: Run, weights: Path, data: Path, out: Path, sizes: Sizes, job: Job, *, steps: int
+) -> TrainReport:
     """Train in a run folder, or go on there.
 
     Args:
-        folder: has the model folder ``base`` and the data ``pairs``; gets ``runs/NAME``.
-        run: which.
-        sizes: steps, batch and rate.
+        run: what, and with which seed.
+        weights: the model folder, or run folder, that it begins with.
+        data: its pairs.
+        out: the run folder.
+        sizes: batch, rate and so on.
         job: progress and cancellation.
+        steps: how long.
     """
     given: dict[str, Any] = {
         "model": run.kind,
-        "weights": str(folder / "base"),
+        "weights": str(weights),
         "size": scenes.SIDE,
-        "steps": sizes.steps,
+        "steps": steps,
         "batch-size": sizes.batch,
         "learning-rate": sizes.rate,
         "ema": sizes.ema,
@@ -62,8 +67,6 @@ def fine_tune(folder: Path, run: Run, sizes: Sizes, job: Job) -> TrainReport:
         "precision": "fp32",
     }
     options = resolve_options(MANIFEST.options_for("train"), given)
-    out = folder / "runs" / run.name
-    request = TrainRequest(data=folder / "pairs", out=out, options=options, seed=run.seed)
-    report = plugin.train(request, job)
+    report = plugin.train(TrainRequest(data=data, out=out, options=options, seed=run.seed), job)
     assert report is not None
     return report

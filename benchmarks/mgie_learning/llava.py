@@ -1,8 +1,9 @@
 """Second stage: CLIP, projector and language model learn to talk of generated pictures.
 
-All three learn together: the language model by what it says, CLIP also by two heads that read from
-each patch what is there and in which colour. What comes out is frozen later, but for embeddings and
-output layer.
+All three learn together: the language model by what it says, and by a head that reads from its
+states behind a sentence which words that had; CLIP by two heads that read from each patch what is
+there and in which colour. Large models have both without being taught. What comes out is frozen
+later, but for embeddings and output layer.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from benchmarks.mgie_learning.captions import Said
 from benchmarks.mgie_learning.sizes import Sizes
 from benchmarks.mgie_learning.vae import VALIDATION
 from imgedit_mgie.folders import Language
-from imgedit_mgie.llava import Llava, pixels_of
+from imgedit_mgie.llava import Llava, Read, pixels_of
 from imgedit_mgie.prompts import conversation
 from imgedit_modelkit.checkpoints import load_weights
 from imgedit_modelkit.testing import tiny_tokenizer
+from imgedit_modelkit.vision_language import IGNORED
 from imgedit_plugins.jobs import Job
 
 _SPOKEN = 4  # of so many items one is without a picture
@@ -52,6 +54,7 @@ class Talking(nn.Module):
         self.heads = nn.ModuleList(
             nn.Linear(sizes.vision_width, len(names)) for names in (_KINDS, _COLOURS)
         )
+        self.words = nn.Linear(sizes.width, len(captions.WORDS))
 
     def patches(self, pixels: Tensor) -> Tensor:
         """What CLIP makes of pictures, with a gradient: (n, patches, width)."""
@@ -127,6 +130,7 @@ class TalkingTask:
         seen = model.llava.projector(patches)
         read = model.llava.read(*self._written(model, batch["seen"]), seen)
         told = {"seen": model.llava.answer_loss(read)}
+        told["words"] = _words_loss(model, read, batch["seen"])
         if batch["spoken"]:
             read = model.llava.read(*self._written(model, batch["spoken"]), None)
             told["spoken"] = model.llava.answer_loss(read)
@@ -159,6 +163,15 @@ class TalkingTask:
             said = model.llava.tokens.decode(written.tokens)
             lines.append(f"{one.asked}\ntrue: {one.answer}\nsaid: {said}\n")
         (folder / "answers.txt").write_text("\n".join(lines), "utf-8")
+
+
+def _words_loss(model: Talking, read: Read, said: Sequence[Said]) -> Tensor:
+    """How badly the states behind each answer, at its full stop and its end, tell its words."""
+    wanted = torch.tensor([captions.words_of(one.answer) for one in said], dtype=torch.float32)
+    last = read.ids.shape[1] - 1 - (read.labels != IGNORED).int().flip(1).argmax(1)
+    rows = torch.arange(len(said))
+    found = torch.stack([model.words(read.states[rows, last - back]) for back in (0, 1)])
+    return 5 * nn.functional.binary_cross_entropy_with_logits(found, wanted.expand_as(found))
 
 
 def _with_ground(shares: np.ndarray) -> np.ndarray:

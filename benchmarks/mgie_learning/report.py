@@ -17,8 +17,9 @@ from benchmarks.mgie_learning.figures import OVERALL, Interval, Values
 from benchmarks.mgie_learning.finetuning import KINDS, LGIE, MGIE, Run, all_runs
 from benchmarks.mgie_learning.sizes import Sizes
 from benchmarks.mgie_learning.work import (
+    APART,
     EDITED,
-    MADE,
+    IN_TURN,
     OWN,
     SCORES,
     SHUFFLED,
@@ -70,11 +71,13 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
     Raises:
         FileNotFoundError: what comes before MGIE's training is not done.
     """
-    made = json.loads((folder / MADE).read_text("utf-8"))
+    stages = (*APART, *IN_TURN)
+    made = {name: json.loads((folder / f"{name}.json").read_text("utf-8")) for name in stages}
     found = {run: _scores(folder, run) for run in all_runs(sizes)}
     missing = [run.name for run, scores in found.items() if scores is None]
     there = {run: scores for run, scores in found.items() if scores is not None}
-    sources = {"prepared": made["sources"]} | {run.name: s["sources"] for run, s in there.items()}
+    sources = {name: one["sources"] for name, one in made.items()}
+    sources |= {run.name: s["sources"] for run, s in there.items()}
     stale = sorted({name for one in sources.values() for name in changed(one)})
     return {
         "schema": SCHEMA,
@@ -95,8 +98,10 @@ def _scores(folder: Path, run: Run) -> dict[str, Any] | None:
     return dict(json.loads(path.read_text("utf-8"))) if path.exists() else None
 
 
-def _seconds(made: Mapping[str, Any], there: Mapping[Run, Mapping[str, Any]]) -> dict[str, float]:
-    found = dict(made["cpu_seconds"])
+def _seconds(
+    made: Mapping[str, Mapping[str, Any]], there: Mapping[Run, Mapping[str, Any]]
+) -> dict[str, float]:
+    found = {name: one["cpu_seconds"] for name, one in made.items()}
     for run, scores in there.items():
         found |= {f"{run.name}, {what}": s for what, s in scores["cpu_seconds"].items()}
     return found

@@ -20,16 +20,17 @@ class Sizes:
         unet_channels, attended: of the UNet's levels, and the width that it attends to.
         unet_steps, unet_batch, unet_rate: of its training before MGIE's.
         head, head_layers, queries: of the edit head.
-        rows: pairs to learn from.
-        steps, batch, rate, ema, validation, validate_every: of MGIE's training, as its options.
+        said_rows, first_steps: of the first training of all, on edits that are said in full.
+        rows, steps: pairs of the training of MGIE or LGIE, and its steps.
+        batch, rate, ema, validation, validate_every: of both, as the options of `train mgie`.
         tests: test pairs of each family.
         painting: steps of the diffusion model in a test.
         guidance, image_guidance: of a test.
         seeds: of MGIE's trainings.
     """
 
-    vae_channels: tuple[int, ...] = (8, 16, 32)
-    vae_steps: int = 600
+    vae_channels: tuple[int, ...] = (8, 24, 48)
+    vae_steps: int = 1200
     vae_batch: int = 16
     vae_rate: float = 2e-3
     seen: int = 48
@@ -39,28 +40,30 @@ class Sizes:
     width: int = 128
     layers: int = 3
     vocabulary: int = 300
-    llava_steps: int = 1500
+    llava_steps: int = 1300
     llava_batch: int = 32
     llava_rate: float = 2e-3
     unet_channels: tuple[int, ...] = (32, 64, 96)
     attended: int = 64
-    unet_steps: int = 800
-    unet_batch: int = 32
+    unet_steps: int = 1400
+    unet_batch: int = 16
     unet_rate: float = 1e-3
     head: int = 64
-    head_layers: int = 2
+    head_layers: int = 1
     queries: int = 8
-    rows: int = 6000
-    steps: int = 1200
+    said_rows: int = 3000
+    first_steps: int = 700
+    rows: int = 3000
+    steps: int = 350
     batch: int = 16
     rate: float = 1e-3
     ema: float = 0.99
     validation: float = 0.02
-    validate_every: int = 400
+    validate_every: int = 200
     tests: int = 24
     painting: int = 10
-    guidance: float = 2.0
-    image_guidance: float = 1.0
+    guidance: float = 1.5
+    image_guidance: float = 1.5
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def vae(self) -> Any:

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from benchmarks.learning import settings, trained
 from benchmarks.mgie_learning import edits, scenes
-from benchmarks.mgie_learning.edits import Edit
 from benchmarks.mgie_learning.sizes import Sizes
 from benchmarks.mgie_learning.vae import VALIDATION, pixels
 from imgedit_modelkit.checkpoints import load_weights
@@ -27,17 +26,6 @@ from imgedit_plugins.jobs import Job
 
 _LONGEST = 9  # words
 _DROPPED = Dropout(0.05, 0.05, 0.05)
-
-
-def said_edit(seed: int) -> Edit:
-    """An edit that is said in full: a thing in another colour, or an adjustment."""
-    rng = np.random.default_rng(seed)
-    if rng.random() < 0.2:
-        return edits.draw_edit(edits.ADJUST, rng)
-    scene = scenes.draw_scene(rng, int(rng.integers(1, 3)))
-    number = int(rng.integers(len(scene.things)))
-    colour = str(rng.choice([c for c in scenes.COLOURS if c != scene.things[number].colour]))
-    return edits.recoloured(edits.RECOLOUR, scene, number, colour, "")
 
 
 def _words(text: str) -> list[str]:
@@ -93,7 +81,7 @@ class FollowingTask:
 
     def collate(self, items: Sequence[int], generator: torch.Generator) -> dict[str, Any]:
         """Pictures of both sides, words, and a seed for all that is drawn later."""
-        made = [said_edit(seed) for seed in items]
+        made = [edits.said_edit(np.random.default_rng(seed)) for seed in items]
         ids = torch.zeros(len(made), _LONGEST, dtype=torch.long)
         for row, edit in enumerate(made):
             for place, word in enumerate(_words(edit.expressive)):

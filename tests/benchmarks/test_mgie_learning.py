@@ -56,6 +56,8 @@ TINY = Sizes(
     head=16,
     head_layers=1,
     queries=3,
+    said_rows=8,
+    first_steps=1,
     rows=12,
     steps=2,
     batch=2,
@@ -72,7 +74,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All stages, MGIE and LGIE with one seed."""
     made = tmp_path_factory.mktemp("learning")
     torch.set_num_threads(1)
-    work.prepare(made, TINY)
+    for stage in (*work.APART, *work.IN_TURN):
+        work.prepare(made, stage, TINY)
     for run in all_runs(TINY):
         work.work_on(made, run.name, TINY)
     return made
@@ -196,12 +199,15 @@ def test_llava_sees_no_edited_picture_and_its_answers_are_true():
         assert all(kind in words.asked for kind in named)
 
 
-def test_the_unet_is_told_of_no_natural_colour_and_no_other_thing():
+def test_what_is_said_in_full_needs_no_picture():
     known = set(unet.vocabulary())
-    for seed in range(100):
-        edit = unet.said_edit(seed)
-        assert edit.instruction == "" or edit.family == edits.ADJUST
+    for edit in data.edits_said_in_full(100):
         assert {word.strip(".").lower() for word in edit.expressive.split()} <= known
+        if edit.family != edits.ADJUST:
+            told = re.fullmatch(r"make the (?:(\w+) )?(\w+) (\w+)", edit.instruction)
+            place, kind, colour = told.groups()
+            where = f" on the {place}" if place else ""
+            assert edit.expressive == f"The {kind}{where} is {colour} now."
 
 
 def test_stages_and_tests_have_pictures_of_their_own():
@@ -209,7 +215,7 @@ def test_stages_and_tests_have_pictures_of_their_own():
     assert len(tested) == 4 * len(edits.FAMILIES)
     learnt = {edit.before.tobytes() for edit in data.edits_to_learn(50)}
     learnt |= {vae.picture(seed).tobytes() for seed in range(50)}
-    learnt |= {unet.said_edit(seed).before.tobytes() for seed in range(50)}
+    learnt |= {edit.before.tobytes() for edit in data.edits_said_in_full(50)}
     assert not tested & learnt
 
 
@@ -265,13 +271,13 @@ def test_shuffled_instructions_are_those_of_other_rows(folder):
 
 
 def test_every_stage_is_there_and_is_not_done_again(folder):
-    for stage in ("vae", "llava", "unet", "runs/mgie-seed0", "runs/lgie-seed0"):
+    for stage in ("vae", "llava", "unet", "first", "runs/mgie-seed0", "runs/lgie-seed0"):
         assert RunFolder.open(folder / stage).state["status"] == "finished"
     config = read_config(folder / "base")
     assert [part.part for part in config.lineage] == ["vae", "llava", "unet"]
     path = folder / "runs" / "mgie-seed0" / work.SCORES
     before = path.stat().st_mtime_ns
-    work.prepare(folder, TINY)
+    work.prepare(folder, "unet", TINY)
     work.work_on(folder, "mgie-seed0", TINY)
     assert path.stat().st_mtime_ns == before
 
