@@ -51,6 +51,8 @@ def _points(done: Done, settings: Settings) -> dict[Point, list[Outcome]]:
     found: dict[Point, list[Outcome]] = {}
     curve = settings.subject.work == "trade-off"
     for title, outcomes in done.outcomes.items():
+        if not curve:
+            found[title, None] = []  # a row without any answer is seen as well
         for outcome in outcomes:
             if not outcome.failure:
                 at = outcome.task.image_guidance if curve else None

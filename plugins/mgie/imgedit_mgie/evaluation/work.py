@@ -101,7 +101,7 @@ class Evaluation:
         """All rows, one after another, so that each model is loaded once.
 
         Raises:
-            DataError: no item can be opened, or a row has no answer at all.
+            DataError: no item can be opened, or no row has an answer.
             JobCancelledError: cancelled.
         """
         self._total = len(self._items) * len(rows)
@@ -110,25 +110,29 @@ class Evaluation:
                 (self._folder / method.folder).mkdir(parents=True, exist_ok=True)
             self.done.parameters[method.title] = answering.parameters
             outcomes = self.done.outcomes[method.title] = []
-            self._stamp = key_of(answering.stamp)  # once: it may name thousands of pictures
+            self._stamp = key_of(answering.stamp)
             for item in self._items:
                 stage = f"evaluating {method.title}"
                 self._job.report(stage, self._finished, self._total)
                 self._finished += 1
                 outcomes += self._of_item(method, answering, item)
-            self._check(method)
+            if len(self.done.unreadable) == len(self._items):
+                first = next(iter(self.done.unreadable.values()))
+                raise DataError(f"No pair can be opened, the first: {first}")
         self._job.report("evaluating", self._total, self._total)
+        self._check()
         return self.done
 
-    def _check(self, method: Method) -> None:
-        failures = self.done.failures(method.title)
-        unreadable = list(self.done.unreadable.values())
-        if len(unreadable) == len(self._items):
-            raise DataError(f"No pair can be opened, the first: {unreadable[0]}")
-        if len(failures) == len(self.done.outcomes[method.title]):
+    def _check(self) -> None:
+        """A row without any answer is told of; only if there is no other, it is an error."""
+        answered = [
+            o for outcomes in self.done.outcomes.values() for o in outcomes if not o.failure
+        ]
+        if not answered:
+            title, outcomes = next(iter(self.done.outcomes.items()))
             raise DataError(
-                f"{method.title} has no answer to any of {len(self._items)} rows, the first: "
-                f"{failures[0].failure}"
+                f"{title} has no answer to any of {len(self._items)} rows, the first: "
+                f"{outcomes[0].failure}"
             )
 
     # --- one item -----------------------------------------------------------------------------
