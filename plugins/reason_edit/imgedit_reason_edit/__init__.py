@@ -1,0 +1,1 @@
+"""reason_edit: edits by instructions that leave to the reader what is meant (ReasonPix2Pix)."""

@@ -1,0 +1,1 @@
+"""Making the data that reason_edit learns from and is scored on."""
