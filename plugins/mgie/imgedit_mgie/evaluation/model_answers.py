@@ -54,15 +54,6 @@ class _Model:
 
     varies = True
 
-    def stamp_of(self, item: Item) -> Any:
-        """Nothing but the item."""
-        del item
-
-    def file_of(self, item: Item) -> Path | None:
-        """None: pictures are made."""
-        del item
-        return None
-
     def __init__(self, method: Method, settings: Settings, found: Setting) -> None:
         self._method, self._settings, self._setting = method, settings, found
         asked = method.asked
@@ -79,6 +70,15 @@ class _Model:
             [_stamps(folder) for folder in folders],
             sorted((name, value) for name, value in options.items() if name not in _NO_MATTER),
         ]
+
+    def stamp_of(self, item: Item) -> Any:
+        """Nothing but the item."""
+        del item
+
+    def file_of(self, item: Item) -> Path | None:
+        """None: pictures are made."""
+        del item
+        return None
 
     @property
     def parameters(self) -> int:
