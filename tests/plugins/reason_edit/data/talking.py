@@ -41,7 +41,7 @@ class Moody:
     So the data that come of it are the same, however often the work is killed.
     """
 
-    def __init__(self, seed: int = 0, passing: float = 0.25) -> None:
+    def __init__(self, seed: int = 0, passing: float = 0.12) -> None:
         self._draw, self._passing = random.Random(seed), passing
         self.moods: dict[str, int] = {}
 
@@ -49,7 +49,7 @@ class Moody:
         if self._draw.random() < self._passing:
             return self._told(*self._draw.choice(_PASSING))
         asked = [turn["content"] for turn in body["messages"]]
-        mood = number("mood", asked, body.get("seed")) % 12
+        mood = number("mood", asked, body.get("seed")) % 7
         return self._told(*_LASTING[mood]) if mood in _LASTING else sensible(body)
 
     def _told(self, name: str, said: Said) -> Said:
@@ -61,7 +61,7 @@ _PASSING = (
     ("429", Said(b"slow down", 429, {"Retry-After": "0.05"})),
     ("500", Said(b"<html>", 500)),
     ("closed", text('{"instruction": "never heard"}', cut=15)),
-    ("late", text('{"instruction": "never heard"}', delay=2.5)),
+    ("late", text('{"instruction": "never heard"}', delay=1.5)),
     ("half HTTP body", Said(b'{"choices": [{"mess')),
 )
 _LASTING = {

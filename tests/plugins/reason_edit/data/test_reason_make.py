@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.torch
+
+from making import content, left_out, names, records, run  # noqa: E402
 
 from imgedit_modelkit.language.testing import Said, chat_server, text  # noqa: E402
 from imgedit_plugins.errors import (  # noqa: E402
@@ -24,53 +25,10 @@ from imgedit_plugins.errors import (  # noqa: E402
 )
 from imgedit_plugins.jobs import Job, Progress  # noqa: E402
 from imgedit_plugins.picture_files import open_picture  # noqa: E402
-from imgedit_plugins.pictures import RGB8  # noqa: E402
 from imgedit_plugins.requests import DataReport, DataRequest, OptionValue  # noqa: E402
 from imgedit_reason_edit.data.difference import squared_distance  # noqa: E402
-from imgedit_reason_edit.data.make import make  # noqa: E402
 from imgedit_reason_edit.data.reading import read_rows  # noqa: E402
 from imgedit_reason_edit.data.wording import is_direct, replaced  # noqa: E402
-
-Make = Callable[..., DataReport]
-
-SMALL: dict[str, OptionValue] = {
-    "shard-rows": 4, "batch-size": 3, "candidates": 3, "count": 6, "steps": 2,
-    "box-threshold": 0.05, "smallest": 0.002, "largest": 0.9, "endpoint-model": "wise", "timeout": 20.0,
-}  # fmt: skip
-
-
-def run(out: Path, job: Job | None = None, *, seed: int = 0, recipe: str = "make",
-        **options: OptionValue) -> DataReport:  # fmt: skip
-    given = SMALL | {name.replace("_", "-"): value for name, value in options.items()}
-    return make(DataRequest(recipe=recipe, out=out, options=given, seed=seed), job or Job())
-
-
-def content(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "lock"
-    }
-
-
-def records(folder: Path) -> list[dict[str, Any]]:
-    files = sorted(folder.glob("shard-*/metadata.jsonl"))
-    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
-
-
-def left_out(folder: Path) -> list[dict[str, Any]]:
-    files = sorted(folder.glob("shard-*/skipped.json"))
-    return [entry for path in files for entry in json.loads(path.read_text())]
-
-
-def names(folder: Path) -> set[str]:
-    return {p.name for shard in folder.glob("shard-*") for p in shard.iterdir()}
-
-
-def both(shard: Path, row: dict[str, Any]) -> tuple[RGB8, RGB8]:
-    before, after = (open_picture(shard / row[f"{w}_file_name"]) for w in ("input", "edited"))
-    return before.rgb8(), after.rgb8()
-
 
 # --- Part I -----------------------------------------------------------------------------------
 
@@ -120,9 +78,8 @@ def test_every_picture_is_a_row_or_counted(part_one: Path) -> None:
 
 def test_rows_say_what_made_them(part_one: Path, wise: str) -> None:
     for row in records(part_one):
-        assert row["models"] == {
-            "language": f"wise at {wise}", "captioner": "", "nouns": "", "detector": "", "painter": "",
-        }  # fmt: skip
+        idle = dict.fromkeys(("captioner", "nouns", "detector", "painter"), "")
+        assert row["models"] == {"language": f"wise at {wise}", **idle}
         assert row["prompts"]["generate"].startswith("generate-1 ")
         assert row["prompts"]["select"].startswith("select-1 ")
         assert {"torch", "imgedit-plugins"} <= set(row["versions"])
@@ -325,8 +282,7 @@ def test_a_local_language_model(
 def test_the_same_request_makes_the_same_bytes(
     v3det: Path, models: dict[str, str], part_three: Path, wise: str, tmp_path: Path
 ) -> None:
-    run(tmp_path / "out", part="III", v3det=str(v3det), endpoint=wise, format="png", **models,
-        batch_size=2)  # fmt: skip
+    run(tmp_path / "out", part="III", v3det=str(v3det), endpoint=wise, format="png", **models)
     assert content(tmp_path / "out") == content(part_three)
 
 
@@ -386,16 +342,22 @@ def test_a_server_that_is_gone_ends_the_work_and_keeps_the_rows(
 
     from imgedit_modelkit.language.endpoint import EndpointError
 
-    count = iter(range(10**6))
-    with chat_server(
-        lambda body, _: sensible(body) if next(count) < 30 else Said(b"no credit", 403)
-    ) as (address, _):
+    credit = [30]
+
+    def answer(body: dict[str, Any], _: Any) -> Said:
+        credit[0] -= 1
+        return sensible(body) if credit[0] >= 0 else Said(b"no credit", 403)
+
+    given: dict[str, Any] = {"part": "I", "pairs": str(pairs), "count": 100}
+    with chat_server(answer) as (address, _):
         with pytest.raises(EndpointError, match="no credit"):
-            run(tmp_path / "out", part="I", pairs=str(pairs), endpoint=address, count=100)
-        count = iter(range(30))
-        with pytest.raises(EndpointError, match="no credit"):
-            run(tmp_path / "out", part="I", pairs=str(pairs), endpoint=address, count=100)
-        assert records(tmp_path / "out")
+            run(tmp_path / "out", endpoint=address, **given)
+        there = records(tmp_path / "out")
+        assert 0 < len(there) < 18
+        credit[0] = 10**6
+        assert run(tmp_path / "out", endpoint=address, **given).rows == 18
+    assert records(tmp_path / "out")[: len(there)] == there
+    assert len(records(part_one)) == 18
 
 
 @pytest.mark.parametrize(
