@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -36,8 +36,15 @@ _MULTIPLE = 16
 """What sides of pictures are multiples of for painters that do not say."""
 
 
-def edit(request: ApplyRequest, job: Job) -> EditResult:
+def edit(
+    request: ApplyRequest, job: Job, models: Callable[[Setting, Place], Models] = Models
+) -> EditResult:
     """Edit a picture, or what is selected of it.
+
+    Args:
+        request: with a value for every option of `apply_edit`.
+        job: progress, warnings, cancellation.
+        models: what makes the models of a setting in a place.
 
     Returns:
         As many candidates as asked for, each of the whole picture's size; `explanation` is the
@@ -62,7 +69,7 @@ def edit(request: ApplyRequest, job: Job) -> EditResult:
     )
     pieces, size = _pieces(request, fitting)
     place = place_of(request, setting, pieces, size, job)
-    work = Work(Models(setting, place), request, pieces, job)
+    work = Work(models(setting, place), request, pieces, job)
     edited = edit_region(
         request.picture,
         work.paint,
