@@ -57,10 +57,10 @@ def test_an_edit_at_tiny_size(tmp_path, monkeypatch, capsys):
     page.write_text(f"before\n\n{pages.BEGIN}\n\nold\n\n<!-- end of benchmark -->\n\nafter\n")
     monkeypatch.setattr(command, "DOCS", page)
     path = tmp_path / "figures.json"
-    given = ["--scale", "tiny", "--tokens", "17", "--json", str(path), "--write-docs"]
+    given = ["--scale", "tiny", "--tokens", "16", "--json", str(path), "--write-docs"]
     assert command.main(given) == 0
     told = json.loads(path.read_text("utf-8"))
-    assert (told["tokens"], told["steps"]) == (17, 2)
+    assert (told["tokens"], told["steps"]) == (16, 2)
     stages = told["stages"]
     assert all(seconds > 0 for seconds in stages.values())
     parts = sum(stages.values()) - stages["create"]
