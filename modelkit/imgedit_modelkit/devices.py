@@ -70,9 +70,10 @@ def host_memory() -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device."""
+    """Bytes that are free on a device, with those that PyTorch keeps there for later."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     import psutil  # type: ignore[import-untyped]  # comes with accelerate
 
     return int(psutil.virtual_memory().available)

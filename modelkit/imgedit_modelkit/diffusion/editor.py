@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from imgedit_modelkit.diffusion import folders
+from imgedit_modelkit.devices import free_memory
+from imgedit_modelkit.diffusion import folders, memory
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.guidance import NEITHER, Guidance
 from imgedit_modelkit.diffusion.latents import check_pictures, decoded, factor_of, input_latents
@@ -52,6 +53,7 @@ class _Run:
     conditioning: Conditioning
     guidance: Guidance
     generators: list[torch.Generator]
+    saving: Saving
 
 
 class PictureEditor:
@@ -63,7 +65,8 @@ class PictureEditor:
         vae: an AutoencoderKL.
         scheduler: any scheduler of diffusers that fits the UNet; its state is left alone.
         device: where to compute; by default where the UNet is.
-        saving: of memory. The parts are put where it wants them.
+        saving: of memory; by default it is chosen at each edit, by the memory that is free then.
+            The parts are put where it wants them.
 
     Raises:
         ImgeditError: the UNet is no editing one.
@@ -81,7 +84,7 @@ class PictureEditor:
         check_unet(unet, int(vae.config.latent_channels))
         self.unet, self.vae, self.scheduler = unet, vae, scheduler
         self.device = device or next(unet.parameters()).device
-        self.saving = saving or Saving()
+        self.saving = saving or Saving(automatic=True)
         self.saving.prepare(unet, vae, self.device)
         self._colors: LatentColors | None = None
 
@@ -172,8 +175,9 @@ class PictureEditor:
         batch = len(seeds)
         scheduler = fresh(sampling.scheduler or self.scheduler)
         times = prepared(scheduler, sampling.steps, self.device)
+        saving = self._chosen_saving(pictures, batch, len(sampling.guidance.weights), job)
         job.report(STAGE, 0, len(times))
-        with self.saving.at_work(self.vae, self.device):
+        with saving.at_work(self.vae, self.device):
             seen = input_latents(self.vae, pictures.to(self.device)).to(self.dtype)
             if on_preview is not None and self._colors is None:
                 self._colors = LatentColors.of(self.vae)
@@ -184,6 +188,7 @@ class PictureEditor:
             conditioning.to(self.device, self.dtype).expanded(batch).padded(),
             sampling.guidance,
             [torch.Generator().manual_seed(seed) for seed in seeds],
+            saving,
         )
         latents = self._paint(run, times, noise, job, on_preview)
         if not bool(latents.isfinite().all()):
@@ -192,7 +197,7 @@ class PictureEditor:
                 hint="Use bf16 or fp32, or other guidance.",
             )
         job.report(STAGE, len(times), len(times))
-        with self.saving.at_work(self.vae, self.device):
+        with saving.at_work(self.vae, self.device):
             return decoded(self.vae, latents.to(next(self.vae.parameters()).dtype)).cpu()
 
     @torch.no_grad()
@@ -205,11 +210,44 @@ class PictureEditor:
         Returns:
             The same shape, float32 on the CPU, in 0..1.
         """
-        with self.saving.at_work(self.vae, self.device):
+        # The edit of these pictures has told how memory is saved.
+        with self._chosen_saving(pictures, len(pictures), 0, Job()).at_work(self.vae, self.device):
             latents = input_latents(self.vae, pictures) * self.vae.config.scaling_factor
             return decoded(self.vae, latents).cpu()
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _chosen_saving(self, pictures: Tensor, batch: int, branches: int, job: Job) -> Saving:
+        """How memory is saved in an edit; said aloud where it was chosen for want of memory."""
+        if not self.saving.automatic:
+            return self.saving
+        parts = (self.unet, self.vae)
+        weights = [sum(p.numel() * p.element_size() for p in x.parameters()) for x in parts]
+        height, width = pictures.shape[2:]
+        needed = memory.needs(
+            self.unet.config,
+            self.vae.config,
+            size=(int(height), int(width)),
+            number=max(next(part.parameters()).element_size() for part in parts),
+            weights=(weights[0], weights[1]),
+            branches=branches,
+            pictures=batch,
+        )
+        there = sum(
+            size
+            for size, part in zip(weights, parts, strict=True)
+            if next(part.parameters()).device.type == self.device.type
+        )
+        free = free_memory(self.device)
+        elsewhere = self.device.type == "cuda"  # Apple's GPU shares the machine's memory
+        saving, fits = memory.chosen(
+            needed, int(memory.ROOM * free) + there, self.saving, elsewhere=elsewhere
+        )
+        if elsewhere:  # they may still lie where the edit before wanted them
+            saving.prepare(self.unet, self.vae, self.device)
+        if saving != self.saving or not fits:
+            _tell(saving, free, job, fits=fits)
+        return saving
 
     def _paint(
         self, run: _Run, times: Tensor, noise: Tensor | None, job: Job, on_preview: OnPreview | None
@@ -217,7 +255,7 @@ class PictureEditor:
         """Denoised latents."""
         latents = self._first_noise(run, noise) * run.scheduler.init_noise_sigma
         extra = {"generator": run.generators} if takes(run.scheduler, "generator") else {}
-        with self.saving.at_work(self.unet, self.device):
+        with run.saving.at_work(self.unet, self.device):
             for number, time in enumerate(times):
                 job.report(STAGE, number, len(times))
                 predicted = self._predicted(run, latents, time)
@@ -240,7 +278,7 @@ class PictureEditor:
         """The guided prediction of a step."""
         noisy = run.scheduler.scale_model_input(latents, time)
         branches = tuple(run.guidance.weights)
-        at_once = 1 if self.saving.branches_apart else len(branches)
+        at_once = 1 if run.saving.branches_apart else len(branches)
         predicted: list[Tensor] = []
         for begin in range(0, len(branches), at_once):
             some = branches[begin : begin + at_once]
@@ -280,6 +318,17 @@ class PictureEditor:
         wanted = (batch, int(self.vae.config.latent_channels), *rest)
         if noise is not None and tuple(noise.shape) != wanted:
             raise ImgeditError(f"The noise is {tuple(noise.shape)} and must be {wanted}.")
+
+
+def _tell(saving: Saving, free: int, job: Job, *, fits: bool) -> None:
+    """A stage where the result stays as it is, else a warning."""
+    text = f"{free / 1e9:.1f} GB are free, so memory is saved: {saving.told or 'nothing helps'}"
+    if fits and not saving.tiled_vae:
+        job.report(text)
+        return
+    if saving.tiled_vae:
+        text += " (large pictures differ a little by it)"
+    job.warn(f"{text}." if fits else f"{text}. It may still not be enough: lower the resolution.")
 
 
 def _attended(conditioning: Conditioning, texts: list[bool]) -> tuple[Tensor, Tensor | None]:

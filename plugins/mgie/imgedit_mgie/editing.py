@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from imgedit_mgie.diffusion_files import vae_factor
-from imgedit_mgie.forecast import Forecast, Offload, fits, forecast
+from imgedit_mgie.forecast import Forecast, Offload, forecast
 from imgedit_mgie.models import Models
 from imgedit_mgie.pipelines import pipeline_class
 from imgedit_mgie.setting import Place, Setting, language_parts, painter_parts, setting_of
@@ -36,8 +36,15 @@ _MULTIPLE = 16
 """What sides of pictures are multiples of for painters that do not say."""
 
 
-def edit(request: ApplyRequest, job: Job) -> EditResult:
+def edit(
+    request: ApplyRequest, job: Job, models: Callable[[Setting, Place], Models] = Models
+) -> EditResult:
     """Edit a picture, or what is selected of it.
+
+    Args:
+        request: with a value for every option of `apply_edit`.
+        job: progress, warnings, cancellation.
+        models: what makes the models of a setting in a place.
 
     Returns:
         As many candidates as asked for, each of the whole picture's size; `explanation` is the
@@ -62,7 +69,7 @@ def edit(request: ApplyRequest, job: Job) -> EditResult:
     )
     pieces, size = _pieces(request, fitting)
     place = place_of(request, setting, pieces, size, job)
-    work = Work(Models(setting, place), request, pieces, job)
+    work = Work(models(setting, place), request, pieces, job)
     edited = edit_region(
         request.picture,
         work.paint,
@@ -199,12 +206,16 @@ class _Part(Job):
     """One of several equal pieces of a job."""
 
     def __init__(self, whole: Job, number: int, count: int) -> None:
-        super().__init__(self._tell, whole.warn)
+        super().__init__(self._tell, self._warn_once)
         self._whole, self._number, self._count = whole, number, count
 
     def _tell(self, progress: Progress) -> None:
         before = self._number * progress.total
         self._whole.report(progress.stage, before + progress.done, self._count * progress.total)
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._whole.warnings:
+            self._whole.warn(text)
 
     def check(self) -> None:
         """As the whole says."""
@@ -255,13 +266,12 @@ def _stored(path: Path) -> int:
 
 def _offload(wanted: str, told: Forecast, device: torch.device, job: Job) -> Offload:
     """What is offloaded; a machine that is too small is warned of, and may try."""
-    choice = told.enough(free_memory(device)) if wanted == "auto" else cast("Offload", wanted)
-    job.report(f"will need {told.sentence(choice)}")
-    if not fits(told, choice, device):
-        job.warn(
-            f"This edit needs {told.sentence(choice)}, and {free_memory(device) / 1e9:.1f} GB are "
-            "free, so it may fail."
-        )
+    free = free_memory(device)
+    choice = told.enough(free) if wanted == "auto" else cast("Offload", wanted)
+    needed = told.sentence(choice, free)
+    job.report(f"will need {needed}")
+    if not told.fits(choice, free):
+        job.warn(f"This edit needs {needed}, and {free / 1e9:.1f} GB are free, so it may fail.")
     elif told.seconds > LONG:
-        job.warn(f"This edit will need {told.sentence(choice)}.")
+        job.warn(f"This edit will need {needed}.")
     return choice

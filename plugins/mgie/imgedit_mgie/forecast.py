@@ -9,6 +9,7 @@ bytes are divided by the measured bandwidth. Memory of activations is an estimat
 from __future__ import annotations
 
 import functools
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +19,15 @@ import torch
 
 from imgedit_mgie.diffusion_files import empty_part, vae_factor
 from imgedit_mgie.setting import Setting, language_parts, painter_parts
-from imgedit_modelkit.devices import free_memory, measured_speed
+from imgedit_modelkit.devices import measured_speed
+from imgedit_modelkit.diffusion.memory import ROOM, needs
+from imgedit_modelkit.diffusion.saving import Saving
 from imgedit_modelkit.tensor_files import numbers_in
 
 Offload = Literal["none", "stages", "layers"]
 
 _EFFICIENCY = 0.5
 """Share of a large matrix product's speed that a UNet reaches."""
-
-_KEPT = 6000
-"""Numbers that a UNet of Stable Diffusion's width keeps of each latent while it runs."""
-
-_ROOM = 0.85
-"""Share of the free memory that is counted on."""
 
 _LAYER = 0.1
 """Share of the language model that is on the device when layers take turns."""
@@ -44,28 +41,37 @@ class Forecast:
         language, painting: bytes of the weights of both models.
         working: bytes beside them.
         seconds: of the whole edit, loading aside.
+        least: bytes beside the weights when the editor saves, as it does by itself where it must;
+            None where it cannot.
     """
 
     language: int
     painting: int
     working: int
     seconds: float
+    least: int | None = None
 
-    def memory(self, offload: Offload) -> int:
-        """Bytes on the device."""
+    def memory(self, offload: Offload, free: int | None = None) -> int:
+        """Bytes on the device; saved as far as so few free ones ask for it."""
         language = int(self.language * _LAYER) if offload == "layers" else self.language
         both = max(language, self.painting) if offload != "none" else language + self.painting
-        return both + self.working
+        fits = free is None or both + self.working < ROOM * free
+        return both + (self.working if fits or self.least is None else self.least)
 
     def enough(self, free: int) -> Offload:
         """The least that must be offloaded, so that it fits into so many bytes."""
         choices: tuple[Offload, ...] = ("none", "stages")
-        fitting = (one for one in choices if self.memory(one) < _ROOM * free)
+        fitting = (one for one in choices if self.fits(one, free))
         return next(fitting, "layers")
 
-    def sentence(self, offload: Offload) -> str:
+    def fits(self, offload: Offload, free: int) -> bool:
+        """Whether so many bytes will do."""
+        return self.memory(offload, free) < ROOM * free
+
+    def sentence(self, offload: Offload, free: int | None = None) -> str:
         """For people."""
-        return f"{self.memory(offload) / 1e9:.1f} GB of memory and about {_duration(self.seconds)}"
+        memory = self.memory(offload, free) / 1e9
+        return f"{memory:.1f} GB of memory and about {_duration(self.seconds)}"
 
 
 def forecast(
@@ -95,20 +101,28 @@ def forecast(
     language = sum(map(numbers_in, language_parts(setting))) * size_of
     painting = sum(map(numbers_in, painter_parts(setting))) * size_of
     seconds = tokens * language / _bandwidth(device, dtype) if language else 0.0
-    working = 0
+    working, least = 0, None
     if setting.model != "painter":
         unet = painter_parts(setting)[0]
         factor = vae_factor(painter_parts(setting)[1])
         latents = (size[0] // factor, size[1] // factor)
         operations = unet_operations(unet, latents) * branches * steps * candidates
         seconds += operations / (_EFFICIENCY * _speed(device, dtype))
-        working = _KEPT * latents[0] * latents[1] * branches * size_of
-    return Forecast(language, painting, working, seconds)
+        needed = needs(
+            _configuration(unet),
+            _configuration(painter_parts(setting)[1]),
+            size=(size[1], size[0]),
+            number=size_of,
+            branches=branches,
+        )
+        working = needed.beside(Saving())
+        least = needed.beside(Saving(branches_apart=True, tiled_vae=True))
+    return Forecast(language, painting, working, seconds, least)
 
 
-def fits(told: Forecast, offload: Offload, device: torch.device) -> bool:
-    """Whether there is so much memory."""
-    return told.memory(offload) < _ROOM * free_memory(device)
+def _configuration(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    return found
 
 
 @functools.lru_cache(maxsize=16)

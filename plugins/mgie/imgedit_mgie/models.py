@@ -132,6 +132,7 @@ def _editor(folder: Path, stamp: int, place: Place) -> PictureEditor:  # noqa: A
     saving = Saving(
         offload=place.offload != "none" and place.device.type != "cpu",
         branches_apart=place.offload == "layers",
+        automatic=True,
     )
     return PictureEditor(
         load_part(UNet2DConditionModel, _lies(folder, folders.UNET), place.dtype),
