@@ -157,3 +157,16 @@ def test_the_folder_of_another_pipeline(models: dict[str, str], tmp_path: Path) 
     (tmp_path / "a.safetensors").write_bytes(b"")
     with pytest.raises(WeightsError, match=f"holds no {INPAINT}"):
         Painter(INPAINT, tmp_path, steps=1)(shown, wish())
+
+
+def test_pickles_are_not_read_and_the_way_out_is_told(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no painter in") as told:
+        _ = Painter(GLIGEN, tmp_path).identity
+    assert "model_index.json" in told.value.hint
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(WeightsError) as told:
+        _ = Painter(GLIGEN, tmp_path).identity
+    assert (
+        f"from diffusers import {GLIGEN} as P; P.from_pretrained('{tmp_path}')" in told.value.hint
+    )
