@@ -194,7 +194,8 @@ class PluginManager:
         A plugin that breaks is set aside; unless it was named, the next one is asked and the
         job gets a warning. The plugin gets the request with options parsed, checked and
         completed with its defaults; one that lacks an option is passed over, unless it is the
-        first of the route. `predict_operations` gets its pictures in sRGB.
+        first of the route. `predict_operations` gets its pictures in sRGB. Of an `apply_edit` that
+        was painted, what operations can express is found out; see `exact_first`.
 
         Args:
             hook: the hook's name.
@@ -229,12 +230,20 @@ class PluginManager:
                 declined.append(f"{info.name} was set aside ({error.reason})")
                 continue
             if result is not None:
-                return result
+                return self._exact_first(prepared, result, job) if hook == "apply_edit" else result
             declined.append(f"{info.name} declined")
         raise NoPluginError(
             f"No plugin took {plus(request.inputs)} for {hook}: {'; '.join(declined)}.",
             plugin=plugin or "",
         )
+
+    def _exact_first(self, request: Any, result: Any, job: Job) -> Any:
+        """A painted edit, as far as operations can express it as their plan."""
+        if not result.exact_first:
+            return result
+        from imgedit_plugins.exact_first import separated
+
+        return separated(request, result, self, job)
 
     def vocabulary(self) -> Vocabulary:
         """The process's operations, with those of all available plugins.

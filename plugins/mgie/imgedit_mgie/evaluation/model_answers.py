@@ -23,6 +23,7 @@ from imgedit_modelkit.devices import choose_device, choose_precision, stored_byt
 from imgedit_modelkit.diffusion.guidance import Guidance
 from imgedit_modelkit.evaluation.journal import stamp
 from imgedit_modelkit.fingerprints import seed_of
+from imgedit_modelkit.regions.boxes import Box
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_modelkit.tensor_files import numbers_in
 from imgedit_plugins.errors import OptionError
@@ -119,7 +120,8 @@ class _Editing(_Model):
     ) -> Iterator[Answer]:
         """The edited picture as the model makes it, nothing of the input put back."""
         request = self.request(item, source, number)
-        work = Work(self._loaded(request), request, len(guidances), job)
+        whole = Box(0, 0, self._settings.size, self._settings.size)
+        work = Work(self._loaded(request), request, [whole] * len(guidances), job)
         text = float(self._settings.options["guidance"])
         for guidance in guidances:
             edited = work.paint(source, Guidance(text, guidance))[0]
