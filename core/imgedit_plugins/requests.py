@@ -106,17 +106,36 @@ class Candidate(_Frozen):
     seed: Seed = 0
 
 
+class EditLayer(_Frozen):
+    """One layer of an edit.
+
+    Attributes:
+        picture: what it shows; transparent where the layers below show through.
+        offset: (x, y) of its top-left pixel in the original picture, in pixels.
+        title: of the layer in an editor.
+        plan: operations that made it of what is below, where it was made so.
+    """
+
+    picture: Picture
+    offset: tuple[int, int] = (0, 0)
+    title: str = ""
+    plan: EditPlan | None = None
+
+
 class EditResult(_Frozen):
     """Output of `apply_edit`: candidates, and/or a plan that has the same effect.
 
     Attributes:
         candidates: best first.
+        layers: the first candidate taken apart, lowest first: over the original picture they show
+            the same. Editors put them in its place; whoever wants one picture takes the candidate.
         plan: what operations can express of the edit.
         explanation: for the user, such as an expressive instruction.
         warnings: sentences for the user.
     """
 
     candidates: tuple[Candidate, ...] = ()
+    layers: tuple[EditLayer, ...] = ()
     plan: EditPlan | None = None
     explanation: str = ""
     warnings: tuple[str, ...] = ()
@@ -125,6 +144,8 @@ class EditResult(_Frozen):
     def _has_something(self) -> EditResult:
         if not self.candidates and self.plan is None:
             raise ValueError("an EditResult needs a candidate or a plan (None means 'not mine')")
+        if self.layers and not self.candidates:
+            raise ValueError("layers are those of the first candidate, and there is none")
         return self
 
 

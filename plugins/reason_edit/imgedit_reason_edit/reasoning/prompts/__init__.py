@@ -1,0 +1,28 @@
+"""The prompts, one file for each version; a document names the versions that it was written with."""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+
+PLAN = "plan-1"
+CRITICISE = "criticise-1"
+CHOOSE = "choose-1"
+RETRY = "retry-1"
+
+_FIELD = re.compile(r"\{([a-z]+)\}")
+
+
+def prompt(name: str, **fields: str) -> str:
+    """A prompt with its fields filled in; braces within the fields stay as they are.
+
+    Raises:
+        KeyError: the prompt has a field that is not given.
+    """
+    return _FIELD.sub(lambda found: fields[found[1]], _text(name)).strip()
+
+
+@functools.cache
+def _text(name: str) -> str:
+    return (resources.files(__name__) / f"{name}.txt").read_text(encoding="utf-8")
