@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgedit_mgie.data.endpoint import Endpoint
 from imgedit_mgie.expressive import SUMMARY_PROMPT, clean, question
+from imgedit_modelkit.language.endpoint import Endpoint
 from imgedit_modelkit.picture_answers import LocalModel, PictureAnswers, TextRewriter
 
 if TYPE_CHECKING:

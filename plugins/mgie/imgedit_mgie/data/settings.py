@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgedit_mgie.data.describing import Models
-from imgedit_mgie.data.endpoint import Endpoint
 from imgedit_mgie.expressive import LONG_QUESTION
+from imgedit_modelkit.language.endpoint import Endpoint
 from imgedit_modelkit.picture_answers import LocalModel
 from imgedit_modelkit.scale import Cluster
 from imgedit_plugins.errors import OptionError
