@@ -197,7 +197,7 @@ def parse_plan(
     Raises:
         PlanError: names each fault and its place, such as ``operations[1].parameters.offset``.
     """
-    data = text
+    data: object = text
     if isinstance(text, str | bytes):
         data = documents.decode(text, "edit plan", PlanError)
     if not isinstance(data, Mapping):

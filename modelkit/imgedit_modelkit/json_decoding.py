@@ -1,8 +1,8 @@
 """Constrained decoding by JSON Schema: a model that can only write what a schema allows.
 
-Nested objects, ranges of numbers and lengths would be much to write for `constrained_decoding`, so
-this is left to llguidance, an engine of several servers of language models: MIT, one library of 3 MB
-without dependencies. Of the others that are kept, xgrammar brings Triton and a tensor runtime along,
+Nested objects, ranges of numbers and lengths would be much to write for `constrained_decoding`,
+so this is left to llguidance, an engine of several servers of language models: MIT, 3 MB, without
+dependencies. Of the others that are kept, xgrammar brings Triton and a tensor runtime along,
 Outlines a cache on disk and its own wrappers of models; lm-format-enforcer goes through all tokens
 in Python.
 """
@@ -41,7 +41,7 @@ class JsonForm:
         import llguidance
 
         # A model that likes white space would write nothing else until its tokens are spent.
-        options = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+        options: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         self.grammar = llguidance.LLMatcher.grammar_from_json_schema(
             json.dumps(schema), overrides=options
         )

@@ -78,8 +78,9 @@ class Asker:
             ImgeditError: the model cannot be reached or loaded.
             JobCancelledError: cancelled.
         """
-        asked = (Message("user", question.text, (question.picture,)),)
-        messages, why = asked, ""
+        asked = Message("user", question.text, (question.picture,))
+        messages: tuple[Message, ...] = (asked,)
+        why = ""
         for attempt in range(self.attempts):
             self._report(question.stage, attempt)
             reply = self._reply(messages, question.schema, attempt)
@@ -88,14 +89,14 @@ class Asker:
             except (AnswerError, DocumentError) as error:
                 why = str(error)
             messages = (
-                *asked,
+                asked,
                 Message("assistant", reply.text[:_REMEMBERED] or "(nothing)"),
                 Message("user", prompt(RETRY, reason=why)),
             )
         times = "once" if self.attempts == 1 else f"{self.attempts} times"
         raise ReasoningError(
-            f"{self.model.identity} was asked {times} and gave no {question.what} that can be used: "
-            f"{why}",
+            f"{self.model.identity} was asked {times} and gave no {question.what} that can be "
+            f"used: {why}",
             hint="Say the instruction in other words, or use another model.",
         )
 

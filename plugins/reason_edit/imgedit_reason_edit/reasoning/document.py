@@ -1,8 +1,8 @@
 """The document: what an instruction is taken to mean, and the layers that carry it out.
 
 A layer holds operations, or an instruction for a diffusion model; it concerns the whole picture or
-a region of it. Layers are carried out in their order. Regions are shares of the picture as it was at
-the beginning, so what moves pixels comes last.
+a region of it. Layers are carried out in their order. Regions are shares of the picture as it was
+at the beginning, so what moves pixels comes last.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Paragraph = Annotated[str, StringConstraints(max_length=1000)]
 class DocumentError(ImgeditError):
     """A document is malformed, or cannot be carried out.
 
-    `problems` has one entry for each fault: (place such as ``layers[1].region.box``, what is wrong).
+    `problems` has an entry for each fault: (place such as ``layers[1].region.box``, what is wrong).
     """
 
     def __init__(self, message: str, *, problems: documents.Problems = (), hint: str = "") -> None:

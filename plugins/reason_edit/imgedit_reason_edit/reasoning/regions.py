@@ -58,8 +58,8 @@ def _drawn(region: Region, size: tuple[int, int]) -> NDArray[np.float64]:
     assert region.box is not None, "a region has a box where it has no mask"
     height, width = size
     left, top, right, bottom = np.multiply(region.box, (width, height, width, height))
-    x = np.arange(width) + 0.5
-    y = (np.arange(height) + 0.5)[:, None]
+    x = np.arange(width, dtype=np.float64) + 0.5
+    y = (np.arange(height, dtype=np.float64) + 0.5)[:, None]
     if region.shape == "box":
         inside = np.minimum(np.minimum(x - left, right - x), np.minimum(y - top, bottom - y))
     else:

@@ -1,6 +1,6 @@
-"""What the language model gets to see: small pictures in sRGB, side by side where there are several.
+"""What the language model gets to see: a small picture in sRGB, or several side by side.
 
-One picture for each question, since many models take no more.
+It is one picture for each question, since many models take no more.
 """
 
 from __future__ import annotations

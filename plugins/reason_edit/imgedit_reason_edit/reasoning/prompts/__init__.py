@@ -1,4 +1,4 @@
-"""The prompts, one file for each version; a document names the versions that it was written with."""
+"""The prompts, a file for each version; a document names the versions that it was written with."""
 
 from __future__ import annotations
 
