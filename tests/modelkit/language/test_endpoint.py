@@ -243,7 +243,7 @@ def test_a_request_that_stays_wrong_is_told() -> None:
         pytest.raises(EndpointError, match="refuses: 400 Bad Request\\. bad words"),
     ):
         Endpoint(address, "m", pause=0.01).replies([ask(schema={})])
-    assert len(asked) == 2
+    assert len(asked) == 3
 
 
 def test_waiting_for_a_busy_server_can_be_cancelled() -> None:
