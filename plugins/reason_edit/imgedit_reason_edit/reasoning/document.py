@@ -217,7 +217,7 @@ def parse_document(text: str | bytes | Mapping[str, Any]) -> Document:
 
 
 def read_document(path: Path) -> tuple[Document, Path]:
-    """The document in a file, or in a folder that the option 'save' wrote.
+    """The document in a file, or in a folder that the option 'save-folder' wrote.
 
     Returns:
         The document, and the folder that its masks are in.
@@ -238,7 +238,7 @@ def read_document(path: Path) -> tuple[Document, Path]:
 
 
 FILE = "document.json"
-"""The name of a document in the folder that the option 'save' writes."""
+"""The name of a document in the folder that the option 'save-folder' writes."""
 
 
 def document_schema() -> dict[str, Any]:
