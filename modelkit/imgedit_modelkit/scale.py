@@ -58,6 +58,20 @@ def each(make: Make, items: Sequence[int], cluster: Cluster) -> Iterator[dict[st
         yield from _on_ray(make, items, cluster)
 
 
+@contextlib.contextmanager
+def connected(cluster: Cluster) -> Iterator[None]:
+    """Keep the connection to a cluster over several calls of `each`; nothing without an address.
+
+    Raises:
+        PluginError: as `each`.
+    """
+    if not cluster.address:
+        yield
+        return
+    with _connected(cluster.address):
+        yield
+
+
 def _on_ray(make: Make, items: Sequence[int], cluster: Cluster) -> Iterator[dict[str, Any]]:
     with _connected(cluster.address):
         import ray

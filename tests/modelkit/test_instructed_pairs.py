@@ -245,6 +245,17 @@ def test_parquet_with_the_other_names(tmp_path: Path) -> None:
         read_pair(tmp_path, "other.parquet#0")
 
 
+def test_captions_where_there_are_any(pix2pix: Path, tmp_path: Path) -> None:
+    assert read_pair(pix2pix, "0000002/7").captions == ("a", "")
+    told = {"edit": "e", "caption": " a cat ", "input": 3, "output": "a dog"}
+    write_json(pix2pix / "0000002" / "prompt.json", told)
+    assert read_pair(pix2pix, "0000002/7").captions == ("a cat", "a dog")
+    row = {"input_image": cell(3), "edit_prompt": "red", "edited_image": cell(4)}
+    named = {**row, "original_prompt": "a cat", "edited_prompt": None}
+    parquet(tmp_path / "hub" / "a.parquet", [named])
+    assert read_pair(tmp_path / "hub", "a.parquet#0").captions == ("a cat", "")
+
+
 # --- what all have in common ------------------------------------------------------------------
 
 

@@ -2,13 +2,15 @@
 
 Folders (github.com/timothybrooks/instruct-pix2pix; `shard-NN` in front of them does no harm)::
 
-    NNNNNNN/prompt.json      with the instruction in its field 'edit'
+    NNNNNNN/prompt.json      with the instruction in its field 'edit', and mostly the captions of
+                             both pictures in 'input' (or 'caption') and 'output'
     NNNNNNN/SEED_0.jpg       the picture
     NNNNNNN/SEED_1.jpg       the picture edited; several seeds for one instruction
 
 Hub (timbrooks/instructpix2pix-clip-filtered and the like)::
 
-    data/*.parquet           original_image or input_image, edit_prompt, edited_image
+    data/*.parquet           original_image or input_image, edit_prompt, edited_image, and for some
+                             the captions original_prompt and edited_prompt
 
 A pair's id is `NNNNNNN/SEED`, or `FILE.parquet#ROW`. Listing opens no folder's files, so that a
 million pairs can be listed; what is wrong with a pair shows when it is read.
@@ -18,8 +20,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from imgedit_modelkit.readers.pairs import InstructedPair, load_json, text_of
 from imgedit_modelkit.readers.stored import (
@@ -36,6 +39,7 @@ PROMPT = "prompt.json"
 
 _PICTURE = re.compile(r"(.+)_[01]\.(?:jpe?g|png|webp)", re.IGNORECASE)
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".JPG", ".JPEG", ".PNG")
+_CAPTIONS = ("original_prompt", "edited_prompt")
 _SOURCES = ("original_image", "input_image", "source_image")
 
 
@@ -90,6 +94,7 @@ def read_pair(folder: Path, pair: str) -> InstructedPair:
         source=before,
         edited=after,
         instructions=(text_of(prompt, "edit", "the edit", edit / PROMPT),),
+        captions=(_caption(prompt, "input", "caption"), _caption(prompt, "output")),
     )
 
 
@@ -146,11 +151,19 @@ def _row(folder: Path, pair: str) -> InstructedPair:
     absent = [column for column in wanted if column not in there]
     if absent or source is None:
         raise DataError(f"{path} has no column {absent[0]!r}.", path=path)
-    cells = read_cells(path, ("edit_prompt",), number)
+    texts = [column for column in ("edit_prompt", *_CAPTIONS) if column in there]
+    cells = read_cells(path, texts, number)
     return InstructedPair(
         id=pair,
         img_source=pair,
         source=ParquetPicture(path, source, number),
         edited=ParquetPicture(path, "edited_image", number),
         instructions=(text_of(cells, "edit_prompt", f"row {number}", path),),
+        captions=(_caption(cells, _CAPTIONS[0]), _caption(cells, _CAPTIONS[1])),
     )
+
+
+def _caption(fields: Mapping[str, Any], *names: str) -> str:
+    """The first of some fields that holds words; empty where none does."""
+    texts = (fields.get(name) for name in names)
+    return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")

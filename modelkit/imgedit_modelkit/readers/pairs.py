@@ -26,6 +26,7 @@ class InstructedPair:
         instructions: one or several ways to say the same edit, in the file's order.
         split: as published, such as 'train' or 'test'; empty where there is none.
         mask: white where the picture may change; for some data sets.
+        captions: of the picture and of its edited version; empty where there are none.
     """
 
     id: str
@@ -35,6 +36,7 @@ class InstructedPair:
     instructions: tuple[str, ...]
     split: str = ""
     mask: Stored | None = None
+    captions: tuple[str, str] = ("", "")
 
 
 def with_pictures(

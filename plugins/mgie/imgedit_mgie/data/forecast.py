@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from imgedit_mgie.data.describing import Models
-from imgedit_mgie.data.settings import Manner, Settings
+from imgedit_mgie.data.layout import KIND
+from imgedit_mgie.data.settings import Manner, Settings, pairs_of
 from imgedit_mgie.data.shards import ShardMaker
-from imgedit_mgie.data.work import Work, pairs_of
 from imgedit_modelkit.devices import stored_bytes
 from imgedit_modelkit.picture_answers import LocalModel
+from imgedit_modelkit.shards.work import Work
 from imgedit_plugins.jobs import Job
 
 
@@ -60,9 +61,9 @@ class _Trial(Work):
     """All pairs that are tried, as one shard."""
 
     def __init__(self, out: Path, settings: Settings, tried: tuple[str, ...]) -> None:
-        super().__init__(out, settings)
-        self.__dict__["pairs"] = tried  # in the place of the list on the disk
+        super().__init__(out, KIND, settings)
+        self.__dict__["items"] = tried  # in the place of the list on the disk
 
     def rows_of(self, shard: int) -> range:  # noqa: ARG002
         """All of them."""
-        return range(len(self.pairs))
+        return range(len(self.items))

@@ -13,20 +13,23 @@ One process at a time may work on a folder; on a cluster that is the one that ha
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from imgedit_mgie.data.describing import Models
 from imgedit_mgie.data.forecast import forecast
-from imgedit_mgie.data.layout import LOCK
-from imgedit_mgie.data.settings import Manner, manner_of, models_of, settings_of
-from imgedit_mgie.data.shards import ShardMaker, counts_of
-from imgedit_mgie.data.work import Work, begin, refuse_occupied
-from imgedit_modelkit import locks, scale
-from imgedit_plugins.atomic import write_failure
+from imgedit_mgie.data.layout import KIND
+from imgedit_mgie.data.settings import Manner, manner_of, models_of, pairs_of, settings_of
+from imgedit_mgie.data.shards import ShardMaker
+from imgedit_modelkit import scale
+from imgedit_modelkit.shards.running import (
+    alone,
+    counts_there,
+    make_missing,
+    told_as_data_errors,
+)
+from imgedit_modelkit.shards.work import Work, begin, refuse_occupied
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import DataReport, DataRequest
@@ -49,18 +52,15 @@ def prepare(request: DataRequest, job: Job) -> DataReport:
     if manner.dry_run:
         details = forecast(settings, models, manner, job)
         return DataReport(folder=request.out, rows=0, details=details)
-    refuse_occupied(request.out)
-    with _told_as_data_errors(request.out), _alone(request.out):
-        work = begin(request.out, settings, job)
+    refuse_occupied(request.out, KIND)
+    with told_as_data_errors(request.out), alone(request.out):
+        work = begin(request.out, KIND, settings, lambda: pairs_of(settings, job))
         return _make(work, models, manner, job)
 
 
 def _make(work: Work, models: Models, manner: Manner, job: Job) -> DataReport:
-    shards = range(work.shards)
-    there = [counts_of(work.folder_of(s)) for s in shards if work.folder_of(s).exists()]
-    missing = [shard for shard in shards if not work.folder_of(shard).exists()]
-    counts = list(there)
-    steps = _Steps(job, sum(len(work.rows_of(s)) for s in shards if s not in set(missing)), work)
+    there = counts_there(work)
+    steps = _Steps(job, sum(len(work.rows_of(shard)) for shard in there), work)
     if manner.cluster.address:
         # Without the list of pairs, which each worker reads for itself.
         make: scale.Make = functools.partial(_maker, replace(work), models, manner)
@@ -74,10 +74,13 @@ def _make(work: Work, models: Models, manner: Manner, job: Job) -> DataReport:
             on_rows=steps.add,
             check=job.check,
         )
-    for found in scale.each(make, missing, manner.cluster):
-        counts.append(found)
+
+    def done(found: dict[str, Any]) -> None:
         steps.add(found["rows"] + found["skipped"] if manner.cluster.address else 0)
-    return _report(work, counts, sum(found["rows"] for found in there), job)
+
+    counts = make_missing(work, there, make, manner.cluster, on_shard=done)
+    resumed = sum(found["rows"] for found in there.values())
+    return _report(work, [counts[shard] for shard in sorted(counts)], resumed, job)
 
 
 def _maker(work: Work, models: Models, manner: Manner) -> ShardMaker:
@@ -92,7 +95,7 @@ class _Steps:
     """Rows done, reported as they come."""
 
     def __init__(self, job: Job, done: int, work: Work) -> None:
-        self._job, self._done, self._total = job, done, len(work.pairs)
+        self._job, self._done, self._total = job, done, len(work.items)
         self.add(0)
 
     def add(self, rows: int) -> None:
@@ -114,21 +117,3 @@ def _report(work: Work, counts: list[dict[str, Any]], resumed: int, job: Job) ->
         )
     details = {"skipped": skipped, "shards": work.shards}
     return DataReport(folder=work.out, rows=rows, resumed=resumed, details=details)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    out.mkdir(parents=True, exist_ok=True)
-    with locks.hold(out / LOCK) as held:
-        if not held:
-            raise DataError(f"Another process works on {out}.", path=out)
-        yield
-
-
-@contextmanager
-def _told_as_data_errors(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = Path(error.filename) if isinstance(error.filename, str) else out
-        raise DataError(f"{where} cannot be used: {write_failure(error)}.", path=where) from error

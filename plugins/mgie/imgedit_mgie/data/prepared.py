@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgedit_mgie.data.layout import RECORD, ROWS, read_record
+from imgedit_mgie.data.layout import KIND
+from imgedit_modelkit.shards.work import ROWS, read_record
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 
@@ -45,7 +46,7 @@ def read_prepared(folder: Path, job: Job) -> tuple[PreparedRow, ...]:
         DataError: the folder or a shard is not what `prepare` writes, a picture is missing, or
             there is no row.
     """
-    record = read_record(folder / RECORD)
+    record = read_record(folder / KIND.record, KIND)
     wanted = -(-int(record["pairs"]) // int(record["request"]["shard_rows"]))
     shards = sorted(
         (path for path in folder.glob("shard-*") if path.is_dir()),

@@ -9,8 +9,10 @@ from imgedit_mgie.data.describing import Models
 from imgedit_mgie.expressive import LONG_QUESTION
 from imgedit_modelkit.language.endpoint import Endpoint
 from imgedit_modelkit.picture_answers import LocalModel
+from imgedit_modelkit.readers.instruct_pix2pix import list_pairs
 from imgedit_modelkit.scale import Cluster
 from imgedit_plugins.errors import OptionError
+from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import DataRequest
 
 PICTURES = ("copy", "link")
@@ -143,3 +145,8 @@ def _whole(request: DataRequest, name: str, default: int, minimum: int) -> int:
     raise OptionError(
         f"Option {name!r} must be a whole number of at least {minimum}, not {value!r}."
     )
+
+
+def pairs_of(settings: Settings, job: Job) -> tuple[str, ...]:
+    """The ids of the pairs that a request means; raises as `list_pairs`."""
+    return list_pairs(Path(settings.pairs), job)[: settings.limit or None]

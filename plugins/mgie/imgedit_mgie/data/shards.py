@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from imgedit_mgie.data.describing import Described, Describer, Models
-from imgedit_mgie.data.layout import ROWS, SKIPPED
-from imgedit_mgie.data.work import Work
 from imgedit_modelkit import fingerprints, folders
 from imgedit_modelkit.readers.instruct_pix2pix import read_pair
-from imgedit_modelkit.readers.stored import Stored, suffix_of
+from imgedit_modelkit.shards.pictures import drop, put
+from imgedit_modelkit.shards.work import ROWS, SKIPPED, Work, counts_of
 from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError, PictureReadError
 from imgedit_plugins.picture_files import open_picture
@@ -84,7 +82,7 @@ class ShardMaker:
         if not target.exists():
             with folders.appearing(target) as folder:
                 self._fill(folder, self._work.rows_of(shard))
-        return counts_of(target)
+        return counts_of(target, self._work.kind)
 
     def _fill(self, folder: Path, rows: range) -> None:
         records: list[dict[str, Any]] = []
@@ -96,7 +94,7 @@ class ShardMaker:
             for pair, found in zip(pairs, described, strict=True):
                 reason = "" if found.expressive else EMPTY_ANSWER
                 if reason := reason or ("" if found.summarised else EMPTY_SUMMARY):
-                    _remove(folder, pair.files)
+                    drop(folder, pair.files)
                     skipped.append({"id": pair.id, "source": pair.source, "reason": reason})
                 else:
                     records.append(self._record(folder, pair, found))
@@ -115,7 +113,7 @@ class ShardMaker:
     def _read(self, folder: Path, numbers: range, skipped: list[dict[str, Any]]) -> Iterator[_Pair]:
         for number in numbers:
             self._check()
-            source = self._work.pairs[number]
+            source = self._work.items[number]
             try:
                 yield self._pair(folder, number, source)
             except (DataError, PictureReadError) as error:
@@ -142,10 +140,10 @@ class ShardMaker:
         files: list[str] = []
         try:
             for stored, what in ((pair.source, "input"), (pair.edited, "goal")):
-                files.append(_put(stored, folder, f"{number:07d}_{what}", link=self._link))
+                files.append(put(stored, folder, f"{number:07d}_{what}", link=self._link))
             before, _ = (to_srgb(open_picture(folder / name)).rgb8() for name in files)
         except (DataError, PictureReadError):
-            _remove(folder, files)
+            drop(folder, files)
             raise
         return _Pair(number, source, pair.instructions[0], (files[0], files[1]), before)
 
@@ -168,48 +166,3 @@ class ShardMaker:
             "summariser": settings.summariser,
             "versions": fingerprints.versions(),
         }
-
-
-def counts_of(folder: Path) -> dict[str, Any]:
-    """How many rows a complete shard has, and how many were skipped and for which first reason.
-
-    Raises:
-        DataError: the shard is damaged.
-    """
-    try:
-        skipped = json.loads((folder / SKIPPED).read_text("utf-8"))
-        rows = (folder / ROWS).read_text("utf-8").splitlines() if (folder / ROWS).exists() else []
-        first = f"{skipped[0]['source']}: {skipped[0]['reason']}" if skipped else ""
-        return {"rows": len(rows), "skipped": len(skipped), "first": first}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{folder} is not what prepare writes: {error}.",
-            path=folder,
-            hint="Move it away and start again: it will be made anew.",
-        ) from error
-
-
-def _put(stored: Stored, folder: Path, stem: str, *, link: bool) -> str:
-    """Bring a picture's file into the folder, as it is; its name there.
-
-    Raises:
-        DataError: it cannot be read.
-        OSError: it cannot be written; that is no fault of the pair.
-    """
-    try:
-        data = stored.read_bytes()
-    except OSError as error:
-        raise DataError(f"{stored} cannot be read: {error.strerror}.") from error
-    path = folder / f"{stem}{suffix_of(data)}"
-    # What may not be written cannot be waited for to be on the disk either.
-    if link and isinstance(stored, Path) and os.access(stored, os.W_OK):
-        with contextlib.suppress(OSError):  # another disk, or one without links
-            os.link(stored, path)
-            return path.name
-    path.write_bytes(data)
-    return path.name
-
-
-def _remove(folder: Path, files: Sequence[str]) -> None:
-    for name in files:
-        (folder / name).unlink(missing_ok=True)
