@@ -210,6 +210,14 @@ def _inputs(data: object, form: HookFields) -> dict[str, PictureRef]:
     return pictures
 
 
+_OF_RESULTS = frozenset({"offset", "seed", "title", "plan"})
+
+
+def layout_of(picture: Mapping[str, Any]) -> dict[str, Any]:
+    """What `parse_picture` reads of a result's picture, without what else is told of it."""
+    return {name: value for name, value in picture.items() if name not in _OF_RESULTS}
+
+
 def parse_picture(data: object, place: str = "") -> PictureRef:
     """The picture that a message refers to.
 

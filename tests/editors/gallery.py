@@ -33,7 +33,7 @@ help = "Plans an edit from words."
 hook = "apply_edit"
 name = "make"
 type = "choice"
-choices = ["pictures", "plan", "smaller", "colours"]
+choices = ["pictures", "plan", "smaller", "colours", "layers"]
 default = "pictures"
 help = "What to make."
 
@@ -89,7 +89,7 @@ import numpy as np
 
 from imgedit_plugins import hookimpl
 from imgedit_plugins.plan import EditPlan, step
-from imgedit_plugins.requests import Candidate, EditResult
+from imgedit_plugins.requests import Candidate, EditLayer, EditResult
 
 PLAN = EditPlan(operations=(step("bright", offset=30.0), step("invert")), explanation="Turned.")
 
@@ -104,6 +104,20 @@ def apply_edit(request, job):
         made = Candidate(picture=request.picture.with_pixels(pixels[5:-7, 3:-9].copy()),
                          offset=(3, 5))
         return EditResult(candidates=(made,))
+    if make == "layers":
+        whole = 255 - pixels
+        part = np.full((40, 60, 4), 255, np.uint8)
+        part[:, :, :3] = whole[20:60, 30:90, :3] // 2
+        part[:10, :10, 3] = 0
+        both = whole.copy()
+        both[20:60, 30:90, :3] = np.where(part[:, :, 3:] > 0, part[:, :, :3], both[20:60, 30:90, :3])
+        layers = (
+            EditLayer(picture=request.picture.with_pixels(whole), title="Negative",
+                      plan=EditPlan(operations=(step("invert"),))),
+            EditLayer(picture=request.picture.with_pixels(part), offset=(30, 20), title="Darker part"),
+        )
+        made = Candidate(picture=request.picture.with_pixels(both))
+        return EditResult(candidates=(made,), layers=layers, explanation="Two layers.")
     if make == "colours":
         grey = request.picture.color[:, :, :1]
         pixels = np.concatenate([grey, grey // 2, grey], axis=2)

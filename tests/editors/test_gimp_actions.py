@@ -209,6 +209,51 @@ def test_a_smaller_picture_lies_where_it_belongs(menu, photo, folder):
     np.testing.assert_array_equal(pixels_of(run, folder / "top.bin"), pixels[5:-7, 3:-9])
 
 
+def in_layers(pixels):
+    """What the gallery's edit in layers comes to."""
+    wanted = 255 - pixels
+    part = wanted[20:60, 30:90] // 2
+    part[:10, :10] = wanted[20:30, 30:40]
+    wanted[20:60, 30:90] = part
+    return wanted
+
+
+@pytest.mark.parametrize("selected", [False, True])
+def test_an_edit_in_layers_becomes_a_group_of_them(menu, photo, folder, selected):
+    path, pixels = photo
+    before = "image.select_rectangle(Gimp.ChannelOps.REPLACE, 60, 40, 120, 80)" if selected else ""
+    run = menu.run(NAMES + f"""
+image = load({str(path)!r})
+image.get_layers()[0].set_offsets(11, -4)
+{before}
+mark("told", told=call({HANG!r}, image, image.get_layers()[:1], make="layers"))
+group, layer = image.get_layers()
+mark("group", name=group.get_name(), is_group=group.is_group(),
+     said=call("imgedit-explain", image, [group]),
+     names=[one.get_name() for one in group.get_children()],
+     visible=[one.get_visible() for one in group.get_children()],
+     offsets=[list(one.get_offsets())[1:] for one in group.get_children()],
+     plans=[one.get_parasite("imgedit-plan") is not None for one in group.get_children()])
+image.resize_to_layers()
+seen(image, {str(folder / "seen.bin")!r})
+image.undo_disable(); image.undo_enable()
+""")  # fmt: skip
+    [group] = run.events("group")
+    assert run.events("told")[0]["told"] == "Two layers."
+    assert (group["name"], group["is_group"]) == ("Two layers", True)
+    assert "Two layers." in group["said"]
+    assert group["names"] == ["Darker part", "Negative"]
+    assert group["visible"] == [True, True]
+    assert group["offsets"] == [[41, 16], [11, -4]]
+    assert group["plans"] == [False, True]
+    wanted = in_layers(pixels)
+    if selected:
+        inside = np.zeros((160, 240, 1), bool)
+        inside[44:124, 49:169] = True
+        wanted = np.where(inside, wanted, pixels)
+    np.testing.assert_array_equal(pixels_of(run, folder / "seen.bin"), wanted)
+
+
 @pytest.mark.parametrize("selected", [False, True])
 def test_a_plan_becomes_live_filters(menu, photo, folder, selected):
     path, _ = photo

@@ -1,5 +1,6 @@
 """Menu actions of plugins in the real Krita: the ones that come along, and a third party's."""
 
+import gallery
 import numpy as np
 import pytest
 from krita_session import pixels_of
@@ -78,6 +79,32 @@ seen(document, {str(folder / "seen.bin")!r})
     wanted[40:120, 60:180] = posterised(wanted[40:120, 60:180], 3)
     got = pixels_of(run, folder / "seen.bin")[:, :, :3]
     assert np.abs(got - wanted).max() <= 1
+
+
+@pytest.fixture
+def with_gallery(installed, root):
+    remove = gallery.install(root, installed)
+    yield
+    remove()
+
+
+def test_an_edit_in_layers_becomes_a_group_of_them(extension, with_gallery, photo, folder):
+    path, pixels = photo
+    run = extension.run(f"""{ACTION}
+document = load({str(path)!r})
+work("run_action", action("gal_lery", "hang"), [background(document)],
+     options={{"make": "layers", "many": 1}}, document=document)
+tell(document)
+seen(document, {str(folder / "seen.bin")!r})
+""")
+    group, _ = run.events("layers")[0]["layers"]
+    assert group["name"] == "Two layers."
+    assert {one["name"] for one in group["inner"]} == {"Negative", "Darker part"}
+    wanted = 255 - pixels
+    part = wanted[20:60, 30:90] // 2
+    part[:10, :10] = wanted[20:30, 30:40]
+    wanted[20:60, 30:90] = part
+    np.testing.assert_array_equal(pixels_of(run, folder / "seen.bin")[:, :, :3], wanted)
 
 
 def test_a_third_partys_operation_is_rendered(extension, sample, photo, folder):

@@ -129,6 +129,11 @@ def new_layer(image: Any, ref: PictureRef, name: str) -> Any:
     return Gimp.Layer.new(image, name, ref.width, ref.height, kind, 100.0, Gimp.LayerMode.NORMAL)
 
 
+def new_group(image: Any) -> Any:
+    """An empty group, not yet in the image."""
+    return Gimp.GroupLayer.new(image, "")
+
+
 def take_place(layer: Any, other: Any) -> None:
     """Let `other` show in the way that `layer` does, which is hidden."""
     mode = layer.get_mode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -309,6 +309,17 @@ def put_picture(
     _insert(above, layer, target, name, undo, picture.offset)
     transfer.write(client, picture.ref, target)
     return target
+
+
+def put_group(layer: Any, layers: Sequence[Any], undo: Undo, name: str) -> Any:
+    """Put layers, the lowest first, into a new group above the layer that they were made of."""
+    image = layer.get_image()
+    group = canvas.new_group(image)
+    canvas.insert_above(layer, group, name)
+    undo.append(lambda: image.remove_layer(group))
+    for one in layers:
+        image.reorder_item(one, group, 0)
+    return group
 
 
 def hide_below(layer: Any, target: Any, undo: Undo) -> None:

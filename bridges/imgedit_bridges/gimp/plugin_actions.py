@@ -20,6 +20,7 @@ from imgedit_bridges.gimp.placing import (
     pictures,
     prepare,
     put,
+    put_group,
     put_picture,
     undo_group,
 )
@@ -235,6 +236,9 @@ def _edited(
 
 def _put_pictures(client: Client, made: _Made, action: Action, undo: Any, opacity: float) -> None:
     layer, result = made.layer, made.result
+    if result.layers:
+        _put_layers(client, made, action, undo, opacity)
+        return
     image = layer.get_image()
     hides = not (canvas.is_plain(layer) or made.selection)
     above, targets = layer, []
@@ -256,6 +260,30 @@ def _put_pictures(client: Client, made: _Made, action: Action, undo: Any, opacit
     if result.plan is not None and result.plan.get("operations"):
         canvas.attach_plan(targets[0], result.plan)
     image.set_selected_layers([targets[0]])
+
+
+def _put_layers(client: Client, made: _Made, action: Action, undo: Any, opacity: float) -> None:
+    """Put the best picture taken apart: its layers, all seen, in a group above the user's layer."""
+    layer, result = made.layer, made.result
+    above, targets = layer, []
+    for one in result.layers:
+        title = shortened(one.title) or _name(action, result, 1)
+        above = put_picture(client, layer, one, undo, above, title)
+        if one.plan is not None:
+            canvas.attach_plan(above, one.plan)
+        targets.append(above)
+    group = put_group(layer, targets, undo, _name(action, result, 1))
+    if made.selection:
+        canvas.add_mask(group)
+    if opacity < 1:
+        group.set_opacity(100.0 * opacity)
+    if made.selection or opacity < 1:
+        canvas.mix_encoded(group)
+    if result.explanation:
+        canvas.attach_explanation(group, result.explanation)
+    if not (canvas.is_plain(layer) or made.selection):
+        hide_below(layer, group, undo)
+    layer.get_image().set_selected_layers([group])
 
 
 def _name(action: Action, result: Result, number: int) -> str:

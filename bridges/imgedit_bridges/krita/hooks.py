@@ -88,19 +88,21 @@ def _called(
 def _put_pictures(
     session: Session, source: Source, result: Result, title: str, *, selected: bool
 ) -> Steps:
-    """Put the best picture above the source; the others are in the same group, hidden."""
+    """Put the best picture above the source; the others are in the same group, hidden.
+
+    One that comes in layers is put so, all of them seen.
+    """
     if not result.pictures:
         raise BridgeError(result.explanation or "The plugin changed nothing.")
     document = source.document
     corner = canvas.extent(source)
     layers = []
-    for number, one in enumerate(reversed(result.pictures)):
-        name = title if number == len(result.pictures) - 1 else f"{title} ({_place(result, one)})"
+    for one, name, seen in _stack(result, title):
         place = Frame(
             corner.x + one.offset[0], corner.y + one.offset[1], one.ref.width, one.ref.height
         )
         layer = yield from canvas.new_layer(session.client, document, one.ref, place, name)
-        layer.setVisible(number == len(result.pictures) - 1)
+        layer.setVisible(seen)
         layers.append(layer)
     plan = result.plan or {"operations": [], "explanation": result.explanation}
     wish = Wish(source, plan, 1.0, above=source.node, title=title, own=True)
@@ -110,5 +112,10 @@ def _put_pictures(
     yield from waiting.repaint(document, group)
 
 
-def _place(result: Result, one: ResultPicture) -> int:
-    return result.pictures.index(one) + 1
+def _stack(result: Result, title: str) -> list[tuple[ResultPicture, str, bool]]:
+    """The pictures of a group, the lowest first: each with its name, and whether it is seen."""
+    if result.layers:
+        return [(one, edits.shortened(one.title) or title, True) for one in result.layers]
+    best, *others = result.pictures
+    named = [(one, f"{title} ({place})", False) for place, one in enumerate(others, 2)]
+    return [*reversed(named), (best, title, True)]

@@ -17,7 +17,7 @@ from typing import Any
 
 from imgedit_bridges.errors import BridgeError
 from imgedit_bridges.pixels import PixelFileError
-from imgedit_bridges.protocol import JobRequest, is_id, parse_picture
+from imgedit_bridges.protocol import JobRequest, is_id, layout_of, parse_picture
 from imgedit_bridges.worker.executor import Death, Executor
 from imgedit_bridges.worker.jobs import WorkerJob
 from imgedit_bridges.worker.pixel_store import PixelStore
@@ -264,8 +264,7 @@ class JobQueue:
             return
         try:
             for picture in end["result"]["pictures"]:
-                layout = {k: v for k, v in picture.items() if k not in ("offset", "seed")}
-                self._store.adopt(parse_picture(layout, "result"))
+                self._store.adopt(parse_picture(layout_of(picture), "result"))
         except (BridgeError, PixelFileError) as error:
             self._finish(job, "failed", message=error.message, hint=_LOGS, exit_code=1)
             return

@@ -104,9 +104,13 @@ class Task:
             {**self._put(one.picture, order), "offset": list(one.offset), "seed": one.seed}
             for one in result.candidates
         ]
+        for layer in result.layers:
+            told = {"offset": list(layer.offset), "title": layer.title, "plan": _dumped(layer.plan)}
+            pictures.append({**self._put(layer.picture, order), **told})
         for warning in result.warnings:
             job.warn(warning)
-        return _told(job, plan=result.plan, pictures=pictures, explanation=result.explanation)
+        told = _told(job, plan=result.plan, pictures=pictures, explanation=result.explanation)
+        return {**told, "layers": len(result.layers)}
 
     def _render(
         self,
@@ -264,6 +268,10 @@ def _check_paths(hook: str, message: Mapping[str, Any], manager: PluginManager) 
                 )
 
 
+def _dumped(plan: EditPlan | None) -> dict[str, Any] | None:
+    return None if plan is None else plan.model_dump(mode="json", by_alias=True)
+
+
 def _told(
     job: Job,
     *,
@@ -274,7 +282,7 @@ def _told(
     from imgedit_bridges.worker.child import clean
 
     return {
-        "plan": None if plan is None else plan.model_dump(mode="json", by_alias=True),
+        "plan": _dumped(plan),
         "pictures": pictures or [],
         "explanation": clean(explanation),
         "warnings": [clean(warning) for warning in job.warnings[:100]],
