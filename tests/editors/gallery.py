@@ -110,11 +110,13 @@ def apply_edit(request, job):
         part[:, :, :3] = whole[20:60, 30:90, :3] // 2
         part[:10, :10, 3] = 0
         both = whole.copy()
-        both[20:60, 30:90, :3] = np.where(part[:, :, 3:] > 0, part[:, :, :3], both[20:60, 30:90, :3])
+        below = both[20:60, 30:90, :3]
+        below[:] = np.where(part[:, :, 3:] > 0, part[:, :, :3], below)
         layers = (
             EditLayer(picture=request.picture.with_pixels(whole), title="Negative",
                       plan=EditPlan(operations=(step("invert"),))),
-            EditLayer(picture=request.picture.with_pixels(part), offset=(30, 20), title="Darker part"),
+            EditLayer(picture=request.picture.with_pixels(part), title="Darker part",
+                      offset=(30, 20)),
         )
         made = Candidate(picture=request.picture.with_pixels(both))
         return EditResult(candidates=(made,), layers=layers, explanation="Two layers.")

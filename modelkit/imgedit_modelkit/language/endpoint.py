@@ -206,7 +206,7 @@ class Endpoint:
                     asked_for = self._wait_asked_for(error)
                     self._refuse_unless_passing(error, told, of_form=_FORM in body)
             except (OSError, ValueError, http.client.HTTPException) as error:
-                told, asked_for = str(error).rstrip(".") or type(error).__name__, 0.0
+                told, asked_for = _why(error), 0.0
         raise EndpointError(
             f"{self.address} does not answer after {self.attempts} attempts: {told}.",
             hint="The same command goes on from here when it does.",
@@ -222,8 +222,9 @@ class Endpoint:
             with opener_for(self.address).open(self._request("models"), timeout=30.0) as answer:
                 return [str(one["id"]) for one in json.load(answer)["data"]]
         except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
-            told = str(error).rstrip(".") or type(error).__name__
-            raise EndpointError(f"{self.address} does not tell its models: {told}.") from error
+            raise EndpointError(
+                f"{self.address} does not tell its models: {_why(error)}."
+            ) from error
 
     def _request(self, path: str, body: dict[str, Any] | None = None) -> urllib.request.Request:
         if not self.address.startswith(("http://", "https://")):
@@ -277,6 +278,13 @@ def _to_change(reason: str, body: dict[str, Any]) -> tuple[str, str]:
     if _FORM not in body:
         return "", ""
     return _FORM, "" if body[_FORM]["type"] == _ANY_OBJECT else _ANY_OBJECT
+
+
+def _why(error: Exception) -> str:
+    """In words, without what urllib and the operating system put around them."""
+    reason = getattr(error, "reason", error)
+    told = getattr(reason, "strerror", None) or str(reason)
+    return str(told).rstrip(".") or type(error).__name__
 
 
 def _count(usage: Any, name: str) -> int | None:

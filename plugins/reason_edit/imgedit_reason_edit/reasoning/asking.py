@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from imgedit_modelkit.language.chats import Chat, LanguageModel, Message, Reply
+from imgedit_modelkit.language.endpoint import EndpointError
+from imgedit_plugins import documents
 from imgedit_plugins.errors import ImgeditError
 from imgedit_reason_edit.reasoning.answers import AnswerError, read_answer
 from imgedit_reason_edit.reasoning.document import DocumentError
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from imgedit_plugins.pictures import RGB8
 
 T = TypeVar("T")
+
+ANSWERS_NOT = (
+    "Check that the server runs, that its address goes up to and with /v1, and that it has this "
+    "model; the option 'timeout' gives it more time."
+)
 
 _RETRY_TEMPERATURE = 0.4
 """A model that only ever takes its likeliest word would make the same mistake again."""
@@ -86,8 +93,10 @@ class Asker:
             reply = self._reply(messages, question.schema, attempt)
             try:
                 return _read(question, reply), attempt + 1
-            except (AnswerError, DocumentError) as error:
+            except AnswerError as error:
                 why = str(error)
+            except DocumentError as error:
+                why = documents.told(error.problems) or error.message
             messages = (
                 asked,
                 Message("assistant", reply.text[:_REMEMBERED] or "(nothing)"),
@@ -108,7 +117,10 @@ class Asker:
             seed=self.seed + attempt,
             schema=schema,
         )
-        (reply,) = self.model.replies([chat], self.job.check)
+        try:
+            (reply,) = self.model.replies([chat], self.job.check)
+        except EndpointError as error:
+            raise ReasoningError(error.message, hint=ANSWERS_NOT) from error
         return reply
 
     def _report(self, stage: str, attempt: int) -> None:

@@ -225,16 +225,17 @@ def read_document(path: Path) -> tuple[Document, Path]:
     Raises:
         DocumentError: the file cannot be read, or is no valid document.
     """
+    file = path
     try:
         file = path / FILE if path.is_dir() else path
         return parse_document(file.read_bytes()), file.parent
     except OSError as error:
         why = error.strerror or str(error)
-        raise DocumentError(f"The document {str(path)!r} cannot be read: {why}.") from error
+        raise DocumentError(f"The document {str(file)!r} cannot be read: {why}.") from error
     except ValueError as error:  # a NUL in the path
-        raise DocumentError(f"The document {str(path)!r} cannot be read: {error}.") from error
+        raise DocumentError(f"The document {str(file)!r} cannot be read: {error}.") from error
     except DocumentError as error:
-        raise DocumentError(f"{path}: {error.message}", problems=error.problems) from error
+        raise DocumentError(f"{file}: {error.message}", problems=error.problems) from error
 
 
 FILE = "document.json"
@@ -283,3 +284,7 @@ def _with_tuples(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _with_tuples(item) for key, item in value.items()}
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    print(json.dumps(document_schema(), indent=2))  # noqa: T201

@@ -188,9 +188,9 @@ def _as_result(document: Document, reasoned: _Reasoned, carried: Carried, seed: 
 
 
 def _provenance(document: Document, reasoned: _Reasoned) -> Provenance:
-    model = document.origin.model if document.origin else "a document by hand"
-    if document.origin and reasoned.planner is None:
-        model += ", edited by hand or used again"
+    model = document.origin.model if document.origin else "nobody"
+    if reasoned.planner is None:
+        model = f"a document of {model}"
     return Provenance(plugin=NAME, model=model, version=__version__)
 
 

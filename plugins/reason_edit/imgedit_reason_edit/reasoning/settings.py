@@ -9,14 +9,14 @@ from imgedit_modelkit.language.addresses import is_on_this_computer
 from imgedit_modelkit.language.chats import LanguageModel
 from imgedit_modelkit.language.endpoint import Endpoint, EndpointError
 from imgedit_plugins.errors import OptionError
-from imgedit_reason_edit.reasoning.asking import Asker, ReasoningError
+from imgedit_reason_edit.reasoning.asking import ANSWERS_NOT, Asker, ReasoningError
 from imgedit_reason_edit.requirements import require_torch
 
 if TYPE_CHECKING:
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.requests import Options
 
-_REQUESTS = 4  # while a server is busy
+_REQUESTS = 3  # while a server is busy
 _PATIENCE = 60.0  # seconds that a server may ask for
 
 
@@ -56,14 +56,11 @@ def _only_model(address: str) -> str:
     try:
         found = Endpoint(address, "").models()
     except EndpointError as error:
-        raise ReasoningError(error.message, hint=_RUNNING) from error
+        raise ReasoningError(error.message, hint=ANSWERS_NOT) from error
     if len(found) != 1:
         told = ", ".join(found[:10]) or "none"
         raise OptionError(f"The option 'endpoint-model' is needed: {address} has {told}.")
     return found[0]
-
-
-_RUNNING = "Is the server running, and is that its address, up to and with /v1?"
 
 
 def _local(folder: str, options: Options) -> LanguageModel:
