@@ -105,7 +105,8 @@ def apply_edit(request, job):
                          offset=(3, 5))
         return EditResult(candidates=(made,))
     if make == "layers":
-        whole = 255 - pixels
+        whole = pixels.copy()
+        whole[:, :, :3] = 255 - whole[:, :, :3]  # Krita's pictures have alpha beside
         part = np.full((40, 60, 4), 255, np.uint8)
         part[:, :, :3] = whole[20:60, 30:90, :3] // 2
         part[:10, :10, 3] = 0

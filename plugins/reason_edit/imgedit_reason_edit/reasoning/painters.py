@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgedit_plugins.errors import NoPluginError, OptionError
 from imgedit_plugins.plugins import PluginManager
+from imgedit_plugins.render.blending import blend
 from imgedit_reason_edit.requirements import NAME
 
 if TYPE_CHECKING:
@@ -42,9 +43,14 @@ class Painter:
     ) -> Picture:
         """A picture edited as an instruction says, of the same size.
 
+        A plugin that takes no mask paints all of it, of which the masked part is taken.
+
         Raises:
             ImgeditError: whatever the plugin or the routing raises.
         """
+        if mask is not None and not self._takes_masks():
+            made = self.paint(picture, instruction, None, seed, job)
+            return picture.with_pixels(blend(picture.pixels, made.pixels, mask))
         from imgedit_plugins.batch.edits import PluginEdit
         from imgedit_plugins.batch.running import Turn
 
@@ -56,12 +62,20 @@ class Painter:
 
         edit = PluginEdit(ask, instruction=instruction, options=self.options, seed=seed)
         made = edit(picture, mask, Turn(job)).picture
+        job.check()
         if made.pixels.shape != picture.pixels.shape:
             raise NoPluginError(
                 f"The plugin that painted made {made.width} × {made.height} pixels "
                 f"({made.mode}) of {picture.width} × {picture.height} ({picture.mode})."
             )
         return made
+
+    def _takes_masks(self) -> bool:
+        try:
+            self.manager.route("apply_edit", _INPUTS | {"mask"}, self.plugin or None, without=NAME)
+        except NoPluginError:
+            return False
+        return True
 
 
 def find_painter(name: str, options: str) -> Painter | None:

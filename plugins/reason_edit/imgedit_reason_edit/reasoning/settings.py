@@ -40,6 +40,11 @@ def asker_of(options: Options, seed: int, job: Job) -> Asker:
 
 
 def _server(address: str, options: Options, job: Job) -> LanguageModel:
+    if not address.startswith(("http://", "https://")):
+        raise OptionError(
+            f"The option 'endpoint' is an address that begins with http, not {address!r}.",
+            hint="Such as http://127.0.0.1:11434/v1.",
+        )
     if not is_on_this_computer(address):
         if not options["send-pictures"]:
             raise OptionError(
