@@ -1,4 +1,4 @@
-"""Pictures where data sets keep them: in files of their own, or in cells of Parquet files.
+"""Pictures where data sets keep them: in files of their own, in tar files or Parquet files.
 
 Hub-style Parquet has a picture as a struct of `bytes` (the encoded file) and `path` (its name).
 """
@@ -53,8 +53,43 @@ class ParquetPicture:
         return data
 
 
-Stored = Path | ParquetPicture
-"""A picture as a file, or in a Parquet file; both have `read_bytes`."""
+@dataclass(frozen=True)
+class TarPicture:
+    """A picture in a tar file that is not compressed.
+
+    Attributes:
+        path: the tar file.
+        name: of the member.
+        offset: where its bytes begin.
+        size: how many they are.
+    """
+
+    path: Path
+    name: str
+    offset: int
+    size: int
+
+    def read_bytes(self) -> bytes:
+        """The encoded picture.
+
+        Raises:
+            DataError: the file is missing or ends before.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(self.size)
+        except OSError as error:
+            raise DataError(
+                f"{self.path} cannot be read: {error.strerror}.", path=self.path
+            ) from error
+        if len(data) < self.size:
+            raise DataError(f"{self.path} ends within {self.name}.", path=self.path)
+        return data
+
+
+Stored = Path | ParquetPicture | TarPicture
+"""A picture as a file, or in a Parquet or tar file; all have `read_bytes`."""
 
 
 def open_stored(stored: Stored) -> Picture:

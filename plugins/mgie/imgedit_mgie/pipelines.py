@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from imgedit_modelkit.diffusion import pipelines
 from imgedit_modelkit.diffusion.editor import STAGE
 from imgedit_modelkit.diffusion.guidance import Guidance
-from imgedit_modelkit.model_folders import no_progress_bars
 from imgedit_modelkit.regions.resampling import Map
-from imgedit_plugins.errors import ImgeditError, OptionError, WeightsError
+from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.jobs import Job
-
-_NEEDED = ("image", "prompt")
 
 
 def pipeline_class(name: str) -> Any:
@@ -27,23 +25,12 @@ def pipeline_class(name: str) -> Any:
         OptionError: the installed diffusers has none of that name, or it edits no picture by an
             instruction.
     """
-    import diffusers
-    from diffusers import DiffusionPipeline
-
-    found = getattr(diffusers, name, None) if name.isidentifier() else None
-    if not inspect.isclass(found) or not issubclass(found, DiffusionPipeline):
-        raise OptionError(
-            f"diffusers {diffusers.__version__} has no pipeline {name!r}.",
-            hint="Newer ones come with `pip install -U diffusers`; "
-            "StableDiffusionInstructPix2PixPipeline and FluxKontextPipeline are names of some.",
-        )
-    takes = inspect.signature(found.__call__).parameters
-    if lacking := [word for word in _NEEDED if word not in takes]:
-        raise OptionError(
-            f"{name} does not edit a picture by an instruction: it takes no {lacking[0]}.",
-            hint="Pipelines like FluxKontextPipeline and QwenImageEditPlusPipeline do.",
-        )
-    return found
+    return pipelines.pipeline_class(
+        name,
+        ("image", "prompt"),
+        "edit a picture by an instruction",
+        ("StableDiffusionInstructPix2PixPipeline", "FluxKontextPipeline"),
+    )
 
 
 class PipelinePainter:
@@ -55,7 +42,6 @@ class PipelinePainter:
 
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline
-        pipeline.set_progress_bar_config(disable=True)
         self._takes = inspect.signature(pipeline.__call__).parameters
 
     @classmethod
@@ -69,24 +55,7 @@ class PipelinePainter:
             WeightsError: the folder is another pipeline's, or incomplete.
         """
         kind = pipeline_class(name)
-        try:
-            with no_progress_bars():
-                made = kind.from_pretrained(
-                    folder,
-                    dtype=dtype,
-                    local_files_only=True,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                )
-        except (OSError, ValueError, TypeError, AttributeError, ImportError) as error:
-            told = " ".join(str(error).split())[:300]
-            raise WeightsError(f"{folder} holds no {name}: {told}", path=folder) from error
-        if device.type != "cpu" and offload == "layers":
-            made.enable_sequential_cpu_offload(device=device)
-        elif device.type != "cpu" and offload == "stages":
-            made.enable_model_cpu_offload(device=device)
-        else:
-            made.to(device)
+        made = pipelines.load_pipeline(kind, folder, dtype=dtype, device=device, offload=offload)
         return cls(made)
 
     def paint(

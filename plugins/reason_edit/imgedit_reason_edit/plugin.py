@@ -39,6 +39,14 @@ def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
 
 
 @hookimpl
-def make_data(request: DataRequest, job: Job) -> DataReport | None:  # noqa: ARG001
-    """Make a part of the data set."""
-    return None
+def make_data(request: DataRequest, job: Job) -> DataReport | None:
+    """Make a part of the data set, or the benchmark."""
+    if request.recipe not in ("make", "benchmark"):
+        return None
+    from imgedit_reason_edit.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_reason_edit.data.make import make
+
+    with memory_told():
+        return make(request, job)
