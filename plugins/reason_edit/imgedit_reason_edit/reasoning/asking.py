@@ -121,6 +121,7 @@ class Asker:
             (reply,) = self.model.replies([chat], self.job.check)
         except EndpointError as error:
             raise ReasoningError(error.message, hint=ANSWERS_NOT) from error
+        self.job.check()
         return reply
 
     def _report(self, stage: str, attempt: int) -> None:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from imgedit_plugins.pictures import Picture, to_8_bits
 from imgedit_reason_edit.reasoning.document import DocumentError, Region
 
+_EDGE = 0.005
+"""A side of a box that is so near to the picture's edge, as a share of it, lies on it."""
+
 Mask = NDArray[np.uint8]
 """(height, width); 0 keeps the picture, 255 takes the edit."""
 
@@ -57,26 +60,43 @@ def _drawn(region: Region, size: tuple[int, int]) -> NDArray[np.float64]:
     """The share of the edit at each pixel's centre, 0..1; one half on the border."""
     assert region.box is not None, "a region has a box where it has no mask"
     height, width = size
-    left, top, right, bottom = np.multiply(region.box, (width, height, width, height))
     x = np.arange(width, dtype=np.float64) + 0.5
     y = (np.arange(height, dtype=np.float64) + 0.5)[:, None]
+    left, top, right, bottom = region.box
+    across = (left * width, right * width)
+    down = (top * height, bottom * height)
     if region.shape == "box":
-        inside = np.minimum(np.minimum(x - left, right - x), np.minimum(y - top, bottom - y))
+        # There is nothing to fade into beyond the picture's own edges.
+        beside = _into_span(x, across, open_at=(left <= _EDGE, right >= 1.0 - _EDGE))
+        between = _into_span(y, down, open_at=(top <= _EDGE, bottom >= 1.0 - _EDGE))
+        inside = np.minimum(beside, between)
     else:
-        inside = _into_ellipse(x, y, (left, top, right, bottom))
+        inside = _into_ellipse(x, y, across, down)
     feather = max(region.feather * min(size), 0.5)  # half a pixel: an edge without steps
     ramp = np.clip(0.5 + inside / (2.0 * feather), 0.0, 1.0)
     return np.asarray(ramp * ramp * (3.0 - 2.0 * ramp))
 
 
+def _into_span(
+    places: NDArray[np.float64], span: tuple[float, float], *, open_at: tuple[bool, bool]
+) -> NDArray[np.float64]:
+    """How far from the nearer end of a span places are; negative outside, no end where open."""
+    start = -np.inf if open_at[0] else span[0]
+    end = np.inf if open_at[1] else span[1]
+    return np.asarray(np.minimum(places - start, end - places))
+
+
 def _into_ellipse(
-    x: NDArray[np.float64], y: NDArray[np.float64], box: tuple[float, float, float, float]
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    across: tuple[float, float],
+    down: tuple[float, float],
 ) -> NDArray[np.float64]:
     """How far inside the ellipse in a box a pixel is, to first order; negative outside.
 
     With f = |((x - cx) / a, (y - cy) / b)| the distance from f = 1 is about (1 - f) / |grad f|.
     """
-    left, top, right, bottom = box
+    (left, right), (top, bottom) = across, down
     a, b = max((right - left) / 2, 0.5), max((bottom - top) / 2, 0.5)
     u, v = (x - (left + right) / 2) / a, (y - (top + bottom) / 2) / b
     f = np.hypot(u, v)

@@ -75,6 +75,15 @@ def test_any_region_is_a_mask_or_one_sentence(one: Region, size: tuple[int, int]
     assert mask.any()
 
 
+def test_a_box_does_not_fade_at_the_edges_of_the_picture() -> None:
+    sky = made(region(shape="box", feather=0.1, box=(0.0, 0.0, 0.998, 0.5)))
+    assert (sky[:20] == 255).all()
+    assert (sky[40:] == 0).all()
+    assert 0 < sky[30, 0] < 255
+    everything = made(region(shape="box", feather=0.5, box=(0.0, 0.0, 1.0, 1.0)))
+    assert (everything == 255).all()
+
+
 def test_everywhere_is_no_mask() -> None:
     assert mask_of(None, SIZE) is None
 
