@@ -29,13 +29,15 @@ class JsonForm:
     Args:
         schema: JSON Schema.
         tokenizer: of transformers, a fast one.
+        decimals: places that numbers have at most: without a limit, a model that is at a loss
+            writes digits until its tokens are spent.
 
     Raises:
         MissingPackageError: llguidance is not installed.
         ImgeditError: the tokenizer is none that can be constrained.
     """
 
-    def __init__(self, schema: Mapping[str, Any], tokenizer: Any) -> None:
+    def __init__(self, schema: Mapping[str, Any], tokenizer: Any, *, decimals: int = 3) -> None:
         if importlib.util.find_spec("llguidance") is None:
             raise MissingPackageError("llguidance", "Constrained decoding by JSON Schema")
         import llguidance
@@ -43,7 +45,7 @@ class JsonForm:
         # A model that likes white space would write nothing else until its tokens are spent.
         options: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
         self.grammar = llguidance.LLMatcher.grammar_from_json_schema(
-            json.dumps(schema), overrides=options
+            json.dumps(_limited(dict(schema), 10.0**-decimals)), overrides=options
         )
         self._tokenizer = tokenizer
         self._tables: dict[int, Any] = {}
@@ -78,6 +80,18 @@ class JsonForm:
         if fault := matcher.get_error():
             raise ImgeditError(f"No answer can have the wanted form: {fault}.")
         return matcher
+
+
+def _limited(schema: Any, step: float) -> Any:
+    """The same schema, its numbers multiples of a step where it does not say of which."""
+    if isinstance(schema, list):
+        return [_limited(one, step) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    limited = {name: _limited(value, step) for name, value in schema.items()}
+    if schema.get("type") == "number":
+        limited.setdefault("multipleOf", step)
+    return limited
 
 
 class _Processor(LogitsProcessor):

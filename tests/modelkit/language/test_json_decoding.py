@@ -78,6 +78,15 @@ def test_what_is_written_has_the_form(kind: str, seed: int) -> None:
     jsonschema.validate(json.loads(written(kind, seed)), SCHEMA)
 
 
+def test_numbers_have_an_end() -> None:
+    schema = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1},
+              "minItems": 8, "maxItems": 8}  # fmt: skip
+    for seed in range(4):
+        text = written("bytes", seed, schema)
+        assert all(len(number) <= 5 for number in text.strip("[]").split(", ")), text
+        assert all(0 <= number <= 1 for number in json.loads(text))
+
+
 def test_the_models_own_wishes_count_within_the_form() -> None:
     schema = {"enum": ["red", "green", "blue"]}
     said = {json.loads(written("bytes", seed, schema)) for seed in range(12)}
