@@ -127,7 +127,7 @@ def test_describing_imports_no_code_of_the_plugin() -> None:
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "Edit by Reasoning…" in done.stdout
+    assert "Edit by reasoning…" in done.stdout
 
 
 # --- the worker -------------------------------------------------------------------------------

@@ -1,9 +1,13 @@
-"""The prompts, a file for each version; a document names the versions that it was written with."""
+"""The prompts, a file for each version; a document names the versions that it was written with.
+
+Each file has one field, `text`, with names in braces for what is filled in.
+"""
 
 from __future__ import annotations
 
 import functools
 import re
+import tomllib
 from importlib import resources
 
 PLAN = "plan-1"
@@ -25,4 +29,5 @@ def prompt(name: str, **fields: str) -> str:
 
 @functools.cache
 def _text(name: str) -> str:
-    return (resources.files(__name__) / f"{name}.txt").read_text(encoding="utf-8")
+    file = resources.files(__name__) / f"{name}.toml"
+    return str(tomllib.loads(file.read_text(encoding="utf-8"))["text"])
