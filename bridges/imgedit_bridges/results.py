@@ -59,7 +59,10 @@ def read_result(data: object) -> Result:
         raise WorkerGoneError("The worker told something else than a result.")
     plan = data.get("plan")
     pictures = tuple(_picture(one) for one in data.get("pictures", []))
-    single = len(pictures) - int(data.get("layers") or 0)
+    layers = data.get("layers", 0)
+    if not isinstance(layers, int) or not 0 <= layers <= len(pictures):
+        raise MessageError("layers", f"there are {len(pictures)} pictures")
+    single = len(pictures) - layers
     return Result(
         plan=plan if isinstance(plan, dict) else None,
         pictures=pictures[:single],

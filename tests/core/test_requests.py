@@ -11,6 +11,7 @@ from imgedit_plugins.requests import (
     ApplyRequest,
     Candidate,
     DataRequest,
+    EditLayer,
     EditResult,
     EvaluateRequest,
     ExportRequest,
@@ -111,6 +112,14 @@ def test_a_result_needs_something():
     result = EditResult(candidates=(Candidate(picture=PICTURE, offset=(-3, 4), seed=7),))
     assert result.plan is None
     assert (result.candidates[0].offset, result.candidates[0].seed) == ((-3, 4), 7)
+
+
+def test_layers_are_those_of_a_candidate():
+    layer = EditLayer(picture=PICTURE, offset=(1, 2), title="Sky", plan=EditPlan())
+    made = EditResult(candidates=(Candidate(picture=PICTURE),), layers=(layer,))
+    assert (made.layers[0].title, made.layers[0].offset) == ("Sky", (1, 2))
+    with pytest.raises(pydantic.ValidationError, match="layers are those of the first candidate"):
+        EditResult(plan=EditPlan(), layers=(layer,))
 
 
 @pytest.mark.parametrize("offset", [(1,), (1, 2, 3), (1.5, 2), [1, 2], None])
