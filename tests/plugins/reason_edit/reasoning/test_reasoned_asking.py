@@ -102,7 +102,7 @@ def test_painting_is_offered_only_where_somebody_paints() -> None:
     for paints in (True, False):
         model = Model([GOOD])
         planned(model, paints=paints)
-        assert ("- paint:" in model.told()) == paints
+        assert ("- or paint:" in model.told()) == paints
         form = json.dumps(model.asked[0][1]["response_format"])
         assert ('"paint"' in form) == paints
     model = Model([plan(BIRDS), plan(SKY)])
