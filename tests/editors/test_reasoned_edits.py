@@ -102,10 +102,15 @@ def test_gimps_dialog(plugin, gimp_window, folder):
         window.screen.keys("alt+o")
 
         def put():
-            window.run(NAMES + "tell(Gimp.get_images()[0])")
-            return len(window.running.events("layers")[-1]["layers"]) == 2
+            window.run("""
+top = Gimp.get_images()[0].get_layers()[0]
+mark("top", name=top.get_name(), inner=[one.get_name() for one in top.get_children()]
+     if top.is_group() else [])
+""")
+            top = window.running.events("top")[-1]
+            return (top["name"], len(top["inner"])) == ("A warm evening", 2)
 
-        window.running.wait_until(put, "a group", 90)
+        window.running.wait_until(put, "a group of layers", 90)
         window.screen.screenshot("put")
     assert "last warm evening" in model.told(0)
 
