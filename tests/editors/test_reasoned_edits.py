@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -111,6 +112,7 @@ mark("top", name=top.get_name(), inner=[one.get_name() for one in top.get_childr
             return (top["name"], len(top["inner"])) == ("A warm evening", 2)
 
         window.running.wait_until(put, "a group of layers", 90)
+        time.sleep(3)  # GIMP draws bit by bit
         window.screen.screenshot("put")
     assert "last warm evening" in model.told(0)
 

@@ -23,8 +23,8 @@ from imgedit_reason_edit.reasoning.views import side_by_side, view
 _PROMPTS = ", ".join((PLAN, CRITICISE, CHOOSE, RETRY))
 
 _PAINTS = """\
-- or paint: an instruction for a diffusion model, for what operations cannot do: adding, removing or \
-replacing things. Say it so that it is understood without the instruction above.
+- or paint: an instruction for a diffusion model, for what operations cannot do: adding, removing \
+or replacing things. Say it so that it is understood without the instruction above.
 """
 _PAINTS_NOT = """\
 Nothing can be painted here: leave out what operations cannot do.
