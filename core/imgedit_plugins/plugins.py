@@ -118,9 +118,11 @@ class PluginManager:
     # --- routing ------------------------------------------------------------------------------
 
     def route(
-        self, hook: str, inputs: frozenset[str], plugin: str | None = None
+        self, hook: str, inputs: frozenset[str], plugin: str | None = None, *, without: str = ""
     ) -> tuple[PluginInfo, ...]:
         """Whom to ask, in this order: the named plugin, or all that accept the inputs.
+
+        `without` is a plugin that is passed over, since it looks for another one.
 
         Raises:
             UnknownPluginError: the named plugin is not installed, or is switched off.
@@ -134,7 +136,7 @@ class PluginManager:
             (rank, info)
             for info in self.plugins
             if info.status == "available" and info.manifest and hook in info.manifest.hooks
-            if (rank := info.manifest.rank(hook, inputs)) is not None
+            if (rank := info.manifest.rank(hook, inputs)) is not None and info.name != without
         ]
         if not ranked:
             raise self._nobody(hook, inputs)
@@ -188,7 +190,9 @@ class PluginManager:
 
     # --- calling ------------------------------------------------------------------------------
 
-    def call(self, hook: str, request: Any, job: Job, plugin: str | None = None) -> Any:
+    def call(
+        self, hook: str, request: Any, job: Job, plugin: str | None = None, *, without: str = ""
+    ) -> Any:
         """Ask the plugins of the route until one returns something else than None.
 
         A plugin that breaks is set aside; unless it was named, the next one is asked and the
@@ -202,6 +206,7 @@ class PluginManager:
             request: its request, whose `inputs` decide the route; options may be text.
             job: progress and cancellation.
             plugin: ask this one only.
+            without: as for `route`.
 
         Raises:
             NoPluginError: nobody takes these inputs, or all returned None or broke.
@@ -210,7 +215,7 @@ class PluginManager:
             ImgeditError: whatever the plugin raises for the user, and `JobCancelledError`.
         """
         declined = []
-        route = self.route(hook, request.inputs, plugin)
+        route = self.route(hook, request.inputs, plugin, without=without)
         if hook == "predict_operations":
             request = request.in_srgb(job.warn)
         for number, info in enumerate(route):
