@@ -446,8 +446,9 @@ def _left_out(s: Session) -> None:
     ]
     s.check(said, "an encoder that is not given", said[0].strip()[:140] if said else done.err[:140])
     done = _evaluate(s, "ma5k", "models=mgie:gone")
-    good = done.code == 1 and done.is_one_sentence
-    s.check(good, "a model that is not there", done.err.strip()[:140], done.command)
+    error = next((line for line in done.err.splitlines() if line.startswith("Error")), "")
+    good = done.code == 1 and error and "Traceback" not in done.err
+    s.check(good, "a model that is not there", error[:140], done.command)
 
 
 def _evaluate(
