@@ -83,7 +83,7 @@ def needs(
         pictures: that are edited together.
     """
     pixels = size[0] * size[1]
-    side = vae["sample_size"]  # of a tile, as diffusers cuts them
+    side = vae.get("sample_size", 32)  # of a tile, as diffusers cuts them
     side = int(side if isinstance(side, int) else side[0])
     channels = vae["block_out_channels"]
     latents = pixels / 4 ** (len(channels) - 1)

@@ -13,7 +13,7 @@ from imgedit_mgie.results import write_model
 from imgedit_mgie.rows import Told, read_rows, split
 from imgedit_mgie.task import Form, Losses, MgieTask
 from imgedit_mgie.trained import Start
-from imgedit_mgie.training_forecast import Forecast, forecast
+from imgedit_mgie.training_forecast import Forecast, forecast, lighter
 from imgedit_modelkit.devices import choose_device, choose_precision, free_memory
 from imgedit_modelkit.training import TrainConfig, on_main, processes
 from imgedit_modelkit.training import train as run_training
@@ -38,7 +38,7 @@ def train(request: TrainRequest, job: Job) -> TrainReport:
     told = forecast(start, config, task.form)
     if options["dry-run"]:
         return TrainReport(run=request.out, metrics=told.figures(steps))
-    _tell(told, steps, job)
+    _tell(task, config, told, steps, job)
     report = run_training(task, config, request.out, job)
     on_main(lambda: write_model(task, request.out, _speaking(start)))
     return report
@@ -138,12 +138,15 @@ def config_of(request: TrainRequest, items: int, precision: torch.dtype) -> Trai
     return TrainConfig(**settings, warmup_steps=round(float(options["warmup"]) * total))
 
 
-def _tell(told: Forecast, steps: int, job: Job) -> None:
-    device = choose_device("auto")
-    if told.memory > free_memory(device):
-        job.warn(
-            f"This training may not fit: it needs {told.sentence(steps)}, and "
-            f"{free_memory(device) / 1e9:.1f} GB are free."
-        )
-    else:
+def _tell(task: MgieTask, config: TrainConfig, told: Forecast, steps: int, job: Job) -> None:
+    """What it needs, as a stage; a warning, with what would help, where that is not free."""
+    free = free_memory(choose_device("auto"))
+    if told.memory <= free:
         job.report(f"will need {told.sentence(steps)}")
+        return
+    fitting = lighter(task.start, config, task.form, free)
+    advice = f" With {fitting[0]} it needs {fitting[1].memory / 1e9:.2f} GB." if fitting else ""
+    job.warn(
+        f"This training may not fit: it needs {told.sentence(steps)}, and {free / 1e9:.2f} GB are "
+        f"free.{advice}"
+    )

@@ -7,6 +7,7 @@ Memory of activations is an estimate.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ _CHECKPOINTED = 0.15
 """Share of the activations that is kept with gradient checkpointing."""
 
 _SLACK = 1.1
+
+_LORA = 16
+"""Rank of the adapters that are advised where the whole UNet does not fit."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,37 @@ def forecast(start: Start, config: TrainConfig, form: Form) -> Forecast:
         seconds=operations * rows * config.accumulate / speed,
         shares=shares(config),
     )
+
+
+def lighter(
+    start: Start, config: TrainConfig, form: Form, room: int
+) -> tuple[str, Forecast] | None:
+    """The options that make a training fit into so many bytes, and its forecast then.
+
+    They are tried one after another, each with those before it; None where all are too little.
+    """
+    options: list[str] = []
+    if not config.gradient_checkpointing:
+        config = dataclasses.replace(config, gradient_checkpointing=True)
+        options.append("gradient-checkpointing=yes")
+        if (told := forecast(start, config, form)).memory <= room:
+            return _asked(options), told
+    if config.batch_size > 1:
+        parts = config.batch_size * config.accumulate
+        config = dataclasses.replace(config, batch_size=1, accumulate=parts)
+        options += ["batch-size=1", f"accumulate={parts}"]
+        if (told := forecast(start, config, form)).memory <= room:
+            return _asked(options), told
+    if not start.lora:
+        options.append(f"lora={_LORA}")
+        told = forecast(dataclasses.replace(start, lora=_LORA), config, form)
+        if told.memory <= room:
+            return _asked(options), told
+    return None
+
+
+def _asked(options: list[str]) -> str:
+    return " ".join(f"-O {one}" for one in options)
 
 
 def _tables(start: Start) -> int:

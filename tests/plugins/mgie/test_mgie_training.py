@@ -381,6 +381,24 @@ def test_a_dry_run_forecasts_and_writes_nothing(data, folder, tmp_path):
     assert adapted["memory, GB"] < figures["memory, GB"]
 
 
+def test_too_little_memory_is_told_with_what_would_help(data, folder, tmp_path, monkeypatch):
+    from imgedit_mgie import training
+
+    def needed(**options) -> float:
+        return run(data, tmp_path / "dry", folder, dry_run=True, **options).metrics["memory, GB"]
+
+    whole, apart = needed(), needed(gradient_checkpointing=True, batch_size=1)
+    adapted = needed(gradient_checkpointing=True, batch_size=1, lora=16)
+    assert whole > apart > adapted
+    for free, told in ((apart, "-O batch-size=1 -O accumulate=4"), (adapted, "lora=16"),
+                       (adapted / 2, None)):  # fmt: skip
+        monkeypatch.setattr(training, "free_memory", lambda _, f=free: int(f * 1e9) + 1)
+        job = Job()
+        run(data, tmp_path / f"{told}", folder, job=job, steps=1, validate_every=1)
+        (warning,) = [w for w in job.warnings if "may not fit" in w]
+        assert (told in warning) if told else ("With" not in warning)
+
+
 def test_no_weights(data, tmp_path):
     with pytest.raises(WeightsError, match="There is no MGIE model in"):
         run(data, tmp_path / "run", tmp_path / "nowhere")
