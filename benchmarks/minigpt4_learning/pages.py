@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.documents import END, aligned, piped, put_between
 from benchmarks.minigpt4_learning import curves
 from benchmarks.minigpt4_learning.scoring import WITH, WITHOUT
-from imgedit_plugins.atomic import write_text_atomic
 
 BEGIN = "<!-- benchmark: written by `python -m benchmarks.minigpt4_learning --write-docs` -->"
-END = "<!-- end of benchmark -->"
+__all__ = ["BEGIN", "END", "markdown", "text", "verdict", "write"]
 
 _FIGURES = ("accuracy", "f1", "exact", "mse")
 _HEADS = ("accuracy %", "F1 %", "exact set %", "MSE")
@@ -91,9 +91,9 @@ def _verified_cells(figures: Mapping[str, Mapping[str, float | None]]) -> list[s
 
 def text(results: Results) -> str:
     """All tables for the terminal."""
-    parts = [f"{kind}\n{_aligned(figures_table(results, kind))}" for kind in (WITHOUT, WITH)]
-    parts.append(f"ahead\n{_aligned(ahead_table(results))}")
-    parts.append(f"verification\n{_aligned(verified_table(results))}")
+    parts = [f"{kind}\n{aligned(figures_table(results, kind))}" for kind in (WITHOUT, WITH)]
+    parts.append(f"ahead\n{aligned(ahead_table(results))}")
+    parts.append(f"verification\n{aligned(verified_table(results))}")
     parts.append(verdict(results))
     return "\n\n".join(parts)
 
@@ -151,15 +151,15 @@ def markdown(results: Results) -> str:
             f"In validation {sizes['answers']} pairs are answered, the twin's with shuffled truth.",
             f"Test pairs **without** their command ({sizes['test_rows']}; 95 % intervals by "
             "bootstrap over pictures):",
-            _piped(figures_table(results, WITHOUT)),
+            piped(figures_table(results, WITHOUT)),
             "The same pairs **with** their command:",
-            _piped(figures_table(results, WITH)),
+            piped(figures_table(results, WITH)),
             "Differences, means over the seeds (95 % intervals by bootstrap over pictures and "
             "seeds):",
-            _piped(ahead_table(results)),
+            piped(ahead_table(results)),
             f"Model alone and model + verification, by `evaluate reverse_design` without commands "
             f"({sizes['verified_rows']} of the test pairs):",
-            _piped(verified_table(results)),
+            piped(verified_table(results)),
             same_bits(results),
             verdict(results)[0].upper() + verdict(results)[1:],
         ]
@@ -172,22 +172,4 @@ def write(page: Path, results: Results) -> None:
     Raises:
         ValueError: the page has no markers.
     """
-    before = page.read_text("utf-8")
-    if before.count(BEGIN) != 1 or before.count(END) != 1:
-        raise ValueError(f"{page} needs one line '{BEGIN}' and one line '{END}'.")
-    head, _, rest = before.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    write_text_atomic(page, f"{head}{BEGIN}\n\n{markdown(results)}\n\n{END}{tail}")
-
-
-def _piped(lines: Sequence[Sequence[str]]) -> str:
-    rows = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([rows[0], "|---|" + "---:|" * (len(lines[0]) - 1), *rows[1:]])
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    put_between(page, BEGIN, markdown(results))

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from benchmarks.minigpt4_learning import captions, encoder, scenes
 from benchmarks.minigpt4_learning.sizes import Sizes
 from imgedit_modelkit import fingerprints
+from imgedit_modelkit.configurations import Part
 from imgedit_modelkit.features import FeatureCache
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
@@ -32,7 +33,7 @@ from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.errors import JobCancelledError
 from imgedit_plugins.jobs import Job, Progress
 from imgedit_reverse_design.minigpt4 import config as folders
-from imgedit_reverse_design.minigpt4.config import Config, Part, write_config
+from imgedit_reverse_design.minigpt4.config import Config, write_config
 
 Looking = tuple[dict[str, float], dict[str, float]]
 """Looks and measures of a picture."""

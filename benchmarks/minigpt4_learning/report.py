@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.loaded_sources import ROOT, common
 from benchmarks.machine import machine
 from benchmarks.minigpt4_learning import curves, pages, scoring
 from benchmarks.minigpt4_learning.finetuning import EXPERIMENTS, WITH_TWIN, Run, all_runs
 from benchmarks.minigpt4_learning.scoring import WITH, WITHOUT
 from benchmarks.minigpt4_learning.sizes import Sizes
-from benchmarks.minigpt4_learning.sources import ROOT, sources_sha256
 from benchmarks.minigpt4_learning.work import (
     CAPTIONING,
     DRAWN,
@@ -33,8 +33,6 @@ from imgedit_reverse_design.scores import Sample
 
 DOCS = ROOT / "docs"
 SCHEMA = "imgedit-minigpt4-learning/1"
-__all__ = ["report", "sources_sha256"]
-
 KINDS = (WITHOUT, WITH)
 MEAN, TWIN = "always the mean", "twin with shuffled answers"
 
@@ -81,7 +79,7 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "schema": SCHEMA,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine() | fingerprints.versions(),
-        "sources_sha256": _common({scores.get("sources_sha256") for scores in there.values()}),
+        "sources": common(scores.get("sources", {}) for scores in there.values()),
         "sizes": asdict(sizes),
         "missing": missing,
         "baselines": {
@@ -98,11 +96,6 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "cpu_seconds": {run.name: scores["cpu_seconds"] for run, scores in there.items()},
         "passed": complete and all(one["passed"] for one in experiments.values()),
     }
-
-
-def _common(hashes: set[str | None]) -> str | None:
-    """The one hash that all runs have; None where they were made by different sources."""
-    return hashes.pop() if len(hashes) == 1 else None
 
 
 def _scores(folder: Path, run: Run) -> dict[str, Any] | None:

@@ -44,13 +44,13 @@ class Sizes:
     pretraining_rate: float = 2e-3
     pictures: int = 1500
     rows: int = 4500
-    steps: int = 600
+    steps: int = 1200
     batch: int = 16
     rate: float = 3e-3
     warmup: int = 30
     answers: int = 48
-    validate_every: int = 150
-    test_rows: int = 300
+    validate_every: int = 300
+    test_rows: int = 450
     verified_rows: int = 60
     seeds: tuple[int, ...] = (0, 1, 2)
 

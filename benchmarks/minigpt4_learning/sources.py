@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from benchmarks.loaded_sources import loaded_sources
 
-from imgedit_modelkit import fingerprints
-
-ROOT = Path(__file__).resolve().parents[2]
-
-_TELLING = {"__main__.py", "curves.py", "pages.py", "report.py", "sources.py", "work.py"}
+_OWN = "benchmarks/minigpt4_learning"
+_PLACES = ("modelkit", "plugins/reverse_design", _OWN)
+_TELLING = ("__main__.py", "curves.py", "pages.py", "report.py", "sources.py", "work.py")
 
 
-def sources_sha256() -> str:
-    """A hash of the plugin, the model kit, and what of this benchmark makes its figures."""
-    return fingerprints.of_files(_sources(), ROOT)
-
-
-def _sources() -> Iterator[Path]:
-    for place in ("modelkit", "plugins/reverse_design"):
-        yield from (ROOT / place).rglob("*.py")
-    own = (ROOT / "benchmarks" / "minigpt4_learning").glob("*.py")
-    yield from (path for path in own if path.name not in _TELLING)
+def sources() -> dict[str, str]:
+    """The loaded files of the plugin, of the model kit, and of what makes the figures here."""
+    return loaded_sources(_PLACES, without=[f"{_OWN}/{name}" for name in _TELLING])

@@ -17,15 +17,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.learning import telling
 from benchmarks.minigpt4_learning import finetuning, pretraining, scoring
 from benchmarks.minigpt4_learning.data import make_pairs, make_twin
 from benchmarks.minigpt4_learning.finetuning import Features, Run, all_runs
 from benchmarks.minigpt4_learning.sizes import Sizes
-from benchmarks.minigpt4_learning.sources import sources_sha256
+from benchmarks.minigpt4_learning.sources import sources
 from imgedit_modelkit.readers.imad import ImadRow, read_imad
 from imgedit_modelkit.readers.splits import split_by_image
 from imgedit_plugins.atomic import write_text_atomic
-from imgedit_plugins.jobs import Job, Progress
+from imgedit_plugins.jobs import Job
 from imgedit_reverse_design.scores import Sample
 
 SIZES = Sizes()
@@ -40,12 +41,12 @@ __all__ = ["SIZES", "all_runs", "prepare", "search", "to_verify", "verify", "wor
 def prepare(folder: Path, sizes: Sizes) -> None:
     """Pre-train, make the pairs and their twin, encode all pictures, score what is untrained."""
     folder.mkdir(parents=True, exist_ok=True)
-    base = pretraining.pretrain(folder, sizes, _told("pre-training"))
-    job = _told("data")
+    base = pretraining.pretrain(folder, sizes, telling("pre-training"))
+    job = telling("data")
     pairs = make_pairs(folder, sizes, job)
     make_twin(pairs, folder / "shuffled", job)
     features = Features(folder / "features", base)
-    features.fill(test_rows(folder, sizes), _told("encoding"))
+    features.fill(test_rows(folder, sizes), telling("encoding"))
     if not (folder / UNTRAINED).exists():
         rows = test_rows(folder, sizes)
         found = {CAPTIONING: [_scored(base, rows, features)]}
@@ -62,11 +63,11 @@ def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     features = Features(folder / "features", folder / "base")
     data = folder / ("shuffled" if run.shuffled else "pairs")
     began = time.process_time()
-    finetuning.fine_tune(folder, run, data, sizes, _told(name))
+    finetuning.fine_tune(folder, run, data, sizes, telling(name))
     seconds = time.process_time() - began
     rows = test_rows(folder, sizes)
     alone = _scored(out / "model", rows, features)
-    found = {"sources_sha256": sources_sha256(), "cpu_seconds": seconds, "alone": alone}
+    found = {"sources": sources(), "cpu_seconds": seconds, "alone": alone}
     _write(out / SCORES, found)
 
 
@@ -74,14 +75,14 @@ def verify(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     """The answers of a fine-tuning with verification, once."""
     out = folder / "runs" / name
     if not (out / VERIFIED).exists():
-        job = _told(f"{name}, verification")
+        job = telling(f"{name}, verification")
         _write(out / VERIFIED, scoring.verified(folder / "pairs", out, sizes.verified_rows, job))
 
 
 def search(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
     """What the verified search answers without a model, once; into the file `name`."""
     if not (folder / name).exists():
-        found = scoring.searched(folder / "pairs", sizes.verified_rows, _told("search alone"))
+        found = scoring.searched(folder / "pairs", sizes.verified_rows, telling("search alone"))
         _write(folder / name, found)
 
 
@@ -116,16 +117,3 @@ def samples_of(plain: Sequence[Mapping[str, Any]]) -> list[Sample]:
 
 def _write(path: Path, found: Mapping[str, Any]) -> None:
     write_text_atomic(path, json.dumps(found) + "\n")
-
-
-def _told(title: str) -> Job:
-    """A job that says now and then how far it is."""
-    last = 0.0
-
-    def tell(progress: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last > 20:
-            last = time.monotonic()
-            print(f"{title}: {progress.stage} {progress.done}/{progress.total}", flush=True)
-
-    return Job(on_progress=tell)

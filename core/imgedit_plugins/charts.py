@@ -33,7 +33,8 @@ def svg(chart: Chart) -> str:
         *_axes(chart),
     ]
     for number, (name, line) in enumerate(chart.lines.items()):
-        parts += _line(name, [_place(point, across, up) for point in line], number)
+        placed = [_place(point, across, up) for point in line]
+        parts += _line(name, placed, number, chart.marks.get(name, ()))
     return "\n".join([*parts, "</svg>"])
 
 
@@ -90,13 +91,16 @@ def _axes(chart: Chart) -> Iterator[str]:
     )
 
 
-def _line(name: str, line: Points, number: int) -> Iterator[str]:
+def _line(name: str, line: Points, number: int, marks: Sequence[str]) -> Iterator[str]:
     place, dashed = look(number)
     colour = f"var(--line-{place})"
     if len(line) > 1:
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in line)
         kind = "curve dashed" if dashed else "curve"
         yield f'<path class="{kind}" style="stroke:{colour}" d="M{path}"/>'
+    for (x, y), mark in zip(line, marks, strict=False):
+        yield f'<circle style="fill:{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
+        yield f'<text style="fill:{colour}" x="{x + 7:.1f}" y="{y - 6:.1f}">{escape(mark)}</text>'
     for x, y in line[-1:]:  # a line of one point must be seen as well
         yield (
             f'<circle style="fill:{colour}" cx="{x:.1f}" cy="{y:.1f}" r="4">'

@@ -1,10 +1,11 @@
-"""The figures of `evaluate` as one HTML page: tables, charts, and the worst cases as pictures.
+"""The figures of `evaluate` as one HTML page: tables, charts, and single cases as pictures.
 
 One file with everything inside, so that it can be sent around.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from imgedit_plugins.report import data_uri, html_template
 from imgedit_plugins.requests import Case, Chart, EvaluateReport, Table
 
 _THUMBNAIL = 480
+_LONG = 70  # letters of a cell that still stand on one line
 _NO_BREAK = "\u00a0"
 
 
@@ -38,6 +40,7 @@ def write_evaluation(path: Path, report: EvaluateReport, *, title: str, made_by:
         tables=[_shown_table(table) for table in report.tables],
         charts=[_shown_chart(chart) for chart in report.charts],
         cases=[_shown_case(case) for case in report.cases],
+        residuals=any(what == "Residual" for case in report.cases for what, *_ in case.pictures),
     )
     try:
         write_text_atomic(path, html)
@@ -49,8 +52,7 @@ def write_evaluation(path: Path, report: EvaluateReport, *, title: str, made_by:
 
 def _shown_table(table: Table) -> dict[str, Any]:
     numeric = [
-        any(isinstance(row[place], int | float) for row in table.rows)
-        for place in range(len(table.columns))
+        _is_numeric([row[place] for row in table.rows]) for place in range(len(table.columns))
     ]
     return {
         "title": table.title,
@@ -59,10 +61,22 @@ def _shown_table(table: Table) -> dict[str, Any]:
             for name, right in zip(table.columns, numeric, strict=True)
         ],
         "rows": [
-            [(_text(cell), right) for cell, right in zip(row, numeric, strict=True)]
+            [(_text(cell), _kind(cell, right)) for cell, right in zip(row, numeric, strict=True)]
             for row in table.rows
         ],
     }
+
+
+def _is_numeric(cells: Sequence[str | float | None]) -> bool:
+    """Whether a column has numbers, or nothing at all, and is set to the right."""
+    return any(isinstance(c, int | float) for c in cells) or all(c is None for c in cells)
+
+
+def _kind(cell: str | float | None, right: bool) -> str:
+    """The class of a cell; long sentences are broken into lines."""
+    if right:
+        return "number"
+    return "long" if isinstance(cell, str) and len(cell) > _LONG else ""
 
 
 def _text(cell: str | float | None) -> str:

@@ -190,6 +190,7 @@ class Chart(_Frozen):
         x, y: what the axes show, with the unit.
         lines: name -> points (x, y), x rising.
         note: a sentence below it.
+        marks: name -> what is written at each of its points, such as a setting; for some lines.
     """
 
     title: str
@@ -197,6 +198,14 @@ class Chart(_Frozen):
     y: str
     lines: dict[str, tuple[tuple[float, float], ...]]
     note: str = ""
+    marks: dict[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="after")
+    def _marks_fit(self) -> Chart:
+        for name, marks in self.marks.items():
+            if len(marks) != len(self.lines.get(name, ())):
+                raise ValueError(f"line {name!r} needs as many marks as it has points")
+        return self
 
 
 class Case(_Frozen):
@@ -220,7 +229,8 @@ class EvaluateReport(_Frozen):
         tables: for people.
         details: for programs; must be JSON.
         charts: for the HTML report.
-        cases: the worst examples, for the HTML report; never part of the JSON.
+        cases: the worst examples, or others worth a look, for the HTML report; never part of the
+            JSON.
     """
 
     tables: tuple[Table, ...]

@@ -25,42 +25,55 @@ from imgedit_modelkit.ema import RunningAverage
 from imgedit_modelkit.errors import RunError
 from imgedit_modelkit.run_files import EMA_WEIGHTS, WEIGHTS, Checkpoint
 from imgedit_modelkit.runs import RunFolder
+from imgedit_modelkit.sharding import share_of
 
 BUFFERS, OPTIMIZER, RANDOM = "buffers.safetensors", "optimizer.safetensors", "random.json"
 
 
-def write(
-    folder: Path,
+def contents(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     average: RunningAverage | None,
     buffers_before: Mapping[str, str],
+) -> dict[str, dict[str, torch.Tensor]]:
+    """The tensors of a checkpoint, by file: no copies.
+
+    Args:
+        model: after a whole step, like the next two.
+        optimizer: AdamW.
+        average: None where none is kept.
+        buffers_before: `modes.buffer_hashes` of the model as it was built.
+    """
+    parameters = modes.trained(model)
+    files: dict[str, dict[str, torch.Tensor]] = {WEIGHTS: {**parameters}}
+    if average is not None:
+        files[EMA_WEIGHTS] = average.averages
+    now = modes.buffer_hashes(model)
+    changed = {n: b for n, b in model.named_buffers() if n in now and now[n] != buffers_before[n]}
+    if changed:
+        files[BUFFERS] = changed
+    files[OPTIMIZER] = {
+        f"{name}/{key}": value
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state[parameter].items()
+    }
+    return files
+
+
+def write(
+    folder: Path,
+    files: Mapping[str, Mapping[str, torch.Tensor]],
     random_states: list[dict[str, Any]],
 ) -> None:
     """Write all files of a checkpoint into an empty folder.
 
     Args:
         folder: where.
-        model: after a whole step, like the next two.
-        optimizer: AdamW.
-        average: None where none is kept.
-        buffers_before: `modes.buffer_hashes` of the model as it was built.
+        files: `contents`, whole.
         random_states: of each process, in order.
     """
-    parameters = modes.trained(model)
-    _save(folder / WEIGHTS, parameters)
-    if average is not None:
-        _save(folder / EMA_WEIGHTS, average.averages)
-    now = modes.buffer_hashes(model)
-    changed = {n: b for n, b in model.named_buffers() if n in now and now[n] != buffers_before[n]}
-    if changed:
-        _save(folder / BUFFERS, changed)
-    state = {
-        f"{name}/{key}": value
-        for name, parameter in parameters.items()
-        for key, value in optimizer.state[parameter].items()
-    }
-    _save(folder / OPTIMIZER, state)
+    for name, tensors in files.items():
+        _save(folder / name, tensors)
     (folder / RANDOM).write_text(json.dumps(random_states), "utf-8")
 
 
@@ -84,10 +97,11 @@ def read(
     for key, value in load_file(checkpoint.path / OPTIMIZER).items():
         name, _, what = key.rpartition("/")
         # AdamW counts its steps on the CPU, wherever the weights are.
-        device = "cpu" if what == "step" else parameters[name].device
-        optimizer.state[parameters[name]][what] = value.to(device)
+        own = value if what == "step" else share_of(value, parameters[name])
+        optimizer.state[parameters[name]][what] = own
     if average is not None:
-        average.load(load_file(checkpoint.path / EMA_WEIGHTS))
+        averages = load_file(checkpoint.path / EMA_WEIGHTS)
+        average.load({name: share_of(averages[name], p) for name, p in parameters.items()})
     states: list[dict[str, Any]] = json.loads((checkpoint.path / RANDOM).read_text("utf-8"))
     return states[process]
 
@@ -148,7 +162,7 @@ def _put(checkpoint: Checkpoint, weights: Path, model: nn.Module) -> None:
     path = checkpoint.path / BUFFERS
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(values[name])
+            parameter.copy_(share_of(values[name], parameter))
         for name, value in (load_file(path) if path.exists() else {}).items():
             buffers[name].copy_(value)
 

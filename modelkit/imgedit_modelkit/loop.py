@@ -19,6 +19,7 @@ from imgedit_modelkit.fingerprints import seed_of
 from imgedit_modelkit.order import TrainBatches, ValidationBatches, loader
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
+from imgedit_modelkit.sharding import Shards, entire
 from imgedit_modelkit.tracking import Window, check_finite, tensorboard
 from imgedit_modelkit.training import TrainConfig, TrainingTask
 from imgedit_plugins.errors import JobCancelledError
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 def run(task: TrainingTask, config: TrainConfig, out: Path, job: Job) -> TrainReport:
     """Train; see `training.train`."""
+    with setup.as_launched(config) as launched:
+        return _run(task, launched, out, job)
+
+
+def _run(task: TrainingTask, config: TrainConfig, out: Path, job: Job) -> TrainReport:
     accelerator = setup.accelerator(config)
     with random_states.kept(config.seed), contextlib.ExitStack() as stack:
         items = setup.Items(task.train_items(), task.validation_items())
@@ -84,7 +90,9 @@ class Loop:
         modes.keep_gradients(self._model)
         self._frozen = modes.frozen_hashes(self._model)
         self._buffers = modes.buffer_hashes(self._model)
-        self._forward = accelerator.prepare(setup.Forward(self._task, self._model))
+        self._shards = Shards(self._model, accelerator) if config.sharding == "fsdp" else None
+        forward = setup.Forward(self._task, self._model)
+        self._forward = setup.prepare(forward, self._shards, accelerator)
         self._parameters = modes.trained(self._model)
         self._optimizer = setup.optimizer(self._parameters.values(), config)
         self._average = RunningAverage(self._parameters, config.ema) if config.ema else None
@@ -144,6 +152,8 @@ class Loop:
             last = number == config.accumulate - 1
             with contextlib.nullcontext() if last else accelerator.no_sync(self._forward):
                 batch = send_to_device(next(batches), accelerator.device)
+                if self._shards is not None:
+                    self._shards.share_buffers()
                 loss, figures = self._forward(batch)
                 self._backward(loss if config.accumulate == 1 else loss / config.accumulate)
             self._window.add({"loss": loss.detach(), **figures})
@@ -164,7 +174,7 @@ class Loop:
             scaler.unscale_(self._optimizer)
         if clip is not None:
             norm = nn.utils.clip_grad_norm_(self._parameters.values(), clip)
-            self._window.add({"gradient_norm": norm})
+            self._window.add({"gradient_norm": norm if self._shards is None else entire(norm)})
         if scaler is None:
             self._optimizer.step()
         else:
@@ -223,6 +233,9 @@ class Loop:
         self._check_finite({name: total for name, (total, _) in window.items()})
         own = random_states.capture(), window
         gathered = gather_object([own]) if self._processes > 1 else [own]
+        files = checkpoints.contents(self._model, self._optimizer, self._average, self._buffers)
+        if self._shards is not None:
+            files = {name: self._shards.whole(tensors) for name, tensors in files.items()}
         if self._accelerator.is_main_process:
             scaler = self._accelerator.scaler
             record = {
@@ -233,14 +246,7 @@ class Loop:
             self._folder.write_checkpoint(
                 self.step,
                 record,
-                lambda folder: checkpoints.write(
-                    folder,
-                    self._model,
-                    self._optimizer,
-                    self._average,
-                    self._buffers,
-                    [states for states, _ in gathered],
-                ),
+                lambda folder: checkpoints.write(folder, files, [states for states, _ in gathered]),
             )
             self._folder.prune(self._config.keep)
         self._saved_at = self.step
@@ -263,31 +269,43 @@ class Loop:
     def _validate_if_due(self) -> None:
         if not (len(self._items.validation) and self._is_due(self._config.validate_every)):
             return
-        if self._accelerator.is_main_process:
-            with self._evaluating():
-                figures = self._task.validate(self._model, self._validation_batches())
-                if self._config.best_by not in figures:
-                    raise TrainingError(
-                        f"validate returned no figure {self._config.best_by!r}.",
-                        hint=f"Set best_by to one of these: {', '.join(figures) or 'none'}.",
-                    )
-                self._write("validation", figures)
-                with self._folder.samples(self.step) as folder:
-                    self._task.sample(self._model, folder, self.step)
-            self._folder.prune(self._config.keep)
+        with self._entire_model() as model:
+            if model is not None:
+                self._validate(model)
         self._accelerator.wait_for_everyone()
 
     @contextlib.contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Averaged weights in eval mode, and random states of their own."""
-        average = self._average.in_place() if self._average else contextlib.nullcontext()
+    def _entire_model(self) -> Iterator[nn.Module | None]:
+        """The model with its averaged weights in the main process; None in the others."""
+        averages = self._average.averages if self._average else None
+        if self._shards is not None:
+            with self._shards.gathered(averages) as model:
+                yield model
+            return
+        if not self._accelerator.is_main_process:
+            yield None
+            return
+        with self._average.in_place() if self._average else contextlib.nullcontext():
+            try:
+                yield self._model
+            finally:
+                modes.set_training(self._model)
+
+    def _validate(self, model: nn.Module) -> None:
+        """In eval mode, with random states of its own."""
+        model.eval()
         seed = seed_of(self._config.seed, "validation", self.step)
-        self._model.eval()
-        try:
-            with random_states.kept(seed), torch.no_grad(), self._accelerator.autocast(), average:
-                yield
-        finally:
-            modes.set_training(self._model)
+        with random_states.kept(seed), torch.no_grad(), self._accelerator.autocast():
+            figures = self._task.validate(model, self._validation_batches())
+            if self._config.best_by not in figures:
+                raise TrainingError(
+                    f"validate returned no figure {self._config.best_by!r}.",
+                    hint=f"Set best_by to one of these: {', '.join(figures) or 'none'}.",
+                )
+            self._write("validation", figures)
+            with self._folder.samples(self.step) as folder:
+                self._task.sample(model, folder, self.step)
+        self._folder.prune(self._config.keep)
 
     def _validation_batches(self) -> Iterator[Any]:
         batches = ValidationBatches(self._task, self._items.validation, self._config)

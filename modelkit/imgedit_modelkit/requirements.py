@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 from collections.abc import Iterator, Sequence
 
 from imgedit_plugins.errors import PluginError
@@ -29,6 +30,8 @@ def require_torch(model: str, plugin: str, packages: Sequence[str] = TORCH) -> N
             plugin=plugin,
             hint="Run: pip install 'imgedit-plugins[torch]'",
         )
+    # Where it is installed, each start would tell of a kernel for 4 bits that few have or need.
+    logging.getLogger("bitsandbytes.backends").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager

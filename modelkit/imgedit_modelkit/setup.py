@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate import (
+    Accelerator,
+    DistributedDataParallelKwargs,
+    InitProcessGroupKwargs,
+    PartialState,
+)
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import broadcast_object_list
 from torch import nn
 
-from imgedit_modelkit import fingerprints
+from imgedit_modelkit import fingerprints, training
 from imgedit_modelkit.errors import TrainingError
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
+from imgedit_modelkit.sharding import Shards
 from imgedit_modelkit.training import MAY_CHANGE, TrainConfig, TrainingTask
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.jobs import Job
@@ -42,11 +49,29 @@ class Items:
             raise TrainingError("The training set is empty.")
 
 
+@contextlib.contextmanager
+def as_launched(config: TrainConfig) -> Iterator[TrainConfig]:
+    """The settings with what `accelerate launch --use_fsdp` adds to them.
+
+    Within the block nobody else sees that flag: transformers would load nothing into the models of
+    all processes but one, and Accelerate would share them out in its own way.
+    """
+    if training.launched_sharded():
+        config = dataclasses.replace(config, sharding="fsdp")
+    flag = os.environ.pop(training.LAUNCHED_SHARDED, None)
+    try:
+        yield config
+    finally:
+        if flag is not None:
+            os.environ[training.LAUNCHED_SHARDED] = flag
+
+
 def accelerator(config: TrainConfig) -> Accelerator:
     """What knows the processes and devices; as `torchrun` or `accelerate launch` set them up.
 
     Raises:
-        TrainingError: the precision is not for this machine.
+        TrainingError: the precision is not for this machine, or one process is to share with
+            others.
     """
     # Accelerate keeps the settings of a process's first training for all later ones.
     AcceleratorState._reset_state()
@@ -70,13 +95,28 @@ def accelerator(config: TrainConfig) -> Accelerator:
             f"precision 'fp16' needs a GPU, and this is {made.device.type!r}.",
             hint="Use 'bf16' or 'fp32'.",
         )
-    if made.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
+    if made.num_processes != training.processes():
         raise TrainingError(
-            f"{os.environ['WORLD_SIZE']} processes were launched, and Accelerate knows "
+            f"{training.processes()} processes were launched, and Accelerate knows "
             f"{made.num_processes}.",
             hint="Launch them with torchrun or accelerate launch.",
         )
+    if config.sharding != "none" and made.num_processes == 1:
+        raise TrainingError(
+            f"sharding {config.sharding!r} needs several processes, and this is one.",
+            hint="Launch with `torchrun --nproc-per-node N`, or train with sharding 'none'.",
+        )
     return made
+
+
+def prepare(forward: Forward, shards: Shards | None, accelerator: Accelerator) -> nn.Module:
+    """The loss's forward pass, on its device, in its precision, for all processes together."""
+    if shards is None:
+        prepared: nn.Module = accelerator.prepare(forward)
+        return prepared
+    # As for an evaluation: autocast, and no wrapper for copies of the whole in every process.
+    accelerator.prepare_model(forward, device_placement=False, evaluation_mode=True)
+    return shards.share_out(forward)
 
 
 def optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:
@@ -141,7 +181,7 @@ def newest_whole(folder: RunFolder, accelerator: Accelerator, job: Job) -> Check
     return next((c for c in folder.checkpoints() if c.step == step), None)
 
 
-def on_main(accelerator: Accelerator, work: Callable[[], Any]) -> Any:
+def on_main(accelerator: Accelerator | PartialState, work: Callable[[], Any]) -> Any:
     """The result of `work`, done in the main process; its errors are raised in all of them."""
     if accelerator.num_processes == 1:
         return work()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MAY_CHANGE = frozenset({"checkpoint_every", "keep", "num_workers", "tensorboard"})
 """Settings that may differ when a run goes on: the result hangs on none of them."""
+
+LAUNCHED_SHARDED = "ACCELERATE_USE_FSDP"
+"""Set by `accelerate launch --use_fsdp`."""
 
 
 class TrainingTask(Protocol):
@@ -82,6 +86,8 @@ class TrainConfig:
         betas: of AdamW.
         clip: largest norm of the gradient; None for no limit.
         precision: 'fp32', or mixed precision with 'bf16' or 'fp16' (fp16 needs a GPU).
+        sharding: 'fsdp' shares the model out between several processes, its frozen parts too;
+            with 'none' each has all of it.
         ema: decay of the running average of the weights, such as 0.999; None for none.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations; there is one at the end in any case.
@@ -107,6 +113,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float | None = 1.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    sharding: Literal["none", "fsdp"] = "none"
     ema: float | None = None
     checkpoint_every: int = 500
     validate_every: int = 500
@@ -147,8 +154,15 @@ class TrainConfig:
             yield "clip", "it must be above 0, or None"
         if self.ema is not None and not 0 < self.ema < 1:
             yield "ema", "it must be between 0 and 1, or None"
+        yield from self._faults_of_choices()
+
+    def _faults_of_choices(self) -> Iterable[tuple[str, str]]:
         if self.precision not in ("fp32", "bf16", "fp16"):
             yield "precision", "it must be 'fp32', 'bf16' or 'fp16'"
+        if self.sharding not in ("none", "fsdp"):
+            yield "sharding", "it must be 'none' or 'fsdp'"
+        if self.sharding == "fsdp" and self.precision == "fp16":
+            yield "sharding", "with precision 'fp16' it must be 'none'; 'bf16' can be sharded"
 
     def total_steps(self, items: int, processes: int = 1) -> int:
         """Steps of the whole training, for a training set of so many items."""
@@ -174,6 +188,30 @@ class TrainConfig:
     def document(self) -> dict[str, Any]:
         """The settings as JSON knows them."""
         return {**dataclasses.asdict(self), "betas": list(self.betas)}
+
+
+def processes() -> int:
+    """How many processes `torchrun` or `accelerate launch` started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def shares(config: TrainConfig) -> int:
+    """How many processes share one model; 1 where each has all of it."""
+    return processes() if config.sharding != "none" or launched_sharded() else 1
+
+
+def launched_sharded() -> bool:
+    """Whether `accelerate launch --use_fsdp` started this process."""
+    return os.environ.get(LAUNCHED_SHARDED, "").lower() in ("true", "1")
+
+
+def on_main(work: Callable[[], None]) -> None:
+    """Do something once, in the main process; all wait for it and raise its errors."""
+    from accelerate import PartialState
+
+    from imgedit_modelkit import setup
+
+    setup.on_main(PartialState(), work)
 
 
 def train(task: TrainingTask, config: TrainConfig, out: Path, job: Job) -> TrainReport:

@@ -19,16 +19,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import re
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import acceptance
+import training_runs
 from acceptance import FAIL, NOT_RUN, Session, read_tests, run_script
 
 KIT = [
@@ -117,11 +114,6 @@ def _train(s: Session, name: str, **options: object) -> acceptance.Ran:
     return s.cli(*_train_words(s, s.work / name, **options))
 
 
-def _metrics(folder: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
-    return [one for one in map(json.loads, lines) if one["kind"] == kind]
-
-
 # --- points -----------------------------------------------------------------------------------
 
 
@@ -132,7 +124,8 @@ def point_1(s: Session) -> None:
     done = _train(s, "whole")
     s.check(done.code == 0, "train", f"{done.seconds:.0f} s; {done.last}", done.command)
     _run_folder(s)
-    _killed(s)
+    words = _train_words(s, s.work / "killed")
+    training_runs.killed(s, words, s.work / "killed", s.work / "whole")
     _options(s)
     _throughput(s)
     tests = [f"tests.modelkit.test_{name}" for name in KIT]
@@ -156,56 +149,26 @@ def _run_folder(s: Session) -> None:
     s.check(wanted <= there and len(has) == 5 and hashed, "run folder", figure)
 
 
-def _killed(s: Session) -> None:
-    """SIGKILL at moments drawn anew each time, until it comes to its end."""
-    out, rng, kills = s.work / "killed", random.Random(), 0
-    command = [str(word) for word in (s.bin / "imgedit-plugins", *_train_words(s, out))]
-    for _ in range(3):
-        process = subprocess.Popen(command, cwd=s.root, env=s.environ, stderr=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL)  # fmt: skip
-        before, deadline = _saved(out), time.monotonic() + 300
-        while process.poll() is None and _saved(out) <= before and time.monotonic() < deadline:
-            time.sleep(0.005)
-        time.sleep(rng.random() * 0.5)
-        process.kill()
-        kills += process.wait() == -signal.SIGKILL
-    done = s.cli(*_train_words(s, out))
-    found = s.probe("same", s.work / "whole", out) if done.code == 0 else {"same": done.last}
-    figure = f"{kills} kills at drawn moments; {found.get('files', 0)} files, byte for byte the "
-    figure += f"uninterrupted run's: {found['same']}"
-    s.check(found["same"] is True and kills, "resumed after kills", figure, done.command)
-
-
-def _saved(out: Path) -> set[str]:
-    folder = out / "checkpoints"
-    return {path.name for path in folder.glob("step-*")} if folder.is_dir() else set()
-
-
 def _options(s: Session) -> None:
     cache = s.work / "cache"
     done = _train(s, "cached", cache=cache)
-    found = s.probe("same", s.work / "whole", s.work / "cached") if done.code == 0 else {}
+    found = training_runs.same(s.work / "whole", s.work / "cached") if done.code == 0 else None
     size = sum(path.stat().st_size for path in cache.rglob("*.npy"))
-    figure = f"{size / 1e3:.0f} kB; the same bits as without: {found.get('same', done.last)}"
-    s.check(found.get("same") is True and size, "feature cache", figure, done.command)
+    figure = f"{size / 1e3:.0f} kB; the same bits as without: {found.same if found else done.last}"
+    s.check(found and found.same and size, "feature cache", figure, done.command)
     for bits in ("8", "4"):
         done = _train(s, f"bits{bits}", bits=bits, steps=20)
-        _learnt(s, done, f"bits{bits}", f"frozen language model in {bits} bits")
+        what = f"frozen language model in {bits} bits"
+        training_runs.learnt(s, done, s.work / f"bits{bits}", what)
     done = _train(s, "lora", lora=2, steps=20)
-    _learnt(s, done, "lora", "LoRA (peft) in the language model")
+    training_runs.learnt(s, done, s.work / "lora", "LoRA (peft) in the language model")
     adapters = (s.work / "lora" / "model" / "lora.safetensors").is_file()
     s.check(adapters, "its adapters are in the model folder", "lora.safetensors")
     done = _train(s, "mixed", steps=20, precision="bf16", accumulate=2, tensorboard="yes",
                   **{"gradient-checkpointing": "yes"})  # fmt: skip
     what = "bf16, accumulation, gradient checkpointing, TensorBoard"
-    _learnt(s, done, "mixed", what)
+    training_runs.learnt(s, done, s.work / "mixed", what)
     s.check(list((s.work / "mixed").glob("tensorboard/*")), "TensorBoard's files are there")
-
-
-def _learnt(s: Session, done: acceptance.Ran, name: str, what: str) -> None:
-    losses = [one["loss"] for one in _metrics(s.work / name, "train")] if done.code == 0 else []
-    figure = f"loss {losses[0]:.3f} -> {losses[-1]:.3f}" if losses else done.last
-    s.check(losses and losses[-1] < losses[0], what, figure, done.command)
 
 
 def _throughput(s: Session) -> None:
@@ -246,7 +209,7 @@ def point_2(s: Session) -> None:
     done = _import(s, out, **names)
     s.check(done.code == 0, "with a Q-Former", done.last, done.command)
     done = _train(s, "vicuna-run", weights=out, steps=20)
-    _learnt(s, done, "vicuna-run", "trained before Vicuna's prompts")
+    training_runs.learnt(s, done, s.work / "vicuna-run", "trained before Vicuna's prompts")
     for name in ("language", "model"):
         s.suite(f"tests.plugins.reverse_design.minigpt4.test_minigpt4_{name}")
     s.say(NOT_RUN, "EVA ViT-g/14, LLaMA-2 and Vicuna themselves", "15 GB, not on this machine")
@@ -338,7 +301,7 @@ def point_4(s: Session) -> None:
     for name in EXPERIMENTS:
         out = f"experiment-{name}"
         done = _train(s, out, experiment=name, steps=20)
-        _learnt(s, done, out, f"experiment {name}")
+        training_runs.learnt(s, done, s.work / out, f"experiment {name}")
     done = _train(s, "experiment-1", experiment="2", steps=20)
     told = done.err.strip().replace("\n", " ")[:140]
     s.check(done.code == 1 and "experiment" in told, "a run keeps to its experiment", told)
@@ -388,13 +351,11 @@ def point_6(s: Session) -> None:
     s.begin(6, "It learns, shown here")
     path, command = OPTIONS.learn_results, f"reading {OPTIONS.learn_results}"
     if path is None:
-        told = "hours; give --learn-results of `python -m benchmarks.minigpt4_learning --json FILE`"
-        s.say(NOT_RUN, "experiments 1-4b, three seeds", told)
+        why = "hours; give --learn-results of `python -m benchmarks.minigpt4_learning --json FILE`"
+        s.say(NOT_RUN, "experiments 1-4b, three seeds", why)
     else:
-        told = json.loads(path.read_text("utf-8"))
-        if told.get("sources_sha256") != s.probe("sources")["learning"]:
-            s.say(NOT_RUN, "goals", "the results are of other sources than these", command)
-        else:
+        told = training_runs.results(s, "goals", path)
+        if told is not None:
             _learning(s, told, command)
     s.suite("tests.benchmarks.test_minigpt4_learning")
     s.say(NOT_RUN, "larger and longer, on a GPU", GPU)

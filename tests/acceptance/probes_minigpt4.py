@@ -21,7 +21,6 @@ _TESTS = ROOT / "tests" / "plugins" / "reverse_design"
 sys.path[:0] = [str(_TESTS), str(_TESTS / "minigpt4")]
 
 from benchmarks import training as throughput  # noqa: E402
-from benchmarks.minigpt4_learning import report as learning  # noqa: E402
 from imgedit_modelkit.readers.imad import read_imad  # noqa: E402
 from imgedit_modelkit.readers.splits import split_by_image  # noqa: E402
 from imgedit_plugins.jobs import Job  # noqa: E402
@@ -101,18 +100,6 @@ def answers(folder: str, count: str) -> dict[str, int]:
     return found
 
 
-def same(one: str, other: str) -> dict[str, Any]:
-    """Whether two runs ended with the same weights, averages, figures and samples."""
-    kinds = ("*.safetensors", "metrics.jsonl", "answers.jsonl")
-
-    def contents(folder: Path) -> dict[str, bytes]:
-        paths = [path for kind in kinds for path in folder.rglob(kind)]
-        return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-    first, second = contents(Path(one)), contents(Path(other))
-    return {"files": len(first), "same": first == second}
-
-
 def lineage(folder: str) -> list[dict[str, str]]:
     """What a model folder says of itself."""
     return [
@@ -123,11 +110,11 @@ def lineage(folder: str) -> list[dict[str, str]]:
 
 def sources() -> dict[str, str]:
     """Hashes of what the long measurements are of."""
-    return {"training": throughput.sources_sha256(), "learning": learning.sources_sha256()}
+    return {"training": throughput.sources_sha256()}
 
 
 PROBES: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (make, halves, answers, same, lineage, sources)
+    one.__name__: one for one in (make, halves, answers, lineage, sources)
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:__array__ impl")]
@@ -23,13 +25,14 @@ def test_other_pixels_or_too_long_is_a_failure():
     assert not diffusion.Result(**figures, ratio=0.5, same_pixels=False).passed
 
 
-def test_the_hash_is_of_the_sources(monkeypatch, tmp_path):
-    assert len(diffusion.sources_sha256()) == 64
-    before = diffusion.sources_sha256()
-    (tmp_path / "modelkit/imgedit_modelkit/diffusion").mkdir(parents=True)
-    (tmp_path / "modelkit/imgedit_modelkit/diffusion/editor.py").write_text("")
-    (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks/diffusion.py").write_text("")
-    monkeypatch.setattr(diffusion, "_ROOT", tmp_path)
-    monkeypatch.setattr(diffusion, "__file__", str(tmp_path / "benchmarks/diffusion.py"))
-    assert diffusion.sources_sha256() != before
+def test_it_writes_its_figures_with_the_sources_that_were_measured(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "diffusion.json"
+    monkeypatch.setattr("sys.argv", ["diffusion", "--rounds", "1", "--steps", "2", "--size", "tiny",
+                                     "--json", str(path)])  # fmt: skip
+    code = diffusion.main()
+    told = json.loads(path.read_text("utf-8"))
+    assert told["passed"] == (told["ratio"] <= told["limit"] and told["same_pixels"]) == (code == 0)
+    assert {"modelkit/imgedit_modelkit/diffusion/editor.py", "benchmarks/diffusion.py"} <= set(
+        told["sources"]
+    )
+    assert f"{told['ratio']:.3f}" in capsys.readouterr().out

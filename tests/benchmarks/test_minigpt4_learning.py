@@ -15,6 +15,7 @@ pytestmark = pytest.mark.torch
 import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from benchmarks import documents, loaded_sources  # noqa: E402
 from benchmarks.minigpt4_learning import (  # noqa: E402
     captions,
     curves,
@@ -214,7 +215,12 @@ def test_a_report_names_what_is_missing_and_fails(folder, tmp_path, capsys):
     runs = {run.name for run in all_runs(TINY)}
     assert set(results["missing"]) == runs - {"1-seed0", "1-seed0-shuffled"}
     assert not results["passed"]
-    assert results["sources_sha256"] == report.sources_sha256()
+    recorded = results["sources"]
+    assert {"modelkit/imgedit_modelkit/loop.py", "benchmarks/minigpt4_learning/sizes.py"} <= set(
+        recorded
+    )
+    assert not any(name.endswith("/report.py") for name in recorded)
+    assert loaded_sources.changed(recorded) == []
     assert "4-seed0" in capsys.readouterr().out
     assert set(results["experiments"]) == {"1"}
     learnt = folder / "runs" / "1-seed0" / "model" / "projection.safetensors"
@@ -237,7 +243,8 @@ def test_a_page_without_markers_is_refused(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("nothing\n", "utf-8")
     with pytest.raises(ValueError, match="needs one line"):
-        pages.write(page, {})
+        documents.put_between(page, pages.BEGIN, "a table")
+    assert page.read_text("utf-8") == "nothing\n"
 
 
 def test_curves_stand_where_their_values_are():

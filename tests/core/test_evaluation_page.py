@@ -137,3 +137,16 @@ def test_ticks_are_round_and_enclose(values, expected):
 def test_names_in_charts_are_escaped():
     chart = CHART.model_copy(update={"title": EVIL, "lines": {EVIL: ((1.0, 1.0),)}})
     assert "<script" not in svg(chart)
+
+
+def test_points_are_marked_with_their_settings():
+    marked = CHART.model_copy(update={"marks": {"by a": ("1.0", "2.2 & more")}})
+    root = ElementTree.fromstring(svg(marked).replace("&nbsp;", " "))
+    shown = [element.text for element in root.iter("text")]
+    assert {"1.0", "2.2 & more"} <= set(shown)
+    assert (
+        len(list(root.iter("circle")))
+        == len(list(ElementTree.fromstring(svg(CHART)).iter("circle"))) + 2
+    )
+    with pytest.raises(ValueError, match="as many marks"):
+        Chart(title="", x="", y="", lines={"a": ((0.0, 1.0),)}, marks={"a": ("1", "2")})

@@ -17,6 +17,7 @@ from imgedit_modelkit.metrics.edits import EditEncoders, score_edits  # noqa: E4
 from imgedit_modelkit.metrics.encoders import (  # noqa: E402
     Encoder,
     Lpips,
+    clip_d,
     clip_i,
     clip_s,
     clip_t,
@@ -91,7 +92,7 @@ def test_ssim_refuses_what_is_smaller_than_its_window():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Encoder:
     """A small CLIP with weights of a realistic scale."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import (
         CLIPConfig,
         CLIPImageProcessor,
@@ -116,6 +117,10 @@ def clip(tmp_path_factory) -> Encoder:
     words = {w: i for i, w in enumerate(["<pad>", "<end>", "<unk>", "make", "it", "red", "blue"])}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    # CLIP looks at the end token; without one only the first word would count.
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <end>", special_tokens=[("<end>", words["<end>"])]
+    )
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>"
     ).save_pretrained(folder)
@@ -160,6 +165,9 @@ def test_clip_t(clip, pair):
     expected = float(text @ picture / text.norm() / picture.norm())
     assert float(found[0]) == pytest.approx(expected, abs=1e-5)
     assert found.shape == (3,)
+    same = pair[0][:1].expand(2, -1, -1, -1)
+    red, blue = clip_t(clip, same, texts[:2]).tolist()
+    assert abs(red - blue) > 1e-3, "the last word counts"
 
 
 def test_clip_s_is_that_of_torchmetrics(clip, pair):
@@ -240,6 +248,53 @@ def test_encoders_are_named_and_checked(clip, tmp_path):
         clip_i(Encoder(clip.folder, "00ff"), torch.zeros(1, 3, 9, 9), torch.zeros(1, 3, 9, 9))
     with pytest.raises(ImgeditError, match="no safetensors files"):
         _ = Encoder(tmp_path).identity
+
+
+def test_clip_d_by_hand(clip, pair):
+    edited, goals = pair
+    sources = goals.flip(3)
+    with torch.no_grad():
+        a, b, c = (
+            one / one.norm(dim=1, keepdim=True)
+            for one in (
+                clip.model.get_image_features(pixel_values=clip.pixels(some)).pooler_output
+                for some in (sources, edited, goals)
+            )
+        )
+    ways = (b - a).numpy(), (c - a).numpy()
+    expected = [x @ y / np.linalg.norm(x) / np.linalg.norm(y) for x, y in zip(*ways, strict=True)]
+    assert clip_d(clip, sources, edited, goals).tolist() == pytest.approx(expected, abs=1e-4)
+    assert max(expected) - min(expected) > 0.01
+    assert clip_d(clip, sources, sources, goals).tolist() == [0.0] * 3
+    assert clip_d(clip, sources, goals, goals).tolist() == pytest.approx([1.0] * 3)
+
+
+def test_encoders_as_openai_and_facebook_publish_them(clip, tmp_path, pair):
+    """Without safetensors: a pickle, of which nothing but tensors is read."""
+    for path in clip.folder.iterdir():
+        if path.suffix != ".safetensors":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    torch.save(clip.model.state_dict(), tmp_path / "pytorch_model.bin")
+    encoder = Encoder(tmp_path)
+    assert torch.equal(clip_i(encoder, *pair), clip_i(clip, *pair))
+    assert encoder.digest != clip.digest
+    torch.save({"text_model": print}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ImgeditError, match="cannot be loaded"):
+        _ = Encoder(tmp_path).model
+    state = dict(list(clip.model.state_dict().items())[:-1])
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ImgeditError, match="lacks 1 tensors"):
+        _ = Encoder(tmp_path).model
+
+
+def test_dino_comes_without_a_pooler(tmp_path):
+    from transformers import ViTConfig, ViTModel
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+             "intermediate_size": 32, "image_size": 28, "patch_size": 14}  # fmt: skip
+    ViTModel(ViTConfig(**sizes), add_pooling_layer=False).save_pretrained(tmp_path)
+    assert Encoder(tmp_path).config["model_type"] == "vit"
+    assert Encoder(tmp_path).model.config.patch_size == 14
 
 
 def test_lpips_by_hand(tmp_path):

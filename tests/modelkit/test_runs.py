@@ -180,6 +180,8 @@ def test_leftovers_of_a_killed_process_go(run):
         ({"steps": 1, "clip": 0.0}, "clip cannot be 0.0"),
         ({"steps": 1, "ema": 1.0}, "ema cannot be 1.0"),
         ({"steps": 1, "precision": "fp8"}, "precision cannot be 'fp8'"),
+        ({"steps": 1, "sharding": "ddp"}, "sharding cannot be 'ddp'"),
+        ({"steps": 1, "sharding": "fsdp", "precision": "fp16"}, "'bf16' can be sharded"),
     ],
 )
 def test_settings_that_cannot_be(settings, told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,8 @@ def command(
 ) -> None:
     """Train PLUGIN's model on a data set.
 
-    The same command goes on where an interrupted training stopped.
+    The same command goes on where an interrupted training stopped. For several processes, `torchrun
+    --nproc-per-node N -m imgedit_plugins.cli train …`, if the plugin can.
     """
     given = common.parse_assignments(options)
     resolved = common.resolve_for("train", frozenset({"data"}), plugin, given)
@@ -41,6 +43,8 @@ def command(
     request = TrainRequest(data=data, out=out, options=resolved, seed=seed)
     with running_job() as job:
         report: TrainReport = common.plugin_manager().call("train", request, job, plugin)
+    if int(os.environ.get("RANK", "0")):  # of several processes one tells
+        return
     if as_json:
         print_json(report.model_dump(mode="json"))
         return

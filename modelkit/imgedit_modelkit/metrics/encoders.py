@@ -1,4 +1,4 @@
-"""Similarity as trained encoders see it: CLIP-I (also CVS), CLIP-T, CLIP-S, DINO, LPIPS.
+"""Similarity as trained encoders see it: CLIP-I (also CVS), CLIP-T, CLIP-S, CLIP-D, DINO, LPIPS.
 
 Weights are files that the user has. Each metric says which ones it used (`identity`), since figures
 of different encoders cannot be compared. Nothing is loaded before the first picture.
@@ -7,19 +7,25 @@ of different encoders cannot be compared. Nothing is loaded before the first pic
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from imgedit_modelkit import fingerprints
+from imgedit_modelkit.model_folders import no_progress_bars
 from imgedit_plugins.errors import ImgeditError
 
 ALEXNET_SHA256 = "7be5be79"
 """How the SHA-256 of torchvision's alexnet-owt-7be5be79.pth begins."""
+
+PICKLE = "pytorch_model.bin"
+"""What OpenAI's and Facebook's repositories hold instead of safetensors; read as tensors alone."""
 
 _HEADS = ("functional", "image", "lpips_models", "alex.pth")
 
@@ -29,37 +35,79 @@ class Encoder:
     """A trained encoder on disk, as transformers saves one.
 
     Attributes:
-        folder: config.json, preprocessor_config.json, *.safetensors; for texts the tokenizer too.
-        sha256: of the safetensors files (`fingerprints.of_files`), or how it begins; '' for any.
+        folder: config.json, preprocessor_config.json, *.safetensors or `PICKLE`; for texts the
+            tokenizer too.
+        sha256: of the weights' files (`fingerprints.of_files`), or how it begins; '' for any.
     """
 
     folder: Path
     sha256: str = ""
 
     @functools.cached_property
-    def identity(self) -> str:
-        """The folder's name and how the hash of its weights begins; for tables.
+    def digest(self) -> str:
+        """The SHA-256 of the weights' files.
 
         Raises:
             ImgeditError: there are no weights, or others than `sha256` says.
         """
-        files = sorted(self.folder.glob("*.safetensors"))
-        if not files:
-            raise ImgeditError(f"There are no safetensors files in {self.folder}.")
+        files = self._safetensors or [self.folder / PICKLE]
+        if not files[0].is_file():
+            raise ImgeditError(f"There are no safetensors files and no {PICKLE} in {self.folder}.")
         found = fingerprints.of_files(files, self.folder)
         if not found.startswith(self.sha256):
             raise ImgeditError(f"{self.folder} has the SHA-256 {found}, not {self.sha256}....")
-        return f"{self.folder.name} {found[:12]}"
+        return found
+
+    @property
+    def _safetensors(self) -> list[Path]:
+        return sorted(self.folder.glob("*.safetensors"))
+
+    @property
+    def identity(self) -> str:
+        """The folder's name and how the hash of its weights begins; for tables.
+
+        Raises:
+            ImgeditError: as `digest`.
+        """
+        return f"{self.folder.name} {self.digest[:12]}"
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        """What config.json says; empty where there is none that can be read."""
+        try:
+            found = json.loads((self.folder / "config.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     @functools.cached_property
     def model(self) -> Any:
-        """The model, in eval mode."""
+        """The model, in eval mode.
+
+        Raises:
+            ImgeditError: as `digest`, or it cannot be loaded, or lacks tensors.
+        """
         from transformers import AutoModel
 
-        assert self.identity  # the check comes before the weights are used
-        return AutoModel.from_pretrained(
-            self.folder, local_files_only=True, use_safetensors=True
-        ).eval()
+        assert self.digest  # the check comes before the weights are used
+        # The pooler of a ViT is not published with DINO, and no metric looks at it.
+        bare = {"add_pooling_layer": False} if self.config.get("model_type") == "vit" else {}
+        try:
+            with no_progress_bars():
+                model, found = AutoModel.from_pretrained(
+                    self.folder,
+                    local_files_only=True,
+                    use_safetensors=bool(self._safetensors),
+                    weights_only=True,
+                    output_loading_info=True,
+                    **bare,
+                )
+        except (OSError, ValueError, KeyError, RuntimeError, UnpicklingError) as error:
+            told = " ".join(str(error).split())[:300]
+            raise ImgeditError(f"{self.folder} cannot be loaded: {told}") from error
+        if missing := sorted(found["missing_keys"]):
+            raise ImgeditError(f"{self.folder} lacks {len(missing)} tensors, such as {missing[0]}.")
+        return model.eval()
 
     @functools.cached_property
     def processor(self) -> Any:
@@ -128,6 +176,21 @@ def clip_s(
     return weight * clip_t(encoder, pictures, [prefix + text for text in texts]).clamp(min=0)
 
 
+def clip_d(encoder: Encoder, sources: Tensor, edited: Tensor, goals: Tensor) -> Tensor:
+    """Cosine of the ways in CLIP's space, source to edited and source to goal, (n,), 1 the best.
+
+    The directional similarity of Gal et al. 2022, with the goal itself in place of captions, which
+    few data sets have. 0 where the edit changes nothing.
+    """
+    start = _unit(_clip_pictures(encoder, sources))
+    return _cosine(*(_unit(_clip_pictures(encoder, some)) - start for some in (edited, goals)))
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Vectors of length 1."""
+    return nn.functional.normalize(vectors.float(), dim=-1)
+
+
 def dino(encoder: Encoder, pictures: Tensor, targets: Tensor) -> Tensor:
     """Cosine of DINO's first token of two pictures, (n,), 1 the best; v1 and v2 alike."""
     with torch.no_grad():
@@ -154,8 +217,8 @@ class Lpips:
         self._path, self._sha256 = alexnet, sha256
 
     @functools.cached_property
-    def identity(self) -> str:
-        """The file's name and how its hash begins; for tables.
+    def digest(self) -> str:
+        """The SHA-256 of the file.
 
         Raises:
             ImgeditError: the file is missing or another one.
@@ -169,7 +232,12 @@ class Lpips:
             ) from error
         if not found.startswith(self._sha256):
             raise ImgeditError(f"{self._path} has the SHA-256 {found}, not {self._sha256}....")
-        return f"{self._path.name} {found[:12]}"
+        return found
+
+    @property
+    def identity(self) -> str:
+        """The file's name and how its hash begins; for tables. Raises as `digest`."""
+        return f"{self._path.name} {self.digest[:12]}"
 
     def __call__(self, pictures: Tensor, targets: Tensor) -> Tensor:
         """The distance of each pair, (n,); pictures (n, 3, height, width) from 0 to 1."""
@@ -202,7 +270,7 @@ class Lpips:
             nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
             nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(),
         )  # fmt: skip
-        assert self.identity
+        assert self.digest
         state = torch.load(self._path, map_location="cpu", weights_only=True)
         parts = {k.removeprefix("features."): v for k, v in state.items() if "features." in k}
         layers.load_state_dict(parts)

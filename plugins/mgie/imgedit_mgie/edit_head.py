@@ -74,14 +74,18 @@ def sizes_of(tensors: dict[str, Tensor]) -> Head | None:
     names = ("llm2hid.weight", "query", "hid2feat.weight", "mapper.encoder.layers.0.linear1.weight")
     if any(name not in tensors for name in names):
         return None
-    begins = "mapper.encoder.layers."
-    numbers = {n.removeprefix(begins).partition(".")[0] for n in tensors if n.startswith(begins)}
     hidden, width = tensors["llm2hid.weight"].shape
     return Head(
         width=width,
         hidden=hidden,
-        layers=len(numbers),
+        layers=layers_of(tensors),
         feedforward=tensors[names[3]].shape[0],
         queries=tensors["query"].shape[1],
         features=tensors["hid2feat.weight"].shape[0],
     )
+
+
+def layers_of(tensors: dict[str, Tensor]) -> int:
+    """How many layers each side of the transformer has, by the names of its tensors."""
+    begins = "mapper.encoder.layers."
+    return len({n.removeprefix(begins).partition(".")[0] for n in tensors if n.startswith(begins)})

@@ -61,8 +61,8 @@ def edit(request: ApplyRequest, job: Job) -> EditResult:
         tiled=bool(options["tiled"]),
     )
     pieces, size = _pieces(request, fitting)
-    place = _place(request, setting, pieces, size, job)
-    work = _Work(Models(setting, place), request, pieces, job)
+    place = place_of(request, setting, pieces, size, job)
+    work = Work(Models(setting, place), request, pieces, job)
     edited = edit_region(
         request.picture,
         work.paint,
@@ -80,8 +80,15 @@ def edit(request: ApplyRequest, job: Job) -> EditResult:
     )
 
 
-class _Work:
-    """The models at work on one request; they get one region, or a region and then its tiles."""
+class Work:
+    """The models at work on one request; they get one region, or a region and then its tiles.
+
+    Args:
+        models: loaded when they are needed.
+        request: with a value for every option of `apply_edit`.
+        pieces: how often `paint` will be called; for the progress.
+        job: progress, warnings, cancellation.
+    """
 
     def __init__(self, models: Models, request: ApplyRequest, pieces: int, job: Job) -> None:
         self.models, self.request, self.job = models, request, job
@@ -95,20 +102,26 @@ class _Work:
         self._guidance = Guidance(float(options["guidance"]), float(options["image-guidance"]))
         self._steps = int(options["steps"])
 
-    def paint(self, pixels: Map) -> NDArray[np.float32]:
-        """Candidates of one region, (candidates, height, width, 3)."""
+    def paint(self, pixels: Map, guidance: Guidance | None = None) -> NDArray[np.float32]:
+        """Candidates of one region, (candidates, height, width, 3).
+
+        Args:
+            pixels: (height, width, 3), sRGB in 0..1.
+            guidance: other than the request's.
+        """
+        guidance = guidance or self._guidance
         self._prepare(pixels)
         if self.models.setting.model == "painter":
             painter = self.models.pipeline()
             made = [
                 painter.paint(
-                    pixels, self._text, steps=self._steps, guidance=self._guidance, seed=seed,
+                    pixels, self._text, steps=self._steps, guidance=guidance, seed=seed,
                     job=next(self._runs),
                 )
                 for seed in self.seeds
             ]  # fmt: skip
         else:
-            made = [self._painted(pixels, seed, next(self._runs)) for seed in self.seeds]
+            made = [self._painted(pixels, guidance, seed, next(self._runs)) for seed in self.seeds]
         return np.stack(made)
 
     def rebuild(self, pixels: Map) -> Map:
@@ -116,12 +129,12 @@ class _Work:
         self._prepare(pixels)
         return _map(self.models.editor().rebuilt(to_tensor(pixels)))
 
-    def _painted(self, pixels: Map, seed: int, job: Job) -> Map:
+    def _painted(self, pixels: Map, guidance: Guidance, seed: int, job: Job) -> Map:
         editor = self.models.editor()
         name = str(self.request.options["scheduler"])
         scheduler = named(name, editor.scheduler) if name else None
         assert self._guided is not None
-        sampling = Sampling(self._steps, self._guidance, scheduler)
+        sampling = Sampling(self._steps, guidance, scheduler)
         return _map(editor.edit(to_tensor(pixels), self._guided, sampling, seeds=[seed], job=job))
 
     @property
@@ -214,7 +227,7 @@ def _pieces(request: ApplyRequest, fitting: Fitting) -> tuple[int, tuple[int, in
     return 1 + (len(inside) if len(tiles) > 1 else 0), (width, height)
 
 
-def _place(
+def place_of(
     request: ApplyRequest, setting: Setting, pieces: int, size: tuple[int, int], job: Job
 ) -> Place:
     """Device, precision and what is offloaded; the forecast is said aloud."""

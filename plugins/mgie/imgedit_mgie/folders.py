@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from imgedit_mgie.requirements import NAME
+from imgedit_modelkit import configurations
+from imgedit_modelkit.configurations import Part
 from imgedit_plugins import weights
-from imgedit_plugins.atomic import write_bytes_atomic
 from imgedit_plugins.errors import DataError, WeightsError
 
 if TYPE_CHECKING:
@@ -93,23 +94,6 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: int = 768
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a part of the model came from.
-
-    Attributes:
-        part: 'llava', 'mllm' and so on.
-        file: the name of the file or folder that was imported.
-        sha256: of that file; '' for a folder.
-        licence, source: as the manifest gives them.
-    """
-
-    part: str
-    file: str
-    sha256: str
-    licence: str
-    source: str
-
-
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A model folder.
 
@@ -138,24 +122,17 @@ def read_config(folder: Path) -> Config:
     Raises:
         DataError: there is none, or it is malformed.
     """
-    path = folder / FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Config)
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder} is no model folder of MGIE: it has no {FILE}.",
-            path=path,
-            hint="`imgedit-plugins weights import mgie` makes one.",
-        ) from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", path=path) from error
+    return configurations.read(
+        folder / FILE,
+        Config,
+        called="model folder of MGIE",
+        made_by="imgedit-plugins weights import mgie",
+    )
 
 
 def write_config(folder: Path, config: Config) -> Path:
     """Write the configuration; the folder is complete once it is there."""
-    path = folder / FILE
-    write_bytes_atomic(path, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
-    return path
+    return configurations.write(folder / FILE, config)
 
 
 def with_bases(folder: Path) -> Iterator[Path]:

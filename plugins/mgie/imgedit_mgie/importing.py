@@ -13,7 +13,7 @@ from torch import Tensor
 from imgedit_mgie import folders
 from imgedit_mgie.diffusion_files import Diffusion, open_diffusion, write_diffusion
 from imgedit_mgie.edit_head import EditHead
-from imgedit_mgie.folders import Config, Head, Language, Part, write_config
+from imgedit_mgie.folders import Config, Head, Language, write_config
 from imgedit_mgie.llava import projector as build_projector
 from imgedit_mgie.llava_files import (
     EMBEDDINGS,
@@ -25,15 +25,15 @@ from imgedit_mgie.llava_files import (
 )
 from imgedit_mgie.released import Mllm, open_mllm
 from imgedit_mgie.requirements import NAME
+from imgedit_modelkit.configurations import Part, lineage
 from imgedit_modelkit.random_states import kept
 from imgedit_modelkit.tensor_files import misfits, save_tensors
 from imgedit_modelkit.tensor_folders import write_shards
 from imgedit_modelkit.vision_towers import VisionTower
-from imgedit_plugins import manifest, weights
+from imgedit_plugins import weights
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import WeightsReport, WeightsRequest
-from imgedit_plugins.weights import sha256_of
 
 _PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -281,13 +281,7 @@ def _head(
 
 
 def _lineage(files: Mapping[str, Path], job: Job) -> Iterable[Part]:
-    """Where each part came from: file, hash, licence, address."""
-    listed = manifest.load(Path(__file__).parent / manifest.FILE_NAME).weights
-    fetched = {"clip": folders.CLIP, "diffusion": folders.PIX2PIX}
-    for part in next(w for w in listed if w.id == NAME).parts:
-        given = files.get(part.name)
-        if given is None and part.name in fetched:
-            given = weights.home() / NAME / fetched[part.name]
-        if given is not None and given.exists():
-            digest = "" if given.is_dir() else sha256_of(given, job)
-            yield Part(part.name, given.name, digest, part.licence, part.source)
+    """Where each part came from, also those that `weights fetch` put in place."""
+    home = weights.home() / NAME
+    fetched = {"clip": home / folders.CLIP, "diffusion": home / folders.PIX2PIX}
+    return lineage(Path(__file__).parent, NAME, {**fetched, **files}, job)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
         DataReport,
         DataRequest,
         EditResult,
+        EvaluateReport,
+        EvaluateRequest,
         TrainReport,
         TrainRequest,
         WeightsReport,
@@ -32,6 +34,18 @@ def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
 
     with memory_told():
         return edit(request, job)
+
+
+@hookimpl
+def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
+    """Make the paper's tables and figures of a data set of edits with instructions."""
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie.evaluation.evaluating import evaluate as run
+
+    with memory_told():
+        return run(request, job)
 
 
 @hookimpl
@@ -61,7 +75,11 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
 
 @hookimpl
 def make_data(request: DataRequest, job: Job) -> DataReport | None:
-    """Write expressive instructions for InstructPix2Pix's pairs."""
+    """Write expressive instructions for InstructPix2Pix's pairs; lay out a study for people."""
+    if request.recipe == "study":
+        from imgedit_mgie.evaluation.study import make_study
+
+        return make_study(request, job)
     if request.recipe != "prepare":
         return None
     from imgedit_mgie.requirements import memory_told, require_torch

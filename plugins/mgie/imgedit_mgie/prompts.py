@@ -27,5 +27,14 @@ def prompt(instruction: str, picture: str, asked: Asked = "what") -> str:
         picture: the tokens that stand for the picture; '' where the model shall not see it.
         asked: which of the two questions.
     """
-    told = question(instruction, TEMPLATES[asked])
+    return conversation(question(instruction, TEMPLATES[asked]), picture)
+
+
+def conversation(told: str, picture: str) -> str:
+    """A conversation up to where the first answer begins.
+
+    Args:
+        told: what the user says, in one line.
+        picture: as for `prompt`.
+    """
     return _BEGIN + (f"{told}\n{picture}" if picture else told) + _ANSWER

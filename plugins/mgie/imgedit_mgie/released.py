@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from imgedit_mgie.edit_head import EditHead, sizes_of
+from imgedit_mgie.edit_head import EditHead, layers_of, sizes_of
 from imgedit_mgie.folders import Head
 from imgedit_modelkit.tensor_files import misfits, open_checkpoint
 from imgedit_plugins.errors import WeightsError
@@ -55,7 +55,8 @@ def open_mllm(path: Path) -> Mllm:
     missing = [f"model.{n}" if n == _EMBEDDINGS else n for n in absent]
     strange = [n for n in others if n not in found.values()]
     if sizes is None:
-        missing += [f"{_HEAD}llm2hid, {_HEAD}query, {_HEAD}mapper or {_HEAD}hid2feat"]
+        layers = layers_of(head) or Head().layers
+        missing += [f"{_HEAD}{n}" for n in _names(Head(layers=layers)) if n not in head]
     else:
         lacking, left = _fit(head, sizes)
         missing += lacking

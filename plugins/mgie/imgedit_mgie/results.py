@@ -10,10 +10,11 @@ from torch import Tensor
 
 from imgedit_mgie import folders
 from imgedit_mgie.diffusion_files import write_part
-from imgedit_mgie.folders import Config, Part, read_config, write_config
+from imgedit_mgie.folders import Config, read_config, write_config
 from imgedit_mgie.task import MgieTask
 from imgedit_mgie.trained import Start, load_unet
 from imgedit_modelkit.adapters import merge_lora
+from imgedit_modelkit.configurations import Part
 from imgedit_modelkit.model_folders import link
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
@@ -26,7 +27,7 @@ _TABLES = {
 _HEAD, _UNET = "edit_head.", "diffusion.unet."
 
 
-def write_model(task: MgieTask, run: Path, speaking: Path | None) -> Path:
+def write_model(task: MgieTask, run: Path, speaking: Path | None) -> None:
     """Write ``model/`` into a run folder; frozen parts stay where they are.
 
     Args:
@@ -54,7 +55,6 @@ def write_model(task: MgieTask, run: Path, speaking: Path | None) -> Path:
         config = Config(model=start.kind, prompt=task.form.asked, base=base)
     config = msgspec.structs.replace(config, lineage=(*config.lineage, _part(task, best, run)))
     write_config(folder, config)
-    return folder
 
 
 def _part(task: MgieTask, best: Checkpoint, run: Path) -> Part:

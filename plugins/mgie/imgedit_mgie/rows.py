@@ -18,6 +18,7 @@ from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import open_picture
+from imgedit_plugins.pictures import Picture
 
 Told = Literal["summarised", "full", "short"]
 
@@ -57,17 +58,20 @@ def read_rows(folder: Path, told: Told, job: Job) -> tuple[Row, ...]:
     rows = [
         Row(row.id, row.source, row.edited, row.instruction, text)
         for row in read_prepared(folder, job)
-        if (text := _told(row, told)) and row.instruction.strip()
+        if (text := told_of(row)[told]) and row.instruction.strip()
     ]
     if not rows:
         raise DataError(f"No row of {folder} has a {told} instruction.", path=folder)
     return tuple(rows)
 
 
-def _told(row: PreparedRow, told: Told) -> str:
-    if told == "full":
-        return clean(row.answer, sentences=_ALL)
-    return row.summarised if told == "summarised" else row.expressive
+def told_of(row: PreparedRow) -> dict[Told, str]:
+    """A row's expressive instructions, by their form; '' where there is none."""
+    return {
+        "full": clean(row.answer, sentences=_ALL),
+        "short": row.expressive,
+        "summarised": row.summarised,
+    }
 
 
 def split(rows: Sequence[Row], share: float) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
@@ -106,15 +110,19 @@ def pictures_of(row: Row, size: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: they have different shapes, or cannot be opened.
     """
-    source, goal = (to_srgb(open_picture(path)) for path in (row.source, row.goal))
+    source, goal = (open_picture(path) for path in (row.source, row.goal))
     if source.width * goal.height != goal.width * source.height:
         raise DataError(
             f"The pictures of row {row.id} have different shapes: {source.width}x{source.height} "
             f"and {goal.width}x{goal.height}.",
             path=row.source,
         )
-    first, second = (_square(_floats(picture.color), size) for picture in (source, goal))
-    return first, second
+    return square(source, size), square(goal, size)
+
+
+def square(picture: Picture, size: int) -> np.ndarray:
+    """The middle square of a picture, (size, size, 3) float32 in 0..1, sRGB."""
+    return _square(_floats(to_srgb(picture).color), size)
 
 
 def _floats(pixels: np.ndarray) -> np.ndarray:

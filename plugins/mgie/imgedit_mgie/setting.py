@@ -90,6 +90,20 @@ def setting_of(options: Options, job: Job) -> Setting:
     return _own(folder, config, wanted, job)
 
 
+def writing_setting(folder: Path, *, blind: bool) -> Setting:
+    """A model that only writes expressive instructions: that of a folder, or it comes from.
+
+    Args:
+        folder: of the model.
+        blind: hide the picture from it, even where it was trained with it.
+
+    Raises:
+        WeightsError: there is no language model on the way.
+    """
+    writer = _speaking(folder)
+    return Setting("fz", writer, writer, not blind and read_config(writer).model != "lgie")
+
+
 def _own(folder: Path, config: Config, wanted: str, job: Job) -> Setting:
     """A model whose diffusion model lies in the folder itself."""
     if wanted == "lgie" and config.model == "mgie":

@@ -15,7 +15,7 @@ from imgedit_mgie.task import Form, Losses, MgieTask
 from imgedit_mgie.trained import Start
 from imgedit_mgie.training_forecast import Forecast, forecast
 from imgedit_modelkit.devices import choose_device, choose_precision, free_memory
-from imgedit_modelkit.training import TrainConfig
+from imgedit_modelkit.training import TrainConfig, on_main, processes
 from imgedit_modelkit.training import train as run_training
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.jobs import Job
@@ -34,13 +34,13 @@ def train(request: TrainRequest, job: Job) -> TrainReport:
     start = start_of(options)
     task = task_of(request, start, job)
     config = config_of(request, len(task.train_items()), start.precision)
-    steps = config.total_steps(len(task.train_items()))
+    steps = config.total_steps(len(task.train_items()), processes())
     told = forecast(start, config, task.form)
     if options["dry-run"]:
         return TrainReport(run=request.out, metrics=told.figures(steps))
     _tell(told, steps, job)
     report = run_training(task, config, request.out, job)
-    write_model(task, request.out, _speaking(start))
+    on_main(lambda: write_model(task, request.out, _speaking(start)))
     return report
 
 
@@ -126,6 +126,7 @@ def config_of(request: TrainRequest, items: int, precision: torch.dtype) -> Trai
         "learning_rate": float(options["learning-rate"]),
         "weight_decay": 0.0,
         "precision": mixed,
+        "sharding": options["sharding"],
         "ema": float(options["ema"]) or None,
         "validate_every": int(options["validate-every"]),
         "checkpoint_every": int(options["validate-every"]),
@@ -133,7 +134,7 @@ def config_of(request: TrainRequest, items: int, precision: torch.dtype) -> Trai
         "num_workers": int(options["workers"]),
         "seed": request.seed,
     }
-    total = TrainConfig(**settings).total_steps(items)
+    total = TrainConfig(**settings).total_steps(items, processes())
     return TrainConfig(**settings, warmup_steps=round(float(options["warmup"]) * total))
 
 

@@ -21,7 +21,7 @@ from imgedit_mgie.task import Form
 from imgedit_mgie.trained import ATTENTION, Start
 from imgedit_modelkit.devices import choose_device, measured_speed
 from imgedit_modelkit.tensor_files import numbers_in
-from imgedit_modelkit.training import TrainConfig
+from imgedit_modelkit.training import TrainConfig, shares
 
 _EFFICIENCY = 0.5
 """Share of a large matrix product's speed that whole models reach."""
@@ -47,6 +47,7 @@ class Forecast:
         weights, training, activations: bytes: of all weights; gradients, optimiser and average;
             what the backward pass needs.
         seconds: of one step.
+        shares: processes that share the model.
     """
 
     frozen: int
@@ -55,11 +56,14 @@ class Forecast:
     training: int
     activations: int
     seconds: float
+    shares: int = 1
 
     @property
     def memory(self) -> int:
-        """Bytes in all, with some slack."""
-        return int((self.weights + self.training + self.activations) * _SLACK)
+        """Bytes of a process, with some slack; the main one gathers all weights at times."""
+        gathered = self.weights if self.shares > 1 else 0
+        kept = (self.weights + self.training) // self.shares
+        return int((kept + max(self.activations, gathered)) * _SLACK)
 
     def sentence(self, steps: int) -> str:
         """For people."""
@@ -113,6 +117,7 @@ def forecast(start: Start, config: TrainConfig, form: Form) -> Forecast:
         training=learnt * (12 + (4 if config.ema else 0)),
         activations=int(kept * share * size),
         seconds=operations * rows * config.accumulate / speed,
+        shares=shares(config),
     )
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_modelkit.evaluation.bootstrap import DRAWS, Estimate, bootstrap_weights, estimate
 from imgedit_reverse_design import scores
-from imgedit_reverse_design.bootstrap import DRAWS, Estimate, bootstrap_weights, estimate
 from imgedit_reverse_design.scores import Sample
 
 Floats = NDArray[np.float64]

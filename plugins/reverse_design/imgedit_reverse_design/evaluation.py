@@ -7,13 +7,13 @@ in `evaluation_report`.
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from imgedit_modelkit.evaluation.rows import choice, drawn, whole
 from imgedit_modelkit.readers.splits import SPLITS, split_by_image
-from imgedit_plugins.errors import DataError, OptionError
+from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import EvaluateReport, EvaluateRequest, Options
 from imgedit_reverse_design.baselines import baselines
@@ -130,26 +130,12 @@ def evaluate_methods(
 
 def _settings(options: Options) -> _Settings:
     return _Settings(
-        split=_choice(options, "split", ("all", *SPLITS)),
-        limit=_whole(options, "limit"),
-        commands=_choice(options, "commands", COMMANDS),
-        workers=_whole(options, "workers") or os.cpu_count() or 1,
+        split=choice(options, "split", ("all", *SPLITS)),
+        limit=whole(options, "limit"),
+        commands=choice(options, "commands", COMMANDS),
+        workers=whole(options, "workers") or os.cpu_count() or 1,
         min_explained=float(options.get("min-explained", 0.9)),
     )
-
-
-def _choice(options: Options, name: str, choices: tuple[str, ...]) -> str:
-    value = options.get(name, choices[0])
-    if value not in choices:
-        raise OptionError(f"Option {name!r} must be one of {', '.join(choices)}, not {value!r}.")
-    return str(value)
-
-
-def _whole(options: Options, name: str) -> int:
-    value = options.get(name, 0)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise OptionError(f"Option {name!r} must be a whole number from 0, not {value!r}.")
-    return value
 
 
 def _journal(options: Options, setup: Setup) -> Journal | None:
@@ -162,11 +148,7 @@ def _selected(rows: tuple[Row, ...], settings: _Settings, seed: int) -> Sequence
         rows = split_by_image(rows)[settings.split]
     if not rows:
         raise DataError(f"The split {settings.split!r} of this data set is empty.")
-    if not 0 < settings.limit < len(rows):
-        return rows
-    rng = random.Random(f"limit/{seed}")  # noqa: S311 (not for secrets)
-    drawn = sorted((rng.random(), number) for number in range(len(rows)))[: settings.limit]
-    return [rows[number] for number in sorted(number for _, number in drawn)]
+    return drawn(rows, settings.limit, seed)
 
 
 def _check_commands(rows: Sequence[Row], settings: _Settings, folder: Path, job: Job) -> None:

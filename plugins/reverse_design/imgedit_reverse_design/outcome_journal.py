@@ -1,22 +1,22 @@
 """A file that keeps finished predictions, so that an evaluation goes on where it was stopped.
 
-One JSON object per line, after a first line that says what the file is. A line counts only for the
-very same prediction: pair, files, command, options, seed, model and version.
+A line counts only for the very same prediction: pair, files, command, options, seed, model and
+version.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imgedit_modelkit.evaluation import journal
+from imgedit_modelkit.evaluation.journal import JournalFile, open_journal_file, stamp
 from imgedit_plugins import __version__
-from imgedit_plugins.atomic import write_failure
-from imgedit_plugins.errors import DataError, PlanError
+from imgedit_plugins.errors import PlanError
 from imgedit_plugins.plan import parse_plan
 from imgedit_reverse_design.outcomes import Outcome, Rendered, Task, steps_of
 
@@ -25,23 +25,21 @@ SCHEMA = "imgedit-evaluation/1"
 
 @dataclass
 class Journal:
-    """Predictions that were kept, by key.
+    """Predictions that were kept.
 
     Attributes:
-        path: the file; it is made with the first prediction.
+        file: where.
         model: what tells one model from another, such as the hash of its weights.
-        lines: what it held when it was opened.
     """
 
-    path: Path
+    file: JournalFile
     model: str = ""
-    lines: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def known(self, tasks: Sequence[Task]) -> dict[int, Outcome]:
         """The outcomes of tasks that were finished before, by their place."""
         found = {}
-        for number, task in enumerate(tasks):
-            line = self.lines.get(key_of(task, self.model)) if self.lines else None
+        for number, task in enumerate(tasks if self.file.lines else ()):
+            line = self.file.lines.get(key_of(task, self.model))
             outcome = None if line is None else _outcome(task, line)
             if outcome is not None:
                 found[number] = outcome
@@ -53,70 +51,29 @@ class Journal:
         Raises:
             DataError: the file cannot be written.
         """
-        line = {"key": key_of(task, self.model), **_line(outcome)}
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        self.file.keep(key_of(task, self.model), _line(outcome))
 
 
 def open_journal(path: Path, model: str = "") -> Journal:
-    """The journal in a file, which is made if it is not there.
-
-    A line that a killed run left unfinished is passed over.
-
-    Raises:
-        DataError: the file is something else, or cannot be read or written.
-    """
-    try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        if text and _object(text.partition("\n")[0]).get("schema") != SCHEMA:
-            raise DataError(
-                f"{path} is no journal of `evaluate`.",
-                path=path,
-                hint="Name a file that is not there yet.",
-            )
-        if not text or not text.endswith("\n"):
-            with path.open("a", encoding="utf-8") as file:
-                file.write("\n" if text else json.dumps({"schema": SCHEMA}) + "\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unwritable(path, error) from error
-    lines = {line["key"]: line for line in map(_object, text.splitlines()) if "key" in line}
-    return Journal(path, model, lines)
+    """The journal in a file; raises as `open_journal_file`."""
+    return Journal(open_journal_file(path, SCHEMA), model)
 
 
 def key_of(task: Task, model: str) -> str:
     """What identifies a prediction: the hash of all that it depends on."""
     row = task.row
-    files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) if p.exists() else None
-             for p in (row.source, row.edited)]  # fmt: skip
-    told = [
+    return journal.key_of(
         __version__,
         model,
         row.id,
-        files,
+        [stamp(path) for path in (row.source, row.edited)],
         row.operations,
         row.definitions,
         row.command if task.with_command else None,
         task.with_command,
         sorted(task.options.items()),
         task.seed,
-    ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
-def _unwritable(path: Path, error: Exception) -> DataError:
-    told = write_failure(error) if isinstance(error, OSError) else "it is no text"
-    return DataError(f"The journal {path} cannot be used: {told}.", path=path)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    )
 
 
 def _line(outcome: Outcome) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from imgedit_modelkit.evaluation.bootstrap import Estimate
 from imgedit_plugins.operations import default_vocabulary
 from imgedit_plugins.requests import Table
 from imgedit_reverse_design import scores
-from imgedit_reverse_design.bootstrap import Estimate
 
 Summary = Mapping[str, Estimate]
 

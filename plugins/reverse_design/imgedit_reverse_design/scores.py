@@ -42,7 +42,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imgedit_reverse_design.bootstrap import DRAWS, Estimate, bootstrap_weights, estimate, medians
+from imgedit_modelkit.evaluation.bootstrap import (
+    DRAWS,
+    Estimate,
+    bootstrap_weights,
+    estimate,
+    medians,
+)
 
 Edit = Mapping[str, float]
 Floats = NDArray[np.float64]

@@ -183,7 +183,7 @@ def test_mllm_and_unet_belong_together(files, tmp_path):
     [
         ("mllm", ["lm_head.weight", "edit_head.mapper.decoder.layers.1.linear2.bias"]),
         ("mllm", ["model.embed_tokens.weight"]),
-        ("mllm", ["edit_head.query"]),
+        ("mllm", ["edit_head.query", "edit_head.hid2feat.bias"]),
         ("unet", ["mid_block.resnets.0.conv1.weight", "conv_out.bias"]),
     ],
 )

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from imgedit_plugins.atomic import write_bytes_atomic
-from imgedit_plugins.errors import DataError
+from imgedit_modelkit import configurations
+from imgedit_modelkit.configurations import Part
 from imgedit_reverse_design.minigpt4.prompts import Wrap
 
 if TYPE_CHECKING:
@@ -67,23 +67,6 @@ class Adapted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Lora(self.targets, rank=self.rank, alpha=2 * self.rank)
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a part of the model came from.
-
-    Attributes:
-        part: 'eva', 'projection' and so on.
-        file: the name of the file or folder that was imported.
-        sha256: of that file; '' for a folder, whose files are listed in ``weights.json``.
-        licence, source: as the manifest gives them.
-    """
-
-    part: str
-    file: str
-    sha256: str
-    licence: str
-    source: str
-
-
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A model folder.
 
@@ -115,17 +98,12 @@ def read_config(folder: Path) -> Config:
     Raises:
         DataError: there is none, or it is malformed.
     """
-    path = folder / FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Config)
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder} is no model folder: it has no {FILE}.",
-            path=path,
-            hint="`imgedit-plugins weights import reverse_design/minigpt4` makes one.",
-        ) from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", path=path) from error
+    return configurations.read(
+        folder / FILE,
+        Config,
+        called="model folder",
+        made_by="imgedit-plugins weights import reverse_design/minigpt4",
+    )
 
 
 def frozen_parts(folder: Path) -> Path:
@@ -135,6 +113,4 @@ def frozen_parts(folder: Path) -> Path:
 
 def write_config(folder: Path, config: Config) -> Path:
     """Write the configuration; the folder is complete once it is there."""
-    path = folder / FILE
-    write_bytes_atomic(path, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
-    return path
+    return configurations.write(folder / FILE, config)

@@ -43,6 +43,7 @@ class Forecast:
             optimiser's state; what the backward pass needs.
         operations: floating-point operations of one step.
         seconds: of one step.
+        shares: processes that share the model.
     """
 
     parameters: dict[str, int]
@@ -51,11 +52,14 @@ class Forecast:
     activations: int
     operations: float
     seconds: float
+    shares: int = 1
 
     @property
     def memory(self) -> int:
-        """Bytes in all, with some slack."""
-        return int((self.weights + self.training + self.activations) * _SLACK)
+        """Bytes of a process, with some slack; the main one gathers all weights at times."""
+        gathered = self.weights if self.shares > 1 else 0
+        kept = (self.weights + self.training) // self.shares
+        return int((kept + max(self.activations, gathered)) * _SLACK)
 
     def sentence(self, steps: int) -> str:
         """For people."""
@@ -111,6 +115,7 @@ def forecast(
     frozen: Frozen,
     lora: Adapted | None = None,
     checkpointing: bool = False,
+    shares: int = 1,
 ) -> Forecast:
     """What training the projection of a model folder, and adapters, will need.
 
@@ -121,6 +126,7 @@ def forecast(
             a second.
         lora: adapters that learn.
         checkpointing: activations are computed twice instead of kept.
+        shares: processes that share the model.
     """
     shapes = shapes_of(folder)
     size = torch.finfo(frozen.dtype).bits // 8
@@ -139,6 +145,7 @@ def forecast(
         activations=_activations(shapes, batch, tokens, size, checkpointing=checkpointing),
         operations=operations,
         seconds=operations / (_EFFICIENCY * measured_speed(frozen.device, frozen.dtype)),
+        shares=shares,
     )
 
 

@@ -6,28 +6,27 @@ counts), BLIP-2's Q-Former for the Vicuna variant, and a language model's folder
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from imgedit_modelkit.configurations import lineage
 from imgedit_modelkit.model_folders import empty_language_model, take_language_model
 from imgedit_modelkit.tensor_files import misfits, open_checkpoint, save_tensors
 from imgedit_modelkit.vision_towers import VisionTower, from_blip2
-from imgedit_plugins import manifest
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import WeightsReport, WeightsRequest
-from imgedit_plugins.weights import sha256_of
 from imgedit_reverse_design.minigpt4 import config as folders
 from imgedit_reverse_design.minigpt4.checkpoints import (
     eva_tensors,
     projection_tensors,
     with_qformer,
 )
-from imgedit_reverse_design.minigpt4.config import Config, Part, Tower, write_config
+from imgedit_reverse_design.minigpt4.config import Config, Tower, write_config
 
 WEIGHTS = "minigpt4"
 
@@ -65,7 +64,7 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport:
         tower=tower,
         wrap=str(request.options.get("wrap", "llama-2")),  # type: ignore[arg-type]
         own_sentences=False,
-        lineage=tuple(_lineage(files, job)),
+        lineage=tuple(lineage(Path(__file__).parents[1], WEIGHTS, files, job)),
     )
     written.append(write_config(out, config))
     return WeightsReport(
@@ -149,17 +148,3 @@ def _check_widths(
             path=path,
             hint="With Vicuna, --qformer must be given; with LLaMA-2 it must not.",
         )
-
-
-# --- writing ----------------------------------------------------------------------------------
-
-
-def _lineage(files: Mapping[str, Path], job: Job) -> Iterable[Part]:
-    """Where each part came from: file, hash, licence, address."""
-    path = Path(__file__).parent.parent / manifest.FILE_NAME
-    weights = next(w for w in manifest.load(path).weights if w.id == WEIGHTS)
-    for part in weights.parts:
-        if part.name in files:
-            given = files[part.name]
-            digest = "" if given.is_dir() else sha256_of(given, job)
-            yield Part(part.name, given.name, digest, part.licence, part.source)

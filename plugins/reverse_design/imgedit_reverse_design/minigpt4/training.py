@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import torch
 
 from imgedit_modelkit.adapters import quantisation
+from imgedit_modelkit.configurations import Part
 from imgedit_modelkit.devices import (
     choose_bits,
     choose_device,
@@ -20,7 +22,7 @@ from imgedit_modelkit.devices import (
 from imgedit_modelkit.readers.imad import ImadRow, read_imad
 from imgedit_modelkit.readers.splits import split_by_image
 from imgedit_modelkit.runs import RunFolder
-from imgedit_modelkit.training import TrainConfig
+from imgedit_modelkit.training import TrainConfig, on_main, processes, shares
 from imgedit_modelkit.training import train as run_training
 from imgedit_modelkit.vision_towers import VisionTower
 from imgedit_plugins.atomic import atomic_write
@@ -28,7 +30,7 @@ from imgedit_plugins.errors import DataError, OptionError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options, TrainReport, TrainRequest
 from imgedit_reverse_design.minigpt4 import config as folders
-from imgedit_reverse_design.minigpt4.config import Adapted, Part, write_config
+from imgedit_reverse_design.minigpt4.config import Adapted, write_config
 from imgedit_reverse_design.minigpt4.forecast import Forecast, forecast
 from imgedit_reverse_design.minigpt4.model import Frozen
 from imgedit_reverse_design.minigpt4.predicting import model_folder
@@ -65,13 +67,14 @@ def train(request: TrainRequest, job: Job) -> TrainReport:
         lora=_lora(options, folder),
         answers=int(options["answers"]),
     )
-    steps = config.total_steps(len(rows["train"]))
+    steps = config.total_steps(len(rows["train"]), processes())
     told = forecast(
         folder,
         batch=config.batch_size,
         frozen=setting.frozen,
         lora=config_of(setting).lora,
         checkpointing=config.gradient_checkpointing,
+        shares=shares(config),
     )
     if options["dry-run"]:
         return TrainReport(run=request.out, metrics=_figures(told, steps))
@@ -86,7 +89,7 @@ def train(request: TrainRequest, job: Job) -> TrainReport:
     cache = _cache(request, setting, used, job)
     task = ReverseDesignTask(setting, rows["train"], rows["validation"], cache=cache, job=job)
     report = run_training(task, config, request.out, job)
-    _write_model(task, request.out)
+    on_main(lambda: _write_model(task, request.out))
     return report
 
 
@@ -117,6 +120,7 @@ def _config(request: TrainRequest, precision: torch.dtype) -> TrainConfig:
         weight_decay=WEIGHT_DECAY,
         clip=None,
         precision=mixed,  # type: ignore[arg-type]
+        sharding=cast("Any", options["sharding"]),
         validate_every=int(options["validate-every"]),
         checkpoint_every=int(options["validate-every"]),
         gradient_checkpointing=bool(options["gradient-checkpointing"]),

@@ -196,6 +196,32 @@ def test_two_processes_share_the_encoding(data, model_folder, tmp_path):
     assert results(tmp_path / "with") == results(tmp_path / "without")
 
 
+@pytest.mark.parametrize("adapters", [0, 2])
+def test_two_processes_share_the_model(data, model_folder, tmp_path, adapters):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for how in ("none", "fsdp"):
+        command = [sys.executable, *torchrun, PROGRAM, data, model_folder, tmp_path / how, ""]
+        command += [f"sharding={how}", f"lora={adapters}", "answers=2"]
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    whole, shared = (
+        {path.name: load_file(path) for path in (tmp_path / how / "model").glob("*.safetensors")}
+        for how in ("none", "fsdp")
+    )
+    assert (
+        set(shared)
+        == set(whole)
+        == {"projection.safetensors", "lora.safetensors"}
+        - (set() if adapters else {"lora.safetensors"})
+    )
+    for name, tensors in whole.items():
+        for key, tensor in tensors.items():
+            torch.testing.assert_close(shared[name][key], tensor, rtol=1e-3, atol=1e-4)
+    load_model(tmp_path / "fsdp" / "model")
+
+
 # --- few bits ---------------------------------------------------------------------------------
 
 

@@ -1,4 +1,7 @@
-"""Trains MiniGPT-4 under torchrun: DATA MODEL OUT CACHE; prints how many pictures it encoded."""
+"""Trains MiniGPT-4 under torchrun: DATA MODEL OUT CACHE [OPTION=VALUE]...
+
+Prints how many pictures it encoded.
+"""
 
 import sys
 from pathlib import Path
@@ -12,9 +15,10 @@ from imgedit_reverse_design import plugin
 
 
 def main() -> None:
-    data, model, out, cache = sys.argv[1:]
+    data, model, out, cache, *more = sys.argv[1:]
     given = {"weights": model, "cache": cache, "steps": 3, "validate-every": 3, "answers": 0,
              "precision": "fp32", "warmup-steps": 0, "learning-rate": 0.03}  # fmt: skip
+    given |= dict(one.split("=") for one in more)
     specs = load(Path(plugin.__file__).parent / FILE_NAME).options_for("train")
     options = resolve_options(specs, given)
     seen, forward = [], VisionTower.forward

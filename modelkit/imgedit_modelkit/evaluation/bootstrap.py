@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +26,14 @@ class Estimate:
     high: float | None = None
 
 
+@functools.lru_cache(maxsize=2)
 def bootstrap_weights(clusters: int, draws: int, seed: int) -> Floats:
     """How often each cluster is drawn, (1 + draws, clusters); the first row is the data itself."""
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(clusters, np.full(clusters, 1.0 / clusters), size=draws)
-    return np.vstack([np.ones((1, clusters)), drawn])
+    weights = np.vstack([np.ones((1, clusters)), drawn])
+    weights.setflags(write=False)  # it is kept for the next figure
+    return weights
 
 
 def medians(values: Floats, weights: Floats, cluster: NDArray[Any]) -> Floats:
@@ -59,3 +63,23 @@ def estimate(figures: Floats | None) -> Estimate:
     # By rank, not interpolated: PSNR may be infinite.
     low, high = (draws[round(q * (draws.size - 1))] for q in (0.025, 0.975))
     return Estimate(value, float(low), float(high))
+
+
+def mean(
+    values: Sequence[float], images: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+) -> Estimate:
+    """The mean of some values with its interval.
+
+    Args:
+        values: any number of them.
+        images: the picture that each comes from; whole pictures are drawn.
+        draws: bootstrap draws; 0 for no interval.
+        seed: of the bootstrap.
+    """
+    if not values:
+        return Estimate(None)
+    names, cluster = np.unique(list(images), return_inverse=True)
+    sums = np.zeros((len(names), 2))
+    np.add.at(sums, cluster, np.stack([np.asarray(values, np.float64), np.ones(len(values))], 1))
+    drawn = bootstrap_weights(len(names), draws, seed) @ sums
+    return estimate(drawn[:, 0] / drawn[:, 1])

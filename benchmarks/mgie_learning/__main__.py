@@ -1,0 +1,87 @@
+"""Prepare, train every model with every seed, test, and tell; or copy the best model.
+
+    python -m benchmarks.mgie_learning [prepare|train|report] [--json FILE] [--write-docs]
+                                       [--folder FOLDER] [--processes N]
+    python -m benchmarks.mgie_learning model --out DIR [--folder FOLDER]
+
+Without a step the first three are done; `train` prepares what is not there. A killed or cancelled
+command goes on where it stopped. Exits with 1 where a run is missing, where a source has changed
+since it was made, or where MGIE is not ahead of what it is to be ahead of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from benchmarks.arguments import positive
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "build" / "mgie_learning"
+STEPS = ("prepare", "train", "report", "model")
+
+
+def prepare(folder: Path, processes: int) -> None:
+    """VAE, LLaVA and UNet, the model folder that MGIE begins with, and the pairs."""
+    from benchmarks.mgie_learning import work
+
+    _in_processes(processes, work.prepare, [(folder, stage) for stage in work.APART])
+    _in_processes(1, work.prepare, [(folder, stage) for stage in work.IN_TURN])
+
+
+def train(folder: Path, processes: int) -> None:
+    """Every training with its test, in so many processes."""
+    from benchmarks.mgie_learning import finetuning, work
+
+    names = [run.name for run in finetuning.all_runs(work.SIZES)]
+    _in_processes(processes, work.work_on, [(folder, name) for name in names])
+
+
+def _in_processes(
+    processes: int, do: Callable[[Path, str], None], todo: Sequence[tuple[Path, str]]
+) -> None:
+    """Each in a process of its own, so that it records the modules that it loaded, not others'."""
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawned, max_tasks_per_child=1) as pool:
+        for done in [pool.submit(do, *given) for given in todo]:
+            done.result()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.mgie_learning")
+    parser.add_argument("step", nargs="?", choices=STEPS, help="by default all but the last")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="of models and runs")
+    parser.add_argument("--processes", type=positive, default=1, help="trainings at a time")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--write-docs", action="store_true", help="put tables and sheet into docs")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where `model` writes to")
+    options = parser.parse_args(arguments)
+    if (options.step == "model") != (options.out is not None):
+        parser.error("--out belongs to the step 'model', which needs it.")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small models; before torch is imported
+    if options.step == "model":
+        from benchmarks.mgie_learning import export
+
+        print(export.copy_best(options.folder, options.out))
+        return 0
+    chosen = (options.step,) if options.step else STEPS
+    if "prepare" in chosen or "train" in chosen:
+        prepare(options.folder, options.processes)
+    if "train" in chosen:
+        train(options.folder, options.processes)
+    if "report" not in chosen:
+        return 0
+    from benchmarks.mgie_learning import report
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return report.report(options.folder, given, options.json, write_docs=options.write_docs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""The figures as tables, for the terminal and between the markers of docs/mgie.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.documents import aligned, piped, put_between
+from benchmarks.mgie_learning import sheet
+from benchmarks.mgie_learning.edits import FAMILIES, NEED_THE_PICTURE
+from benchmarks.mgie_learning.figures import OVERALL
+
+BEGIN = "<!-- benchmark: written by `python -m benchmarks.mgie_learning --write-docs` -->"
+
+Results = Mapping[str, Any]
+Lines = list[list[str]]
+COLUMNS = (*FAMILIES, OVERALL)
+
+
+def cell(found: Mapping[str, float], digits: int = 2, scale: float = 1.0) -> str:
+    """A figure with its interval."""
+    value, low, high = (scale * found[name] for name in ("value", "low", "high"))
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def errors_table(results: Results) -> Lines:
+    """How far each method's pictures are from the goal."""
+    return _table("error", results["errors"], 2)
+
+
+def reached_table(results: Results) -> Lines:
+    """How often each method makes more than half of the way."""
+    return _table("over half of the way, %", results["reached"], 0, 100)
+
+
+def said_table(results: Results) -> Lines:
+    """How often each method's expressive instruction is the right one."""
+    return _table("said right, %", results["said"], 0, 100)
+
+
+def ahead_table(results: Results) -> Lines:
+    """By how much MGIE's error is smaller."""
+    found = {f"MGIE ahead of {name}": one for name, one in results["ahead"].items()}
+    return _table("difference of errors", found, 2)
+
+
+def _table(head: str, found: Mapping[str, Any], digits: int, scale: float = 1.0) -> Lines:
+    lines = [[head, *COLUMNS]]
+    for name, families in found.items():
+        lines.append([name, *(cell(families[family], digits, scale) for family in COLUMNS)])
+    return lines
+
+
+def verdict(results: Results) -> str:
+    """What MGIE is ahead of, and what is missing."""
+    told = []
+    for name, families in results["claims"].items():
+        behind = [family for family, holds in families.items() if not holds]
+        among = f" in {', '.join(families)}" if len(families) < len(COLUMNS) else ""
+        told.append(
+            f"NOT ahead of {name} in {', '.join(behind)}"
+            if behind
+            else f"ahead of {name}{among or ' in every family'}"
+        )
+    sentence = f"MGIE is {'; '.join(told)}." if told else "MGIE was not run."
+    if results["missing"]:
+        sentence += f" Not run: {', '.join(results['missing'])}."
+    if results["changed"]:
+        sentence += f" Changed since: {', '.join(results['changed'])}."
+    return sentence
+
+
+def text(results: Results) -> str:
+    """All tables for the terminal."""
+    tables = (errors_table, ahead_table, reached_table, said_table)
+    return "\n\n".join([*(aligned(table(results)) for table in tables), verdict(results)])
+
+
+def markdown(results: Results) -> str:
+    """What stands between the markers."""
+    where, sizes = results["machine"], results["sizes"]
+    seconds = sum(results["cpu_seconds"].values())
+    parts = results["parameters"]
+    millions = ", ".join(f"{name} {count / 1e6:.2f}" for name, count in parts.items())
+    about = (
+        f"`{results['command']}`, {results['date']}; {where['processor']}, {where['cores']} cores, "
+        f"{where['system']}; Python {where['python']}, torch {where['torch']}, transformers "
+        f"{where['transformers']}, diffusers {where['diffusers']}. All of it took "
+        f"{seconds / 60:.0f} minutes of processor time, tests included."
+    )
+    made = (
+        f"Millions of weights: {millions}. MGIE and LGIE: {sizes['steps']} steps of "
+        f"{sizes['batch']} pairs of {sizes['rows']}, learning rate {sizes['rate']:g}. Tests: "
+        f"{sizes['tests']} pictures of each family, {sizes['painting']} steps, guidance "
+        f"{sizes['guidance']:g}, image guidance {sizes['image_guidance']:g}."
+    )
+    seeds = len(sizes["seeds"])
+    return "\n\n".join(
+        [
+            about,
+            made,
+            f"![Input, instruction, MGIE, LGIE and goal of test pictures]({sheet.FILE})",
+            "The first two test pictures of each family, by the models of the first seed.",
+            f"Mean absolute difference from the goal, in percent of the range (means of {seeds} "
+            "seeds; 95 % intervals by bootstrap over pictures and seeds):",
+            piped(errors_table(results)),
+            "By how much MGIE's is smaller, on the same pictures:",
+            piped(ahead_table(results)),
+            "Pictures that come nearer than half of the input's distance to the goal:",
+            piped(reached_table(results)),
+            "Expressive instructions that are the right one, word for word:",
+            piped(said_table(results)),
+            f"The picture is needed in: {', '.join(NEED_THE_PICTURE)}. {verdict(results)}",
+        ]
+    )
+
+
+def write(page: Path, results: Results) -> None:
+    """Put the tables between the markers of a page, which must be there.
+
+    Raises:
+        ValueError: the page has no markers.
+    """
+    put_between(page, BEGIN, markdown(results))

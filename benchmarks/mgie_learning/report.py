@@ -1,0 +1,187 @@
+"""All runs of a folder as figures, a verdict, a page's tables and a sheet of pictures."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.loaded_sources import ROOT, changed, sha256_of
+from benchmarks.machine import machine
+from benchmarks.mgie_learning import data, figures, pages, sheet
+from benchmarks.mgie_learning.edits import FAMILIES, NEED_THE_PICTURE
+from benchmarks.mgie_learning.figures import OVERALL, Interval, Values
+from benchmarks.mgie_learning.finetuning import KINDS, LGIE, MGIE, Run, all_runs
+from benchmarks.mgie_learning.sizes import Sizes
+from benchmarks.mgie_learning.work import (
+    APART,
+    EDITED,
+    IN_TURN,
+    OWN,
+    SCORES,
+    SHUFFLED,
+    SIZES,
+    TEST,
+)
+from imgedit_modelkit import fingerprints
+from imgedit_plugins.atomic import write_text_atomic
+
+DOCS = ROOT / "docs"
+SCHEMA = "imgedit-mgie-learning/1"
+COPY, MIXED = "the input, copied", "MGIE, instructions shuffled"
+TITLES = {MGIE: "MGIE", LGIE: "LGIE"}
+_SHOWN = 2  # of each family
+
+CLAIMS: Mapping[str, tuple[str, ...]] = {
+    COPY: (*FAMILIES, OVERALL),
+    MIXED: (*FAMILIES, OVERALL),
+    TITLES[LGIE]: NEED_THE_PICTURE,
+}
+"""What MGIE is to be ahead of, and where."""
+
+
+def report(
+    folder: Path,
+    given: Sequence[str],
+    json_file: Path | None,
+    *,
+    write_docs: bool = False,
+    sizes: Sizes = SIZES,
+    docs: Path = DOCS,
+) -> int:
+    """Print, and write where asked; 1 where a run is missing, outdated or behind."""
+    results = collected(folder, sizes)
+    results["command"] = " ".join(["python -m benchmarks.mgie_learning", *given])
+    if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomic(json_file, json.dumps(results, indent=1) + "\n")
+    print(pages.text(results))
+    if write_docs:
+        sheet.draw(shown(folder, sizes), docs / sheet.FILE)
+        pages.write(docs / "mgie.md", results)
+    return 0 if results["passed"] else 1
+
+
+def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
+    """Everything that is known of a folder's runs.
+
+    Raises:
+        FileNotFoundError: what comes before MGIE's training is not done.
+    """
+    stages = (*APART, *IN_TURN)
+    made = {name: json.loads((folder / f"{name}.json").read_text("utf-8")) for name in stages}
+    found = {run: _scores(folder, run) for run in all_runs(sizes)}
+    missing = [run.name for run, scores in found.items() if scores is None]
+    there = {run: scores for run, scores in found.items() if scores is not None}
+    sources = {name: one["sources"] for name, one in made.items()}
+    sources |= {run.name: s["sources"] for run, s in there.items()}
+    stale = sorted({name for one in sources.values() for name in changed(one)})
+    return {
+        "schema": SCHEMA,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": machine() | fingerprints.versions(),
+        "sources_sha256": {name: sha256_of(one) for name, one in sources.items()},
+        "changed": stale,
+        "sizes": asdict(sizes),
+        "missing": missing,
+        "parameters": next((scores["parameters"] for scores in there.values()), {}),
+        "cpu_seconds": _seconds(made, there),
+        **_figures(there, outdated=bool(missing or stale)),
+    }
+
+
+def _scores(folder: Path, run: Run) -> dict[str, Any] | None:
+    path = folder / "runs" / run.name / SCORES
+    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else None
+
+
+def _seconds(
+    made: Mapping[str, Mapping[str, Any]], there: Mapping[Run, Mapping[str, Any]]
+) -> dict[str, float]:
+    found = {name: one["cpu_seconds"] for name, one in made.items()}
+    for run, scores in there.items():
+        found |= {f"{run.name}, {what}": s for what, s in scores["cpu_seconds"].items()}
+    return found
+
+
+def _figures(there: Mapping[Run, Mapping[str, Any]], *, outdated: bool) -> dict[str, Any]:
+    """Tables of all methods that were run, what MGIE is ahead of, and whether it should be."""
+    scores = {
+        TITLES[kind]: [one["scores"][OWN] for run, one in there.items() if run.kind == kind]
+        for kind in KINDS
+    }
+    ours = scores[TITLES[MGIE]]
+    scores[MIXED] = [one["scores"][SHUFFLED] for run, one in there.items() if run.kind == MGIE]
+    scores = {name: seeds for name, seeds in scores.items() if seeds}
+    families = [one["family"] for one in next(iter(scores.values()), [[]])[0]]
+    errors = {name: figures.errors(seeds) for name, seeds in scores.items()}
+    if errors:
+        errors = {COPY: figures.copied(next(iter(scores.values()))), **errors}
+    ahead = _ahead(errors, families) if ours else {}
+    claims = {
+        name: {family: ahead[name][family].low > 0 for family in where}
+        for name, where in CLAIMS.items()
+        if name in ahead
+    }
+    held = len(claims) == len(CLAIMS) and all(all(one.values()) for one in claims.values())
+    return {
+        "errors": {name: _told(figures.by_family(one, families)) for name, one in errors.items()},
+        "reached": {
+            name: _told(figures.by_family(figures.reached(seeds), families))
+            for name, seeds in scores.items()
+        },
+        "said": {
+            name: _told(figures.by_family(figures.said_right(seeds), families))
+            for name, seeds in scores.items()
+            if name != MIXED
+        },
+        "ahead": {name: _told(one) for name, one in ahead.items()},
+        "claims": claims,
+        "passed": held and not outdated,
+    }
+
+
+def _ahead(errors: Mapping[str, Values], families: Sequence[str]) -> dict[str, dict[str, Interval]]:
+    ours = errors[TITLES[MGIE]]
+    return {
+        name: figures.ahead(ours, theirs, families)
+        for name, theirs in errors.items()
+        if name != TITLES[MGIE]
+    }
+
+
+def _told(found: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
+    return {family: asdict(interval) for family, interval in found.items()}
+
+
+def shown(folder: Path, sizes: Sizes) -> list[sheet.Shown]:
+    """The first test pictures of each family, as the models of the first seed edit them."""
+    runs = {kind: folder / "runs" / Run(kind, sizes.seeds[0]).name for kind in KINDS}
+    if not all((run / SCORES).exists() for run in runs.values()):
+        return []
+    said = {kind: _said(run) for kind, run in runs.items()}
+    found, counts = [], dict.fromkeys(FAMILIES, 0)
+    for row in data.read_pairs(folder / TEST):
+        family = data.family_of(row)
+        counts[family] += 1
+        if counts[family] <= _SHOWN:
+            made = [runs[kind] / EDITED / f"{row.id}.png" for kind in (MGIE, LGIE)]
+            found.append(
+                sheet.Shown(
+                    family,
+                    row.instruction,
+                    said[MGIE][row.id],
+                    said[LGIE][row.id],
+                    (row.source, made[0], made[1], row.edited),
+                )
+            )
+    return found
+
+
+def _said(run: Path) -> dict[int, str]:
+    """What a run's language model wrote, by the number of the row."""
+    scores = json.loads((run / SCORES).read_text("utf-8"))["scores"][OWN]
+    return {one["id"]: one["said"] for one in scores}

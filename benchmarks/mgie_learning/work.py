@@ -1,0 +1,155 @@
+"""The steps of the benchmark in a folder; each can be done again, and goes on where it stopped.
+
+::
+
+    FOLDER/vae, llava, unet    run folders of what comes before MGIE's training
+    FOLDER/base                the model folder that this makes, its edit head at random
+    FOLDER/first               `train mgie` on edits that are said in full
+    FOLDER/said, pairs, test   data, as `data mgie prepare` lays it out
+    FOLDER/STAGE.json          time and sources of a finished stage
+    FOLDER/runs/NAME           one training, by `train mgie`; scores.json, edited test pictures
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.learning import telling
+from benchmarks.loaded_sources import loaded_sources
+from benchmarks.mgie_learning.finetuning import LGIE, MGIE, Run, all_runs, fine_tune
+from benchmarks.mgie_learning.sizes import Sizes
+from imgedit_mgie import folders
+from imgedit_modelkit.runs import RunFolder
+from imgedit_plugins.atomic import write_text_atomic
+from imgedit_plugins.jobs import Job
+
+SIZES = Sizes()
+SCORES = "scores.json"
+OWN, SHUFFLED = "own", "shuffled"
+EDITED = "edited"
+TEST = "test"
+FIRST_SEED = 100
+
+PLACES = ("benchmarks/mgie_learning", "core", "modelkit", "plugins/mgie")
+TELLING = tuple(
+    f"benchmarks/mgie_learning/{name}.py"
+    for name in ("__main__", "export", "figures", "pages", "report", "sheet", "work")
+)
+"""Modules that only tell what was found, or what is to be done."""
+
+
+APART, IN_TURN = ("data", "vae", "llava"), ("unet", "first")
+"""Stages before the runs: those that need nothing of each other, and those behind them."""
+
+
+def prepare(folder: Path, stage: str, sizes: Sizes = SIZES) -> None:
+    """One stage; nothing where it is done already, and gone on with where it was begun."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / f"{stage}.json"
+    if record.exists():
+        return
+    began = time.process_time()
+    _STAGES[stage](folder, sizes, telling(stage))
+    seconds = time.process_time() - began
+    sources = loaded_sources(PLACES, without=TELLING)
+    _write(record, {"sources": sources, "cpu_seconds": seconds})
+
+
+def _data(folder: Path, sizes: Sizes, job: Job) -> None:  # noqa: ARG001
+    from benchmarks.mgie_learning import data
+
+    data.make_pairs(folder / "said", data.edits_said_in_full(sizes.said_rows))
+    data.make_pairs(folder / "pairs", data.edits_to_learn(sizes.rows))
+    data.make_pairs(folder / TEST, data.edits_to_test(sizes.tests))
+
+
+def _vae(folder: Path, sizes: Sizes, job: Job) -> None:
+    from benchmarks.mgie_learning import vae
+
+    vae.train_vae(folder / "vae", sizes, job)
+
+
+def _llava(folder: Path, sizes: Sizes, job: Job) -> None:
+    from benchmarks.mgie_learning import llava
+
+    llava.train_llava(folder / "llava", sizes, job)
+
+
+def _unet(folder: Path, sizes: Sizes, job: Job) -> None:
+    """The UNet, and of all parts the model folder that `train mgie` begins with."""
+    from benchmarks.mgie_learning import base, llava, unet, vae
+
+    painter = vae.train_vae(folder / "vae", sizes, job)
+    talker = llava.train_llava(folder / "llava", sizes, job)
+    editor = unet.train_unet(folder / "unet", sizes, painter, job)
+    lineage = {name: _weights(folder / name) for name in ("vae", "llava", "unet")}
+    base.write_base(folder / "base", talker, (editor, painter), lineage, sizes)
+
+
+def _weights(run: Path) -> Path:
+    best = RunFolder.open(run).best()
+    assert best is not None  # a finished training has a checkpoint
+    return best.weights
+
+
+def _first(folder: Path, sizes: Sizes, job: Job) -> None:
+    """What all runs begin with: trained on edits that are said in full, without their pictures."""
+    run = Run(LGIE, FIRST_SEED)
+    where = (folder / "base", folder / "said", folder / "first")
+    fine_tune(run, *where, sizes, job, steps=sizes.first_steps)
+
+
+_STAGES: Mapping[str, Callable[[Path, Sizes, Job], None]] = {
+    "data": _data,
+    "vae": _vae,
+    "llava": _llava,
+    "unet": _unet,
+    "first": _first,
+}
+
+
+def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
+    """One training with its scores; nothing where they are there already."""
+    from benchmarks.mgie_learning import data, scoring
+
+    run = next(run for run in all_runs(sizes) if run.name == name)
+    out = folder / "runs" / name
+    if (out / SCORES).exists():
+        return
+    began = time.process_time()
+    where = (folder / "first", folder / "pairs", out)
+    fine_tune(run, *where, sizes, telling(name), steps=sizes.steps)
+    seconds = time.process_time() - began
+    rows = data.read_pairs(folder / TEST)
+    told = [row.instruction for row in rows]
+    job = telling(f"{name}, test")
+    scores = {OWN: scoring.scored(out, rows, told, out / EDITED, sizes, job)}
+    if run.kind == MGIE:
+        told = scoring.others(rows, run.seed)
+        scores[SHUFFLED] = scoring.scored(out, rows, told, None, sizes, job)
+    found = {
+        "sources": loaded_sources(PLACES, without=TELLING),
+        "cpu_seconds": {"training": seconds, "test": time.process_time() - began - seconds},
+        "parameters": _parameters(out / folders.MODEL),
+        "scores": scores,
+    }
+    _write(out / SCORES, found)
+
+
+def _parameters(model: Path) -> dict[str, int]:
+    """How many numbers each part of a model has."""
+    from imgedit_modelkit.tensor_files import numbers_in
+
+    names = (
+        folders.LANGUAGE_MODEL, folders.TOWER, folders.PROJECTOR, folders.EDIT_HEAD, folders.UNET,
+        folders.VAE,
+    )  # fmt: skip
+    return {name: numbers_in(folders.part(model, name)) for name in names}
+
+
+def _write(path: Path, found: Mapping[str, Any]) -> None:
+    write_text_atomic(path, json.dumps(found) + "\n")

@@ -1,0 +1,84 @@
+"""The configuration file of a model folder, and what it says of the model's parts.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from imgedit_plugins import manifest
+from imgedit_plugins.atomic import write_bytes_atomic
+from imgedit_plugins.errors import DataError
+from imgedit_plugins.jobs import Job
+from imgedit_plugins.weights import sha256_of
+
+Configuration = TypeVar("Configuration", bound=msgspec.Struct)
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a part of a model came from.
+
+    Attributes:
+        part: 'llava', 'projection' and so on.
+        file: the name of the file or folder that was imported.
+        sha256: of that file; '' for a folder, whose files are listed in ``weights.json``.
+        licence, source: as the manifest gives them.
+    """
+
+    part: str
+    file: str
+    sha256: str
+    licence: str
+    source: str
+
+
+def read(path: Path, kind: type[Configuration], *, called: str, made_by: str) -> Configuration:
+    """The configuration in a model folder.
+
+    Args:
+        path: the file.
+        kind: what it holds.
+        called: what the folder should be, such as 'model folder of MGIE'.
+        made_by: the command that makes one.
+
+    Raises:
+        DataError: there is none, or it is malformed.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        raise DataError(
+            f"{path.parent} is no {called}: it has no {path.name}.",
+            path=path,
+            hint=f"`{made_by}` makes one.",
+        ) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.", path=path) from error
+
+
+def write(path: Path, config: msgspec.Struct) -> Path:
+    """Write the configuration; the folder is complete once it is there."""
+    write_bytes_atomic(path, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
+    return path
+
+
+def lineage(package: Path, weights: str, files: Mapping[str, Path], job: Job) -> Iterator[Part]:
+    """Where each given part of imported weights came from: file, hash, licence, address.
+
+    Args:
+        package: the folder with the plugin's manifest.
+        weights: the id of the weights in it.
+        files: the file or folder of each part; parts that are not there are left out.
+        job: progress and cancellation of the hashing.
+    """
+    listed = manifest.load(package / manifest.FILE_NAME).weights
+    for part in next(one for one in listed if one.id == weights).parts:
+        given = files.get(part.name)
+        if given is not None and given.exists():
+            digest = "" if given.is_dir() else sha256_of(given, job)
+            yield Part(part.name, given.name, digest, part.licence, part.source)

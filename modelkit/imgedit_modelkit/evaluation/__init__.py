@@ -1,0 +1,1 @@
+"""What the `evaluate` hooks of plugins share: rows, a journal, intervals. No torch here."""

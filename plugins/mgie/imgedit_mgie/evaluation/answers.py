@@ -1,0 +1,168 @@
+"""What a row makes of an item: a picture, or an instruction; here the rows that compute nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from imgedit_mgie.evaluation.items import Item
+from imgedit_mgie.evaluation.layout import TEXTS
+from imgedit_mgie.evaluation.methods import Method
+from imgedit_mgie.evaluation.results import picture_in, texts_in
+from imgedit_mgie.evaluation.settings import Settings
+from imgedit_mgie.rows import square
+from imgedit_modelkit.evaluation.journal import stamp
+from imgedit_modelkit.regions.resampling import Map
+from imgedit_plugins.errors import DataError
+from imgedit_plugins.jobs import Job
+from imgedit_plugins.picture_files import open_picture
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was made of an item; a picture where pictures are asked for."""
+
+    expressive: str
+    pixels: Map | None = None
+
+
+class Answering(Protocol):
+    """One row at work."""
+
+    @property
+    def stamp(self) -> Any:
+        """What changes when all its answers do; JSON."""
+        ...
+
+    def stamp_of(self, item: Item) -> Any:
+        """What changes when its answer to one item does; JSON."""
+        ...
+
+    def file_of(self, item: Item) -> Path | None:
+        """The picture that is there already, or None: one is made, or none is needed."""
+        ...
+
+    @property
+    def varies(self) -> bool:
+        """Whether seeds and guidance change anything."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Of the language model; 0 where there is none."""
+        ...
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where its weights or its results lie."""
+        ...
+
+    def answers(
+        self, item: Item, source: Map, number: int, guidances: Sequence[float], job: Job
+    ) -> Iterator[Answer]:
+        """One answer for each image guidance.
+
+        Args:
+            item: what is edited.
+            source: its picture, (size, size, 3) in 0..1.
+            number: which of the seeds.
+            guidances: for the image.
+            job: cancellation, and warnings about this item.
+
+        Raises:
+            ImgeditError: there is none.
+        """
+        ...
+
+
+class _Still:
+    """A row that computes nothing."""
+
+    varies = False
+    parameters = 0
+    folders: tuple[Path, ...] = ()
+
+    def stamp_of(self, item: Item) -> Any:
+        """Nothing but the item."""
+        del item
+
+    def file_of(self, item: Item) -> Path | None:
+        """No file."""
+        del item
+        return None
+
+
+class Copy(_Still):
+    """The input itself."""
+
+    stamp = "copy"
+
+    def answers(
+        self, item: Item, source: Map, number: int, guidances: Sequence[float], job: Job
+    ) -> Iterator[Answer]:
+        """The input itself."""
+        del item, number, job
+        yield from (Answer("", source) for _ in guidances)
+
+
+class Words(_Still):
+    """The instruction itself, or an expressive one that the data has."""
+
+    def __init__(self, method: Method) -> None:
+        self._form = method.given
+        self.stamp = ["words", self._form]
+
+    def answers(
+        self, item: Item, source: Map, number: int, guidances: Sequence[float], job: Job
+    ) -> Iterator[Answer]:
+        """The instruction itself, or what the data tells in a form."""
+        del source, number, job
+        text = item.told.get(self._form, "") if self._form else item.instruction
+        if not text:
+            raise DataError(
+                f"The data has no {self._form} instruction for {item.name}.",
+                hint="`data mgie prepare` makes data that has.",
+            )
+        yield from (Answer(text) for _ in guidances)
+
+
+class Results(_Still):
+    """Pictures and texts that are there already."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        if not folder.is_dir():
+            raise DataError(f"There is no folder {folder} of results.", path=folder)
+        self._folder, self._size, self.folders = folder, settings.size, (folder,)
+        self._pictures = settings.subject.work != "texts"
+        self._texts = texts_in(folder)
+        if not self._pictures and not self._texts:
+            raise DataError(f"{folder} has no {TEXTS}.", path=folder)
+        self.stamp = ["results", str(folder.resolve())]
+
+    def stamp_of(self, item: Item) -> Any:
+        """The picture and the text."""
+        path = self.file_of(item)
+        return [self._texts.get(item.name), stamp(path) if path else None]
+
+    def file_of(self, item: Item) -> Path | None:
+        """The picture of the item's name."""
+        return picture_in(self._folder, item.name) if self._pictures else None
+
+    def answers(
+        self, item: Item, source: Map, number: int, guidances: Sequence[float], job: Job
+    ) -> Iterator[Answer]:
+        """The picture of the item's name, its middle square where it is none."""
+        del source, number, job
+        text = self._texts.get(item.name, "")
+        if not self._pictures:
+            if not text:
+                raise DataError(f"{self._folder / TEXTS} has no text for {item.name}.")
+            yield from (Answer(text) for _ in guidances)
+            return
+        path = self.file_of(item)
+        if path is None:
+            raise DataError(f"There is no picture {self._folder / item.name}.png.")
+        pixels = square(open_picture(path), self._size)
+        yield from (Answer(text, pixels) for _ in guidances)
