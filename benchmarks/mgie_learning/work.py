@@ -1,5 +1,7 @@
 """The steps of the benchmark in a folder; each can be done again, and goes on where it stopped.
 
+Modules are imported where they are used: a step records those that it has loaded.
+
 ::
 
     FOLDER/vae, llava, unet    run folders of what comes before MGIE's training
@@ -16,23 +18,25 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.learning import telling
 from benchmarks.loaded_sources import loaded_sources
-from benchmarks.mgie_learning.finetuning import LGIE, MGIE, Run, all_runs, fine_tune
 from benchmarks.mgie_learning.sizes import Sizes
 from imgedit_mgie import folders
 from imgedit_modelkit.runs import RunFolder
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.jobs import Job
 
+if TYPE_CHECKING:
+    from benchmarks.mgie_learning.finetuning import Training
+    from benchmarks.mgie_learning.scoring import Painting
+
 SIZES = Sizes()
 SCORES = "scores.json"
 OWN, SHUFFLED = "own", "shuffled"
 EDITED = "edited"
 TEST = "test"
-FIRST_SEED = 100
 
 PLACES = ("benchmarks/mgie_learning", "core", "modelkit", "plugins/mgie")
 TELLING = tuple(
@@ -46,14 +50,19 @@ APART, IN_TURN = ("data", "vae", "llava"), ("unet", "first")
 """Stages before the runs: those that need nothing of each other, and those behind them."""
 
 
-def prepare(folder: Path, stage: str, sizes: Sizes = SIZES) -> None:
+def prepare(
+    folder: Path, stage: str, sizes: Sizes = SIZES, training: Training | None = None
+) -> None:
     """One stage; nothing where it is done already, and gone on with where it was begun."""
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / f"{stage}.json"
     if record.exists():
         return
     began = time.process_time()
-    _STAGES[stage](folder, sizes, telling(stage))
+    if stage == "first":
+        _first(folder, training, telling(stage))
+    else:
+        _STAGES[stage](folder, sizes, telling(stage))
     seconds = time.process_time() - began
     sources = loaded_sources(PLACES, without=TELLING)
     _write(record, {"sources": sources, "cpu_seconds": seconds})
@@ -96,11 +105,10 @@ def _weights(run: Path) -> Path:
     return best.weights
 
 
-def _first(folder: Path, sizes: Sizes, job: Job) -> None:
-    """What all runs begin with: trained on edits that are said in full, without their pictures."""
-    run = Run(LGIE, FIRST_SEED)
-    where = (folder / "base", folder / "said", folder / "first")
-    fine_tune(run, *where, sizes, job, steps=sizes.first_steps)
+def _first(folder: Path, training: Training | None, job: Job) -> None:
+    from benchmarks.mgie_learning import finetuning
+
+    finetuning.first_training(folder, training or finetuning.Training(), job)
 
 
 _STAGES: Mapping[str, Callable[[Path, Sizes, Job], None]] = {
@@ -108,29 +116,30 @@ _STAGES: Mapping[str, Callable[[Path, Sizes, Job], None]] = {
     "vae": _vae,
     "llava": _llava,
     "unet": _unet,
-    "first": _first,
 }
 
 
-def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
+def work_on(
+    folder: Path, name: str, training: Training | None = None, painting: Painting | None = None
+) -> None:
     """One training with its scores; nothing where they are there already."""
-    from benchmarks.mgie_learning import data, scoring
+    from benchmarks.mgie_learning import data, finetuning, scoring
 
-    run = next(run for run in all_runs(sizes) if run.name == name)
+    training, painting = training or finetuning.Training(), painting or scoring.Painting()
+    run = next(run for run in finetuning.all_runs(training) if run.name == name)
     out = folder / "runs" / name
     if (out / SCORES).exists():
         return
     began = time.process_time()
-    where = (folder / "first", folder / "pairs", out)
-    fine_tune(run, *where, sizes, telling(name), steps=sizes.steps)
+    finetuning.fine_tune(folder, run, training, telling(name))
     seconds = time.process_time() - began
     rows = data.read_pairs(folder / TEST)
     told = [row.instruction for row in rows]
     job = telling(f"{name}, test")
-    scores = {OWN: scoring.scored(out, rows, told, out / EDITED, sizes, job)}
-    if run.kind == MGIE:
+    scores = {OWN: scoring.scored(out, rows, told, out / EDITED, painting, job)}
+    if run.kind == finetuning.MGIE:
         told = scoring.others(rows, run.seed)
-        scores[SHUFFLED] = scoring.scored(out, rows, told, None, sizes, job)
+        scores[SHUFFLED] = scoring.scored(out, rows, told, None, painting, job)
     found = {
         "sources": loaded_sources(PLACES, without=TELLING),
         "cpu_seconds": {"training": seconds, "test": time.process_time() - began - seconds},
