@@ -15,12 +15,11 @@ Modules are imported where they are used: a step records those that it has loade
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.learning import telling
+from benchmarks.learning import Watch, telling
 from benchmarks.loaded_sources import loaded_sources
 from benchmarks.mgie_learning.sizes import Sizes
 from imgedit_mgie import folders
@@ -58,14 +57,14 @@ def prepare(
     record = folder / f"{stage}.json"
     if record.exists():
         return
-    began = time.process_time()
+    watch = Watch(folder / f"{stage}.seconds")
+    job = telling(stage, watch.keep)
     if stage == "first":
-        _first(folder, training, telling(stage))
+        _first(folder, training, job)
     else:
-        _STAGES[stage](folder, sizes, telling(stage))
-    seconds = time.process_time() - began
+        _STAGES[stage](folder, sizes, job)
     sources = loaded_sources(PLACES, without=TELLING)
-    _write(record, {"sources": sources, "cpu_seconds": seconds})
+    _write(record, {"sources": sources, "cpu_seconds": watch.seconds})
 
 
 def _data(folder: Path, sizes: Sizes, job: Job) -> None:  # noqa: ARG001
@@ -130,9 +129,9 @@ def work_on(
     out = folder / "runs" / name
     if (out / SCORES).exists():
         return
-    began = time.process_time()
-    finetuning.fine_tune(folder, run, training, telling(name))
-    seconds = time.process_time() - began
+    watch = Watch(folder / f"{name}.seconds")
+    finetuning.fine_tune(folder, run, training, telling(name, watch.keep))
+    seconds = watch.seconds
     rows = data.read_pairs(folder / TEST)
     told = [row.instruction for row in rows]
     job = telling(f"{name}, test")
@@ -142,7 +141,7 @@ def work_on(
         scores[SHUFFLED] = scoring.scored(out, rows, told, None, painting, job)
     found = {
         "sources": loaded_sources(PLACES, without=TELLING),
-        "cpu_seconds": {"training": seconds, "test": time.process_time() - began - seconds},
+        "cpu_seconds": {"training": seconds, "test": watch.seconds - seconds},
         "parameters": _parameters(out / folders.MODEL),
         "scores": scores,
     }
