@@ -37,7 +37,13 @@ OWN, SHUFFLED = "own", "shuffled"
 EDITED = "edited"
 TEST = "test"
 
-PLACES = ("benchmarks/mgie_learning", "core", "modelkit", "plugins/mgie")
+PLACES = (
+    "benchmarks/learning.py",
+    "benchmarks/mgie_learning",
+    "core",
+    "modelkit",
+    "plugins/mgie",
+)
 TELLING = tuple(
     f"benchmarks/mgie_learning/{name}.py"
     for name in ("__main__", "export", "figures", "pages", "report", "sheet", "work")
