@@ -31,9 +31,9 @@ class Training:
         seeds: of the others; the first one has a seed of its own.
     """
 
-    first_steps: int = 700
+    first_steps: int = 450
     first_rate: float = 1e-3
-    steps: int = 350
+    steps: int = 220
     rate: float = 7e-4
     batch: int = 16
     ema: float = 0.99

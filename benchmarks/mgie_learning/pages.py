@@ -93,7 +93,7 @@ def markdown(results: Results) -> str:
     made = (
         f"Millions of weights: {millions}. MGIE and LGIE: {training['steps']} steps of "
         f"{training['batch']} pairs of {sizes['rows']}, learning rate {training['rate']:g}. Tests: "
-        f"{sizes['tests']} pictures of each family, {painting['steps']} steps, guidance "
+        f"{painting['pictures']} pictures of each family, {painting['steps']} steps, guidance "
         f"{painting['guidance']:g}, image guidance {painting['image_guidance']:g}."
     )
     seeds = len(training["seeds"])

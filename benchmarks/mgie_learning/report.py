@@ -15,7 +15,7 @@ from benchmarks.mgie_learning import data, figures, pages, sheet
 from benchmarks.mgie_learning.edits import FAMILIES, NEED_THE_PICTURE
 from benchmarks.mgie_learning.figures import OVERALL, Interval, Values
 from benchmarks.mgie_learning.finetuning import KINDS, LGIE, MGIE, Run, Training, all_runs
-from benchmarks.mgie_learning.scoring import Painting
+from benchmarks.mgie_learning.scoring import Painting, chosen
 from benchmarks.mgie_learning.sizes import Sizes
 from benchmarks.mgie_learning.work import (
     APART,
@@ -169,22 +169,16 @@ def shown(folder: Path, training: Training) -> list[sheet.Shown]:
     if not all((run / SCORES).exists() for run in runs.values()):
         return []
     said = {kind: _said(run) for kind, run in runs.items()}
-    found, counts = [], dict.fromkeys(FAMILIES, 0)
-    for row in data.read_pairs(folder / TEST):
-        family = data.family_of(row)
-        counts[family] += 1
-        if counts[family] <= _SHOWN:
-            made = [runs[kind] / EDITED / f"{row.id}.png" for kind in (MGIE, LGIE)]
-            found.append(
-                sheet.Shown(
-                    family,
-                    row.instruction,
-                    said[MGIE][row.id],
-                    said[LGIE][row.id],
-                    (row.source, made[0], made[1], row.edited),
-                )
-            )
-    return found
+    return [
+        sheet.Shown(
+            data.family_of(row),
+            row.instruction,
+            said[MGIE][row.id],
+            said[LGIE][row.id],
+            (row.source, *(runs[kind] / EDITED / f"{row.id}.png" for kind in KINDS), row.edited),
+        )
+        for row in chosen(data.read_pairs(folder / TEST), _SHOWN)
+    ]
 
 
 def _said(run: Path) -> dict[int, str]:

@@ -27,10 +27,12 @@ class Painting:
     """How test pictures are edited, as the options of `apply`.
 
     Attributes:
+        pictures: of each family, the first ones.
         steps: of the diffusion model.
         guidance, image_guidance: towards text and picture.
     """
 
+    pictures: int = 20
     steps: int = 10
     guidance: float = 1.5
     image_guidance: float = 1.5
@@ -56,6 +58,18 @@ class Scored:
     error: float
     copied: float
     right: bool
+
+
+def chosen(rows: Sequence[PreparedRow], each: int) -> list[PreparedRow]:
+    """The first so many rows of each family."""
+    counts: dict[str, int] = {}
+    found = []
+    for row in rows:
+        family = family_of(row)
+        counts[family] = counts.get(family, 0) + 1
+        if counts[family] <= each:
+            found.append(row)
+    return found
 
 
 def others(rows: Sequence[PreparedRow], seed: int) -> list[str]:

@@ -138,7 +138,7 @@ def work_on(
     watch = Watch(folder / f"{name}.seconds")
     finetuning.fine_tune(folder, run, training, telling(name, watch.keep))
     seconds = watch.seconds
-    rows = data.read_pairs(folder / TEST)
+    rows = scoring.chosen(data.read_pairs(folder / TEST), painting.pictures)
     told = [row.instruction for row in rows]
     job = telling(f"{name}, test")
     scores = {OWN: scoring.scored(out, rows, told, out / EDITED, painting, job)}

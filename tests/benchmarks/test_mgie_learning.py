@@ -269,6 +269,13 @@ def test_shuffled_instructions_are_those_of_other_rows(folder):
 # --- all of it --------------------------------------------------------------------------------
 
 
+def test_so_many_of_each_family_are_tested(folder):
+    rows = data.read_pairs(folder / work.TEST)
+    found = scoring.chosen(rows, 1)
+    assert [data.family_of(row) for row in found] == list(edits.FAMILIES)
+    assert scoring.chosen(rows, 100) == list(rows)
+
+
 def test_every_stage_is_there_and_is_not_done_again(folder):
     for stage in ("vae", "llava", "unet", "first", "runs/mgie-seed0", "runs/lgie-seed0"):
         assert RunFolder.open(folder / stage).state["status"] == "finished"
