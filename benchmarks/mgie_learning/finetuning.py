@@ -33,12 +33,12 @@ class Training:
 
     first_steps: int = 450
     first_rate: float = 1e-3
-    steps: int = 220
+    steps: int = 150
     rate: float = 7e-4
     batch: int = 16
     ema: float = 0.99
     validation: float = 0.02
-    validate_every: int = 200
+    validate_every: int = 500
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
@@ -100,7 +100,7 @@ def _trained(
         "gradient-checkpointing": False,
         "validation": training.validation,
         "validate-every": training.validate_every,
-        "samples": 4,
+        "samples": 2,
         "precision": "fp32",
     }
     options = resolve_options(MANIFEST.options_for("train"), given)

@@ -32,10 +32,10 @@ class Painting:
         guidance, image_guidance: towards text and picture.
     """
 
-    pictures: int = 20
-    steps: int = 10
-    guidance: float = 1.5
-    image_guidance: float = 1.5
+    pictures: int = 16
+    steps: int = 5
+    guidance: float = 1.0
+    image_guidance: float = 1.0
 
 
 @dataclass(frozen=True)

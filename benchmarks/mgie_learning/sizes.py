@@ -41,7 +41,7 @@ class Sizes:
     llava_rate: float = 2e-3
     unet_channels: tuple[int, ...] = (32, 64, 96)
     attended: int = 64
-    unet_steps: int = 1400
+    unet_steps: int = 800
     unet_batch: int = 16
     unet_rate: float = 1e-3
     unet_ema: float = 0.99
@@ -89,7 +89,11 @@ class Sizes:
         )
 
     def scheduler(self) -> Any:
-        """DDIM that begins at pure noise, so that brightness can change as a whole."""
+        """DDIM that begins at pure noise, so that brightness can change as a whole.
+
+        What is predicted are the latents themselves: most of them are those of the input picture,
+        which a small UNet learns to hand on sooner than what is noise in them.
+        """
         from diffusers import DDIMScheduler
 
         kind: Any = DDIMScheduler
@@ -99,7 +103,7 @@ class Sizes:
             beta_schedule="scaled_linear",
             clip_sample=False,
             set_alpha_to_one=True,
-            prediction_type="v_prediction",
+            prediction_type="sample",
             rescale_betas_zero_snr=True,
             timestep_spacing="trailing",
         )
