@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,22 +119,44 @@ def plain_steps(total: int) -> Iterator[None]:
 
 
 def compare(rounds: int, steps: int) -> Result:
-    """Steps in turn: the plain loop takes one whenever the model kit's has reported one."""
+    """The small transformer in both loops."""
     total = WARM_UP + rounds * steps
-    plain, ours, theirs = plain_steps(total), [], []
+    config = TrainConfig(steps=total, batch_size=BATCH, checkpoint_every=10**9)
+
+    def run(job: Job) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            train(Copying(), config, Path(folder) / "run", job)
+
+    return in_turn(run, plain_steps(total), rounds, steps)
+
+
+def in_turn(
+    train_with: Callable[[Job], None], plain: Iterator[None], rounds: int, steps: int
+) -> Result:
+    """Steps in turn: the plain loop takes one whenever the model kit's has reported one.
+
+    Args:
+        train_with: takes `WARM_UP` + rounds * steps steps, and tells a job of each.
+        plain: takes a step of the plain loop for each item.
+        rounds: ratios to take the median of.
+        steps: of a round.
+    """
+    total = WARM_UP + rounds * steps
+    ours: list[float] = []
+    theirs: list[float] = []
     left = time.perf_counter()
 
-    def take_turns(progress: Progress) -> None:  # noqa: ARG001
+    def take_turns(progress: Progress) -> None:
         nonlocal left
+        if progress.stage != "training":
+            return
         arrived = time.perf_counter()
         next(plain)
         ours.append(arrived - left)
         left = time.perf_counter()
         theirs.append(left - arrived)
 
-    config = TrainConfig(steps=total, batch_size=BATCH, checkpoint_every=10**9)
-    with tempfile.TemporaryDirectory() as folder:
-        train(Copying(), config, Path(folder) / "run", Job(on_progress=take_turns))
+    train_with(Job(on_progress=take_turns))
     begins = range(WARM_UP, total, steps)
     loop = [sum(ours[begin : begin + steps]) for begin in begins]
     hand = [sum(theirs[begin : begin + steps]) for begin in begins]
@@ -151,17 +173,25 @@ def main() -> int:
     parser.add_argument("--steps", type=positive, default=50)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     arguments = parser.parse_args()
-    result = compare(arguments.rounds, arguments.steps)
+    return tell(
+        compare(arguments.rounds, arguments.steps),
+        arguments.json,
+        {"sources_sha256": sources_sha256()},
+    )
+
+
+def tell(result: Result, path: Path | None, sources: Mapping[str, Any]) -> int:
+    """Print a result, write it where a path is given, and return the exit code."""
     here = {**machine(), "torch": torch.__version__, "threads": torch.get_num_threads()}
-    if arguments.json:
+    if path:
         document = {
             **asdict(result),
             "limit": LIMIT,
             "passed": result.passed,
-            "sources_sha256": sources_sha256(),
+            **sources,
             "machine": here,
         }
-        write_text_atomic(arguments.json, json.dumps(document, indent=2) + "\n")
+        write_text_atomic(path, json.dumps(document, indent=2) + "\n")
     print(f"{result.rounds} rounds of {result.steps} steps in turn; threads: {here['threads']}")
     print(f"  plain loop   {result.plain:8.1f} steps/s   (medians)")
     print(f"  model kit    {result.loop:8.1f} steps/s")

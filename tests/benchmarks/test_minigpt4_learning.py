@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torch
 import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from benchmarks import loaded_sources  # noqa: E402
+from benchmarks import documents, loaded_sources  # noqa: E402
 from benchmarks.minigpt4_learning import (  # noqa: E402
     captions,
     curves,
@@ -243,7 +243,8 @@ def test_a_page_without_markers_is_refused(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("nothing\n", "utf-8")
     with pytest.raises(ValueError, match="needs one line"):
-        pages.write(page, {})
+        documents.put_between(page, pages.BEGIN, "a table")
+    assert page.read_text("utf-8") == "nothing\n"
 
 
 def test_curves_stand_where_their_values_are():

@@ -136,17 +136,15 @@ class Llava(nn.Module):
         self, prompts: Sequence[list[int]], answers: Sequence[list[int]], seen: Tensor | None
     ) -> Read:
         """The hidden states of prompts with their answers."""
-        rows = [[*p, *a] for p, a in zip(prompts, answers, strict=True)]
-        length = max(map(len, rows))
+        rows = [torch.tensor([*p, *a]) for p, a in zip(prompts, answers, strict=True)]
         device = self.table.weight.device
-        ids = torch.full((len(rows), length), self.tokens.end, device=device)
-        mask = torch.zeros_like(ids)
-        labels = torch.full_like(ids, IGNORED)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row, device=device)
-            mask[number, : len(row)] = 1
-            behind = slice(len(prompts[number]), len(row))
-            labels[number, behind] = ids[number, behind]
+        # Put together on the CPU: small copies to a device, one by one, would wait for each other.
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.tokens.end)
+        places = torch.arange(ids.shape[1])
+        mask = places < torch.tensor([len(row) for row in rows])[:, None]
+        prompted = places < torch.tensor([len(prompt) for prompt in prompts])[:, None]
+        labels = ids.masked_fill(prompted | ~mask, IGNORED).to(device)
+        ids, mask = ids.to(device), mask.long().to(device)
         out = self.language_model.get_decoder()(
             inputs_embeds=self.embed(ids, seen), attention_mask=mask, use_cache=False
         )
@@ -155,14 +153,13 @@ class Llava(nn.Module):
     def predicting(self, read: Read) -> Tensor:
         """The hidden states that predict each row's visual tokens: (batch, tokens, width)."""
         first, count = self.tokens.visual[0], len(self.tokens.visual)
-        found = []
-        for states, labels in zip(read.states, read.labels, strict=True):
-            places = (labels == first).nonzero()
-            if not len(places):
-                raise ImgeditError(f"An answer has no {self.config.visual[0]}.")
-            begin = int(places[0]) - 1
-            found.append(states[begin : begin + count])
-        return torch.stack(found)
+        there = read.labels == first
+        if not bool(there.any(1).all()):
+            raise ImgeditError(f"An answer has no {self.config.visual[0]}.")
+        begins = there.int().argmax(1, keepdim=True) - 1
+        places = begins + torch.arange(count, device=begins.device)
+        rows = torch.arange(len(places), device=begins.device)[:, None]
+        return read.states[rows, places]
 
     def answer_loss(self, read: Read) -> Tensor:
         """Mean cross-entropy of the answers' tokens, each predicted from what is before it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from imgedit_mgie.data.layout import RECORD
+from imgedit_mgie.data.layout import KIND
 from imgedit_mgie.data.prepared import PreparedRow, read_prepared
 from imgedit_mgie.evaluation.settings import PREPARED, Settings
 from imgedit_mgie.rows import square, told_of
@@ -66,7 +66,7 @@ def read_items(settings: Settings, job: Job) -> tuple[str, tuple[Item, ...]]:
         DataError: it is malformed, or the split is empty.
     """
     folder = settings.data
-    name = settings.set_name or (PREPARED if (folder / RECORD).is_file() else set_of(folder))
+    name = settings.set_name or (PREPARED if (folder / KIND.record).is_file() else set_of(folder))
     items = items_of(folder, name, settings.split, job, every=settings.every_instruction)
     return name, tuple(drawn(items, settings.limit, settings.seed))
 
@@ -122,5 +122,6 @@ def _named(
 
 
 def _place(picture: Stored) -> list[Any]:
-    path = picture if isinstance(picture, Path) else picture.path
-    return [stamp(path), None if isinstance(picture, Path) else [picture.column, picture.row]]
+    if isinstance(picture, Path):
+        return [stamp(picture), None]
+    return [stamp(picture.path), repr(picture)]
