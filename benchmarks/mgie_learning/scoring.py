@@ -34,8 +34,8 @@ class Painting:
 
     pictures: int = 16
     steps: int = 5
-    guidance: float = 1.0
-    image_guidance: float = 1.0
+    guidance: float = 1.5
+    image_guidance: float = 1.5
 
 
 @dataclass(frozen=True)
