@@ -33,7 +33,7 @@ class Training:
 
     first_steps: int = 450
     first_rate: float = 1e-3
-    steps: int = 150
+    steps: int = 130
     rate: float = 5e-4
     batch: int = 16
     ema: float = 0.99
