@@ -33,8 +33,8 @@ class Training:
 
     first_steps: int = 450
     first_rate: float = 1e-3
-    steps: int = 130
-    rate: float = 5e-4
+    steps: int = 160
+    rate: float = 7e-4
     batch: int = 16
     ema: float = 0.99
     validation: float = 0.02
