@@ -31,7 +31,7 @@ class Training:
         seeds: of the others; the first one has a seed of its own.
     """
 
-    first_steps: int = 450
+    first_steps: int = 1000
     first_rate: float = 1e-3
     steps: int = 160
     rate: float = 7e-4
