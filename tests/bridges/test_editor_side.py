@@ -25,6 +25,8 @@ EDITOR_SIDE = {
     "client",
     "edits",
     "plan_files",
+    "results",
+    "step_previews",
 }
 COMMAND_LINE = {"commands", "plugin_folder"}
 OLDEST = (3, 10)

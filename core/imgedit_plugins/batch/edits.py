@@ -36,10 +36,14 @@ class Edited:
     Attributes:
         picture: the edited picture.
         plan: what it was rendered by, if it was rendered.
+        below: what was rendered of it, where more was painted above.
+        layer: what was painted above that; see `requests.Candidate`.
     """
 
     picture: Picture
     plan: EditPlan | None = None
+    below: EditPlan | None = None
+    layer: Picture | None = None
 
 
 Edit = Callable[["Picture", "Mask | None", "Turn"], Edited]
@@ -106,7 +110,9 @@ class PluginEdit:
             turn.job.warn(warning)
         if result.candidates:
             best = result.candidates[0]
-            return Edited(_pasted(picture, best.picture, best.offset))
+            made = _pasted(picture, best.picture, best.offset)
+            below = result.plan if best.layer is not None else None
+            return Edited(made, below=below, layer=best.layer)
         assert result.plan is not None, "EditResult refuses to have neither"
         if result.plan.abstained:
             raise AbstainedError(abstention(result.plan))

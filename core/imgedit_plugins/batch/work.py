@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgedit_plugins.atomic import write_failure
+from imgedit_plugins.atomic import write_failure, write_text_atomic
 from imgedit_plugins.batch.edits import Edit, Edited, Mask, geometry_of
 from imgedit_plugins.batch.journal import Journal, stamp_of
 from imgedit_plugins.batch.outliers import Figures, measure
@@ -34,6 +35,7 @@ class PictureWork:
         folders: whether to make the folders that a result needs.
         measured: whether to say how hard the edit hit.
         journal: where to note what is done.
+        parts: folder for what the result is made of: its plan, and what was painted above that.
     """
 
     edit: Edit
@@ -44,6 +46,7 @@ class PictureWork:
     folders: bool = False
     measured: bool = False
     journal: Journal | None = None
+    parts: Path | None = None
 
     def __call__(self, task: Task, turn: Turn) -> Figures | None:
         """Edit one picture.
@@ -57,7 +60,7 @@ class PictureWork:
         turn.job.report("opening")
         header = read_header(task.source)
         with turn.room(header.width * header.height):
-            edited, figures = self._edited(task.source, turn)
+            edited, parts, figures = self._edited(task.source, turn)
             turn.job.report("saving")
             if self.folders:
                 make_folder(task.target.parent)
@@ -71,17 +74,20 @@ class PictureWork:
                 overwrite=task.replace,
                 on_warning=turn.job.warn,
             )
+            if self.parts is not None:
+                write_parts(parts, self.parts / task.name, turn.job.warn)
         if self.journal is not None:
             self.journal.add(task.source, stamp, task.target, figures)
         return figures
 
-    def _edited(self, source: Path, turn: Turn) -> tuple[Picture, Figures | None]:
-        """The edited picture; the original is given back to the system when this returns."""
+    def _edited(self, source: Path, turn: Turn) -> tuple[Picture, Edited, Figures | None]:
+        """The picture to save; the original is given back to the system when this returns."""
         picture = open_picture(source, on_warning=turn.job.warn)
         mask = _open_mask(self.mask, picture) if self.mask else None
         edited = self.edit(picture, mask, turn)
         figures = _measured(picture, edited) if self.measured else None
-        return (_with_plan(edited, turn) if self.embed else edited.picture), figures
+        saved = _with_plan(edited, turn) if self.embed else edited.picture
+        return saved, edited, figures
 
 
 def _measured(picture: Picture, edited: Edited) -> Figures | None:
@@ -93,10 +99,35 @@ def _measured(picture: Picture, edited: Edited) -> Figures | None:
 def _with_plan(edited: Edited, turn: Turn) -> Picture:
     from imgedit_plugins.picture_files import with_plan
 
+    if edited.layer is not None:
+        turn.job.warn("A part of this edit was painted: there is no plan of all of it to embed.")
+        return edited.picture
     if edited.plan is None:
         turn.job.warn("The plugin made a picture without a plan, so there is none to embed.")
         return edited.picture
     return with_plan(edited.picture, edited.plan, on_warning=turn.job.warn)
+
+
+def write_parts(edited: Edited, path: Path, warn: Callable[[str], None]) -> None:
+    """Write what a result is made of beside each other, in place of what was there before.
+
+    Args:
+        edited: the result; of one without a plan nothing is written.
+        path: ``.plan.json`` and ``.layer.png`` (``.layer.tif`` for floats) are added to its name.
+        warn: as `save_picture` takes it.
+
+    Raises:
+        ImgeditError: a file cannot be written.
+    """
+    plan = edited.plan or edited.below
+    if plan is None:
+        return
+    make_folder(path.parent)
+    write_text_atomic(path.with_name(f"{path.name}.plan.json"), plan.to_json())
+    if edited.layer is not None:
+        suffix = "tif" if edited.layer.pixels.dtype == np.float32 else "png"
+        target = path.with_name(f"{path.name}.layer.{suffix}")
+        save_picture(edited.layer, target, overwrite=True, on_warning=warn)
 
 
 def make_folder(folder: Path) -> None:
