@@ -61,3 +61,11 @@ def parse_preview(event: Mapping[str, Any]) -> PreviewPicture | None:
         told = f"there are {len(pixels)} bytes, not {3 * width * height}"
         raise MessageError("preview.pixels", told)
     return PreviewPicture(width, height, pixels, (left, top, wide, high))
+
+
+def seen(event: Mapping[str, Any]) -> PreviewPicture | None:
+    """The same for who can do without it: None, too, where there is a fault."""
+    try:
+        return parse_preview(event)
+    except MessageError:
+        return None

@@ -26,6 +26,7 @@ EDITOR_SIDE = {
     "client",
     "edits",
     "plan_files",
+    "step_previews",
 }
 COMMAND_LINE = {"commands", "plugin_folder"}
 OLDEST = (3, 10)

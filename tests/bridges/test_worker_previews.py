@@ -128,7 +128,7 @@ def test_a_client_that_does_not_know_them_is_served_as_before(home):
     def ended():
         return raw(home.state, "GET", f"/v1/jobs/{made['job']}")[1]["state"] == "done"
 
-    wait_for(ended)
+    wait_for(ended, 60.0)
     done = raw(home.state, "GET", f"/v1/jobs/{made['job']}")[1]["last"]["result"]
     assert sorted(done) == ["explanation", "pictures", "plan", "warnings"]
     assert sorted(done["pictures"][0]) == sorted([*ref, "offset", "seed"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plugin_factory import Site
+from exact_painter import install
 
 from imgedit_plugins.authoring.samples import photograph
 from imgedit_plugins.errors import JobCancelledError
@@ -26,45 +26,11 @@ EDITS = {
     "negative": (step("invert"),),
 }
 
-PAINTER = """
-import pathlib
-
-import numpy as np
-
-from imgedit_plugins.pictures import Picture
-from imgedit_plugins import hookimpl
-from imgedit_plugins.requests import Candidate, EditResult
-
-
-@hookimpl
-def apply_edit(request, job):
-    found = sorted(pathlib.Path(request.instruction).glob("*.npy"))
-    made = [Candidate(picture=request.picture.with_pixels(np.load(one)), seed=n)
-            for n, one in enumerate(found)]
-    return EditResult(candidates=tuple(made), explanation="painted", exact_first=True)
-"""
-
-MANIFEST = """
-schema = "imgedit-plugin/1"
-name = "painter"
-title = "Painter"
-summary = "Paints what lies in a folder."
-hooks = ["apply_edit"]
-
-[[accepts]]
-hook = "apply_edit"
-inputs = ["picture", "instruction"]
-optional = ["mask"]
-rank = 90
-"""
-
 
 @pytest.fixture
 def paint(tmp_path, monkeypatch):
     """Has pictures 'painted' by a plugin, and asks as every front end does."""
-    site = Site(tmp_path / "site", monkeypatch)
-    site.folder.mkdir()
-    site.install("painter", code=PAINTER, manifest=MANIFEST)
+    install(tmp_path, monkeypatch)
     folder = tmp_path / "painted"
     folder.mkdir()
 

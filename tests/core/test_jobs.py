@@ -2,10 +2,11 @@ import dataclasses
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from imgedit_plugins.errors import ImgeditError, JobCancelledError
-from imgedit_plugins.jobs import Job, Progress
+from imgedit_plugins.jobs import LONGEST_PREVIEW, Job, Progress
 
 
 def test_progress_goes_to_the_callback():
@@ -102,3 +103,33 @@ def test_warnings_of_many_threads_all_arrive():
     for thread in threads:
         thread.join()
     assert len(set(job.warnings)) == len(told) == 800
+
+
+# --- previews ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        ((40, 60), (40, 60)),
+        ((256, 256), (256, 256)),
+        ((600, 300), (256, 128)),
+        ((3, 900), (1, 256)),
+    ],
+)
+def test_previews_are_small(size, wanted):
+    shown = []
+    job = Job(on_preview=shown.append)
+    assert job.wants_previews
+    job.preview(np.full((*size, 3), 77, np.uint8), (1, 2, 30, 40))
+    [preview] = shown
+    assert preview.pixels.shape == (*wanted, 3)
+    assert max(preview.pixels.shape) <= LONGEST_PREVIEW
+    assert (preview.pixels == 77).all()
+    assert preview.place == (1, 2, 30, 40)
+
+
+def test_previews_cost_nothing_where_nobody_looks():
+    job = Job()
+    assert not job.wants_previews
+    job.preview(None, None)  # not even looked at

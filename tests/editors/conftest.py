@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+import mgie_model
 import numpy as np
 import pytest
 from editor_root import PROJECT, open_root
@@ -47,7 +48,7 @@ def artifacts():
 @pytest.fixture(scope="session")
 def session_root(artifacts):
     """One session in the root for all tests."""
-    root = open_root(artifacts)
+    root = open_root(artifacts, mgie_model.binds())
     yield root
     root.close()
 

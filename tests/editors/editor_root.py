@@ -31,7 +31,7 @@ class Root:
         shared: the folder at the same path outside and inside; what is written there stays.
     """
 
-    def __init__(self, place: editors.Place, shared: Path) -> None:
+    def __init__(self, place: editors.Place, shared: Path, binds: Sequence[Path] = ()) -> None:
         self.editors = place.suite.editors
         self.versions = place.built() or {}
         self.shared = shared
@@ -41,7 +41,7 @@ class Root:
             place.folder,
             ["sh", "-c", "read end"],  # ends with this process: its input is closed then
             shares=[shared],
-            binds=_what_pip_reads(),
+            binds=[*_what_pip_reads(), *binds],
             pid_file=note,
         )
         with log.open("wb") as told:
@@ -127,11 +127,14 @@ class Root:
         return list(strays.values())
 
 
-def open_root(shared: Path) -> Root:
-    """Build the root if it is missing and open a session; IMGEDIT_EDITORS_SUITE names another."""
+def open_root(shared: Path, binds: Sequence[Path] = ()) -> Root:
+    """Build the root if it is missing and open a session; IMGEDIT_EDITORS_SUITE names another.
+
+    What `binds` names can be read in it, at the same path.
+    """
     shared.mkdir(parents=True, exist_ok=True)
     suite = os.environ.get("IMGEDIT_EDITORS_SUITE", "trixie")
-    return Root(editors.build(editors.place(suite)), shared)
+    return Root(editors.build(editors.place(suite)), shared, binds)
 
 
 def end_group(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

@@ -123,20 +123,25 @@ def predict_operations(request, job):
 
 def install(root, venv):
     """Put it into a virtual environment of the root, as pip would; returns what removes it."""
+    return install_plugin(root, venv, "gallery", "gal_lery", MANIFEST, CODE)
+
+
+def install_plugin(root, venv, distribution, name, manifest, code):
+    """Put a plugin of one module into a virtual environment; returns what removes it."""
     purelib = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = root.outside(root.call([f"{venv}/bin/python", "-c", purelib]).strip())
-    package, info = site / "gallery_plugin", site / "gallery-1.0.dist-info"
+    package, info = site / f"{distribution}_plugin", site / f"{distribution}-1.0.dist-info"
     files = {
-        package / "__init__.py": CODE,
-        package / "imgedit_plugin.toml": MANIFEST,
-        info / "METADATA": "Metadata-Version: 2.1\nName: gallery\nVersion: 1.0\n",
-        info / "entry_points.txt": "[imgedit_plugins]\ngal_lery = gallery_plugin\n",
+        package / "__init__.py": code,
+        package / "imgedit_plugin.toml": manifest,
+        info / "METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n",
+        info / "entry_points.txt": f"[imgedit_plugins]\n{name} = {distribution}_plugin\n",
     }
-    listed = [str(path.relative_to(site)) for path in files] + ["gallery-1.0.dist-info/RECORD"]
+    listed = [str(path.relative_to(site)) for path in files] + [f"{info.name}/RECORD"]
     for folder in (package, info):
         folder.mkdir()
     for path, text in files.items():
         path.write_text(text, "utf-8")
     (info / "RECORD").write_text("".join(f"{name},,\n" for name in listed), "utf-8")
     (info / "INSTALLER").write_text("pip\n", "utf-8")
-    return lambda: root.call([f"{venv}/bin/pip", "uninstall", "-y", "gallery"])
+    return lambda: root.call([f"{venv}/bin/pip", "uninstall", "-y", distribution])

@@ -319,13 +319,19 @@ def explanation_of(layer: Any) -> str:
     """What a plugin said about the layer that it made; may be empty."""
     parasite = layer.get_parasite(EXPLANATION)
     data = b"" if parasite is None else bytes(parasite.get_data())
-    return data.rstrip(b"\0").decode("utf-8", "replace")
+    told = data.rstrip(b"\0").decode("utf-8", "replace")
+    try:
+        found = json.loads(told)
+    except ValueError:
+        found = None
+    return found if isinstance(found, str) else told  # as older versions wrote it
 
 
 def attach_explanation(layer: Any, text: str) -> None:
     """Let a layer say how it was made; kept in .xcf files."""
+    data = json.dumps(text).encode("ascii")  # the introspection of 3.0 takes bytes below 128 only
     flags = Gimp.PARASITE_PERSISTENT | _UNDOABLE
-    layer.attach_parasite(Gimp.Parasite.new(EXPLANATION, flags, text.encode("utf-8")))
+    layer.attach_parasite(Gimp.Parasite.new(EXPLANATION, flags, data))
 
 
 def attach_plan(layer: Any, plan: Mapping[str, Any]) -> None:

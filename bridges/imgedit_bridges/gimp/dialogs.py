@@ -11,12 +11,12 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gio, Gtk  # noqa: E402
 
 from imgedit_bridges.client import Client, JobCancelledError, Result  # noqa: E402
-from imgedit_bridges.edits import Plan  # noqa: E402
+from imgedit_bridges.edits import Plan, title  # noqa: E402
 from imgedit_bridges.gimp import canvas, placing, preset_bar, transfer, windows  # noqa: E402
 from imgedit_bridges.gimp.edit_view import EditView  # noqa: E402
 from imgedit_bridges.gimp.plan_chooser import PlanChooser  # noqa: E402
 from imgedit_bridges.gimp.preview_area import Comparison  # noqa: E402
-from imgedit_bridges.gimp.preview_pictures import Pixels, read_layer, read_result  # noqa: E402
+from imgedit_bridges.gimp.preview_pictures import Pixels, above, read_layer, read_result  # noqa: E402
 from imgedit_bridges.gimp.strengths import form_of  # noqa: E402
 from imgedit_bridges.steps import StepList  # noqa: E402
 
@@ -164,9 +164,10 @@ def review_pictures(title: str, layer: Any, client: Client, result: Result) -> f
     window.add_button("_OK", Gtk.ResponseType.OK)
     window.set_default_response(Gtk.ResponseType.OK)
     box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8, margin=12)
-    compared = Comparison(weakened=canvas.is_plain(layer))
-    if result.explanation:
-        label = Gtk.Label(label=result.explanation, xalign=0, wrap=True, max_width_chars=60)
+    # Layer and plan have their own strengths; weakened alike, they would not be the same edit.
+    compared = Comparison(weakened=canvas.is_plain(layer) and not result.layered)
+    for told in filter(None, (result.explanation, _layered_line(result))):
+        label = Gtk.Label(label=told, xalign=0, wrap=True, max_width_chars=60)
         box.pack_start(label, False, False, 0)
     box.pack_start(compared, True, True, 0)
     if len(result.pictures) > 1:
@@ -174,16 +175,35 @@ def review_pictures(title: str, layer: Any, client: Client, result: Result) -> f
         box.pack_start(Gtk.Label(label=note, xalign=0), False, False, 0)
     window.get_content_area().pack_start(box, True, True, 0)
     box.show_all()
+    after = read_result(client, result.pictures[0].ref)
+    if result.layered and result.plan is not None:
+        after = above(_exact(client, layer, result.plan), after)
     with transfer.as_seen(layer) as seen:
-        compared.load(
-            read_layer(seen, compared.longest), read_result(client, result.pictures[0].ref)
-        )
+        compared.load(read_layer(seen, compared.longest), after)
     try:
         if window.run() != Gtk.ResponseType.OK:
             raise JobCancelledError
         return compared.strength
     finally:
         window.destroy()
+
+
+def _exact(client: Client, layer: Any, plan: Plan) -> Pixels:
+    """What a plan makes of a layer, within the selection where there is one."""
+    masked = bool(canvas.selection_kind(layer.get_image()))
+    job, picture = placing.rendered(client, layer, plan, lambda *_: True, masked=masked)
+    try:
+        return read_result(client, picture.ref)
+    finally:
+        transfer.forget(client, job)
+
+
+def _layered_line(result: Result) -> str:
+    """What of a result is done by operations and what was painted; empty where nothing is."""
+    if not result.layered or result.plan is None:
+        return ""
+    told = title(result.plan)
+    return f"As filters: {told[:1].lower()}{told[1:]}. The rest was painted, in a layer above."
 
 
 def asked(procedure: Any, title: str, config: Any, names: Sequence[str]) -> bool:

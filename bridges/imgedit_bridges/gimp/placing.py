@@ -234,8 +234,8 @@ def put(
     selection: str,
     above: Any = None,
     name: str,
-) -> None:
-    """Put one prepared edit into the image.
+) -> Any:
+    """Put one prepared edit into the image; returns the layer that shows it.
 
     Args:
         client: of the worker, which has the rendered pixels.
@@ -286,6 +286,7 @@ def put(
     records.attach_record(target, replace(prepared.record, source=source))
     if target is not layer:
         image.set_selected_layers([target])
+    return target
 
 
 def _base(layer: Any, above: Any, prepared: Prepared, undo: Undo) -> Any:

@@ -15,6 +15,7 @@ from imgedit_bridges.gimp import actions, canvas, running, transfer
 from imgedit_bridges.gimp.catalogue import Action
 from imgedit_bridges.gimp.placing import (
     Prepared,
+    Undo,
     check_colours,
     hide_below,
     pictures,
@@ -43,8 +44,10 @@ class Given:
     swap: bool = False
     seed: int = 0
 
-    def request(self, action: Action, inputs: Mapping[str, PictureRef]) -> JobRequest:
-        """The job that an action asks for."""
+    def request(
+        self, action: Action, inputs: Mapping[str, PictureRef], *, layers: bool = False
+    ) -> JobRequest:
+        """The job that an action asks for; `layers`: see `JobRequest`."""
         return JobRequest(
             action.hook,
             inputs,
@@ -52,6 +55,7 @@ class Given:
             instruction=self.instruction or None,
             options=self.options,
             seed=self.seed,
+            layers=layers,
         )
 
 
@@ -156,8 +160,8 @@ class _Made:
     Attributes:
         layer: the user's.
         result: of the job.
-        selection: that the pictures still have to be limited to; see `canvas.selection_kind`.
-        prepared: the plan, where there are no pictures.
+        selection: that what is put still has to be limited to; see `canvas.selection_kind`.
+        prepared: the plan, where there are no pictures, or where they lie above it.
     """
 
     layer: Any
@@ -176,7 +180,8 @@ def edit(
 ) -> str:
     """Have a plugin edit layers: its pictures become new layers, a plan live filters.
 
-    Of several pictures the first one is seen, the others are hidden above it.
+    Where it says that its pictures lie above the plan, they do. Of several pictures the first one
+    is seen, the others are hidden above it.
 
     Returns:
         What the plugin said.
@@ -190,17 +195,13 @@ def edit(
     client = running.new_client()
     with transfer.jobs_of(client) as jobs:
         made = [_edited(jobs, layer, action, given, told, review) for layer in layers]
-        seen = [one for one in made if one.prepared is None]
+        seen = [one for one in made if one.result.pictures]
         opacity = 1.0
         if review is not None and seen:
             opacity = review.pictures(client, seen[0].layer, seen[0].result)
         with undo_group(image) as undo:
             for one in made:
-                if one.prepared is None:
-                    _put_pictures(client, one, action, undo, opacity)
-                else:
-                    name = title(one.prepared.plan)
-                    put(client, one.prepared, undo, selection=one.selection, name=name)
+                _put(client, one, action, undo, opacity)
     canvas.warn([warning for one in made for warning in one.result.warnings])
     return "\n".join(dict.fromkeys(one.result.explanation for one in made)).strip()
 
@@ -215,25 +216,50 @@ def _edited(
 ) -> _Made:
     selection = canvas.selection_kind(layer.get_image())
     masked = bool(selection) and "selection" in action.inputs
+    layers = canvas.is_plain(layer) and (masked or not selection)
 
     def request(picture: PictureRef, *mask: PictureRef) -> JobRequest:
-        return given.request(action, pictures(picture, *mask))
+        return given.request(action, pictures(picture, *mask), layers=layers)
 
     job, result = transfer.run_on(jobs.client, [layer], request, told, selection=masked)
     jobs.done.append(job)
     for one in result.pictures:
         check_colours(layer, one)
-    if result.pictures:
+    if result.pictures and not result.layered:
         return _Made(layer, result, "" if masked else selection, None)
-    plan = recovered(result)
-    plan, strength = review.plan(layer, plan) if review is not None else (plan, 1.0)
+    plan, strength = recovered(result), 1.0
+    if review is not None and not result.pictures:
+        plan, strength = review.plan(layer, plan)
     actions.refuse_moves(plan, selection)
     kept = canvas.plan_of(layer)
     prepared = prepare(jobs, layer, plan, told, kept=kept, selection=selection, strength=strength)
     return _Made(layer, result, selection, prepared)
 
 
-def _put_pictures(client: Client, made: _Made, action: Action, undo: Any, opacity: float) -> None:
+def _put(client: Client, made: _Made, action: Action, undo: Undo, opacity: float) -> None:
+    above = made.layer
+    if (one := made.prepared) is not None:
+        above = put(client, one, undo, selection=made.selection, name=title(one.plan))
+    if made.result.layered:
+        _put_layers(client, made, action, undo, above)
+    elif made.result.pictures:
+        _put_pictures(client, made, action, undo, opacity)
+
+
+def _put_layers(client: Client, made: _Made, action: Action, undo: Undo, above: Any) -> None:
+    """Pictures that show what was painted, above the layer with the plan, which stays selected."""
+    edited = above
+    for number, picture in enumerate(made.result.pictures, 1):
+        name = _name(action, made.result, number)
+        above = put_picture(client, made.layer, picture, undo, above, name)
+        canvas.mix_encoded(above)
+        above.set_visible(number == 1)
+        if made.result.explanation:
+            canvas.attach_explanation(above, made.result.explanation)
+    edited.get_image().set_selected_layers([edited])
+
+
+def _put_pictures(client: Client, made: _Made, action: Action, undo: Undo, opacity: float) -> None:
     layer, result = made.layer, made.result
     image = layer.get_image()
     hides = not (canvas.is_plain(layer) or made.selection)

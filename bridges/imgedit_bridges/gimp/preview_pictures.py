@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from gi.repository import Gegl, GLib
+from gi.repository import GdkPixbuf, Gegl, GLib
 
 from imgedit_bridges.client import BridgeError, Client, JobCancelledError
 from imgedit_bridges.gimp import transfer, windows
@@ -54,6 +54,27 @@ def read_result(client: Client, ref: PictureRef) -> Pixels:
     buffer.set(area, transfer.format_of(ref.dtype, ref.channels), data)
     shown = bytes(buffer.get(area, 1.0, name, Gegl.AbyssPolicy.NONE))
     return Pixels(ref.width, ref.height, channels, shown)
+
+
+def above(below: Pixels, layer: Pixels) -> Pixels:
+    """A picture with a transparent one of the same size above it."""
+    made, top = _pixbuf(below).copy(), _pixbuf(layer)
+    nearest = GdkPixbuf.InterpType.NEAREST
+    top.composite(made, 0, 0, below.width, below.height, 0, 0, 1, 1, nearest, 255)
+    data, row, gap = (
+        made.read_pixel_bytes().get_data(),
+        below.width * below.channels,
+        made.get_rowstride(),
+    )
+    rows = b"".join(data[y * gap : y * gap + row] for y in range(below.height))
+    return Pixels(below.width, below.height, below.channels, rows)
+
+
+def _pixbuf(picture: Pixels) -> Any:
+    return GdkPixbuf.Pixbuf.new_from_bytes(
+        GLib.Bytes.new(picture.data), GdkPixbuf.Colorspace.RGB, picture.channels == 4, 8,
+        picture.width, picture.height, picture.channels * picture.width,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

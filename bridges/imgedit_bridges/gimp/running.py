@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -19,6 +20,7 @@ from imgedit_bridges.gimp import catalogue
 from imgedit_bridges.locations import Record, read_record
 from imgedit_bridges.protocol import JobRequest
 from imgedit_bridges.starting import FLATPAK, clean_environment
+from imgedit_bridges.step_previews import PreviewPicture, seen
 
 RECORD = Path(__file__).resolve().parents[2] / "bridge.json"
 """The installation record: it lies beside imgedit.py in the plug-in's folder."""
@@ -62,7 +64,8 @@ def look_for_plugins(folder: Path) -> None:
 def run_job(client: Client, request: JobRequest, told: Told) -> tuple[str, Result]:
     """Run a job and tell how it goes, several times a second; returns its id and result.
 
-    `told` is called in this thread, so that it can look after GIMP's windows.
+    `told` is called in this thread, so that it can look after GIMP's windows. Where it has a method
+    `preview`, that is told what an edit looks like meanwhile.
 
     Raises:
         JobCancelledError: `told` said so.
@@ -70,14 +73,22 @@ def run_job(client: Client, request: JobRequest, told: Told) -> tuple[str, Resul
     """
     stopped = threading.Event()
     stage: list[tuple[str, float]] = [("", -1.0)]
+    pictures: deque[PreviewPicture] = deque(maxlen=1)
+    show = getattr(told, "preview", None)
+    if request.hook == "apply_edit":
+        request = replace(request, previews=show is not None)
 
     def on_event(event: dict[str, Any]) -> None:
         stage[0] = progress(event) or stage[0]
+        if picture := seen(event):
+            pictures.append(picture)
 
     with ThreadPoolExecutor(1) as pool:
         going = pool.submit(client.run, request, on_event=on_event, cancelled=stopped.is_set)
         try:
             while not wait([going], _LOOK_SECONDS).done:
+                if pictures and show is not None:
+                    show(pictures.pop())
                 if not told(*stage[0]):
                     stopped.set()
         finally:

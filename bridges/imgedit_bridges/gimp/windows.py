@@ -12,11 +12,13 @@ import gi
 
 from imgedit_bridges.client import BridgeError, Client, JobCancelledError
 from imgedit_bridges.gimp import running
+from imgedit_bridges.step_previews import PreviewPicture
 
 _SOON = 0.5  # seconds; a window for less would only flicker
 _LOOK_SECONDS = 0.05
 _ROOM = 0.3  # of the screen's height, which one part of a window may take
 _WHOLE = 0.9
+_WIDE = 360  # pixels of the window that says how work goes
 
 
 def _ui() -> Any:
@@ -94,8 +96,12 @@ class ProgressWindow:
         self._dialog.add_button("_Cancel", self._gtk.ResponseType.CANCEL)
         self._dialog.connect("response", self._stop)
         self._bar = self._gtk.ProgressBar(show_text=True, text="Starting", margin=18)
-        self._bar.set_size_request(360, -1)
-        self._dialog.get_content_area().add(self._bar)
+        self._bar.set_size_request(_WIDE, -1)
+        self._picture = self._gtk.Image(no_show_all=True, margin=18, margin_bottom=0)
+        self._picture.get_accessible().set_name("What the edit looks like so far")
+        area = self._dialog.get_content_area()
+        area.add(self._picture)
+        area.add(self._bar)
         self._dialog.show_all()
         self._going = True
 
@@ -115,6 +121,20 @@ class ProgressWindow:
             self._gtk.main_iteration()
         return self._going
 
+    def preview(self, picture: PreviewPicture) -> None:
+        """Show what the edit looks like so far."""
+        from gi.repository import GdkPixbuf, GLib
+
+        wide, high = picture.width, picture.height
+        small = GdkPixbuf.Pixbuf.new_from_bytes(
+            GLib.Bytes.new(picture.pixels), GdkPixbuf.Colorspace.RGB, False, 8, wide, high, 3 * wide
+        )
+        share = min(_WIDE / wide, room_for(_WIDE) / high)
+        size = (max(1, round(share * wide)), max(1, round(share * high)))
+        shown = small.scale_simple(*size, GdkPixbuf.InterpType.BILINEAR)
+        self._picture.set_from_pixbuf(shown)
+        self._picture.show()
+
     def close(self) -> None:
         """Take the window away."""
         self._dialog.destroy()
@@ -133,6 +153,11 @@ class Progress:
         if self._window is None and time.monotonic() - self._began > _SOON:
             self._window = ProgressWindow(self._title)
         return self._window is None or self._window.show(stage, share)
+
+    def preview(self, picture: PreviewPicture) -> None:
+        """Show what the edit looks like so far, in the window if there is one."""
+        if self._window is not None:
+            self._window.preview(picture)
 
     def rest(self) -> None:
         """Take the window away until work goes on: the user is asked something."""

@@ -150,6 +150,7 @@ def change(
     wish = Wish(
         source_of(document, source_node), plan, strength, above=edit.group, title=title,
         own=edit.kept.own, state=state, continues=kept.key(edit.group) if continues else "",
+        around=edit.kept.around,
     )  # fmt: skip
     prepared = yield from prepare(session, wish)
     yield from waiting.settled(document)

@@ -14,6 +14,7 @@ from typing import Any
 from imgedit_bridges.client import JobCancelledError
 from imgedit_bridges.krita.qt import QObject, Qt, QTimer, signal
 from imgedit_bridges.krita.turns import KRITA
+from imgedit_bridges.step_previews import PreviewPicture
 
 Told = Callable[[str, float], bool]
 """Told what is being done and how much of it (0..1, below 0 where that is not known); returns
@@ -22,7 +23,7 @@ whether to go on."""
 
 @dataclass(frozen=True)
 class Work:
-    """Something for a thread: `function` gets a `Told` and must not touch Krita's objects."""
+    """Something for a thread: `function` gets a `Teller` and must not touch Krita's objects."""
 
     function: Callable[[Told], Any]
 
@@ -43,10 +44,12 @@ class Task(QObject):  # type: ignore[misc]
 
     Signals (all on the main thread):
         progressed: (what is being done, how much of it: 0..1 or below 0).
+        previewed: what an edit looks like meanwhile, a `PreviewPicture`.
         ended: (result, error), one of which is None; comes once.
     """
 
     progressed = signal(str, float)
+    previewed = signal(object)
     ended = signal(object, object)
     _answered = signal(object, object)
 
@@ -103,7 +106,7 @@ class Task(QObject):  # type: ignore[misc]
 
     def _work(self, wanted: Work) -> None:
         try:
-            value = wanted.function(self.told)
+            value = wanted.function(Teller(self))
         except BaseException as error:
             self._answered.emit(None, error)
         else:
@@ -112,3 +115,22 @@ class Task(QObject):  # type: ignore[misc]
     def _end(self, value: Any, error: BaseException | None) -> None:
         self._over = True
         self.ended.emit(value, error)
+
+
+class Teller:
+    """How work on a thread tells how it goes: called as a `Told`.
+
+    Args:
+        task: that the work is part of.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def __call__(self, stage: str, share: float) -> bool:
+        """See `Task.told`."""
+        return self._task.told(stage, share)
+
+    def preview(self, picture: PreviewPicture) -> None:
+        """Show what the edit looks like so far."""
+        self._task.previewed.emit(picture)

@@ -18,6 +18,7 @@ from imgedit_bridges.krita.gestures import Gestures
 from imgedit_bridges.krita.showing import Showing
 from imgedit_bridges.krita.states import first_plan
 from imgedit_bridges.krita.turns import KRITA
+from imgedit_bridges.step_previews import PreviewPicture
 
 _SETTINGS = "imgedit"
 _REMEDY = "imgedit-plugins install krita"
@@ -52,6 +53,7 @@ class DockerEngine:
         self._last = seam.Situation()
         self._gestures = Gestures()
         engine.progressed.connect(self._progressed)
+        engine.previewed.connect(self._previewed)
         engine.busy.connect(lambda _: self._tell_changed())
         engine.finished.connect(self._finished)
         engine.failed.connect(self._failed)
@@ -227,6 +229,9 @@ class DockerEngine:
 
     def _progressed(self, stage: str, share: float) -> None:
         self._tell("progress", stage, share)
+
+    def _previewed(self, picture: PreviewPicture) -> None:
+        self._tell("previewed", trying.image_of(picture))
 
     def _finished(self, value: Any) -> None:
         if self._changing is not None:

@@ -26,6 +26,7 @@ class Engine(QObject):  # type: ignore[misc]
     Signals:
         busy: whether something is being worked on.
         progressed: (what is being done, how much of it: 0..1 or below 0 where not known).
+        previewed: what an edit looks like meanwhile, a `PreviewPicture`.
         finished: what came of it: a plan, a text or a number; `edited` says more.
         edited: the document whose edits have changed.
         failed: one sentence for the user.
@@ -34,6 +35,7 @@ class Engine(QObject):  # type: ignore[misc]
 
     busy = signal(bool)
     progressed = signal(str, float)
+    previewed = signal(object)
     finished = signal(object)
     edited = signal(object)
     failed = signal(str)
@@ -208,6 +210,7 @@ class Engine(QObject):  # type: ignore[misc]
             return
         self._task = Task(while_open(used, steps), self)
         self._task.progressed.connect(self.progressed)
+        self._task.previewed.connect(self.previewed)
         self._task.ended.connect(lambda value, error: self._ended(value, error, changed))
         self.busy.emit(True)
         self._task.start()

@@ -1,6 +1,7 @@
 """Menu actions of plugins: a hook is called with what the document has, and its answer is put in.
 
-A `predict_operations` answers with a plan, an `apply_edit` with pictures, a plan, or both.
+A `predict_operations` answers with a plan, an `apply_edit` with pictures, a plan, or both: then
+the plan tells the same edit, or, where the result says so, the pictures lie above what it does.
 """
 
 from __future__ import annotations
@@ -56,14 +57,25 @@ def run_action(
         raise BridgeError("One layer is needed.", hint="Select one layer and try again.")
     source = actions.source_of(document, nodes[0])
     asked |= {"seed": seed, "instruction": instruction or None}
-    selected = "selection" in inputs and canvas.has_selection(document)
+    limited = canvas.has_selection(document)
+    selected = "selection" in inputs and limited
+    if hook == "apply_edit":
+        asked["layers"] = _is_plain(nodes[0]) and selected == limited
     result = yield from _called(session, source, hook, asked, selected=selected)
     if result.plan is not None and not result.pictures:
         plan = edits.recovered(result)
         return (yield from actions.apply_plan(session, document, nodes, plan))
     title = edits.shortened(result.explanation or str(action["label"]).rstrip("…"))
-    yield from _put_pictures(session, source, result, title, selected=selected)
+    if result.layered:
+        yield from _put_layers(session, source, result, title)
+    else:
+        yield from _put_pictures(session, source, result, title, selected=selected)
     return result.plan or result.explanation
+
+
+def _is_plain(node: Any) -> bool:
+    """Whether a layer above it hides it where it is opaque, and nowhere else."""
+    return bool(node.opacity() == 255 and node.blendingMode() == "normal")
 
 
 def _called(
@@ -92,6 +104,29 @@ def _put_pictures(
     if not result.pictures:
         raise BridgeError(result.explanation or "The plugin changed nothing.")
     document = source.document
+    layers = yield from _layers(session, source, result, title)
+    plan = result.plan or {"operations": [], "explanation": result.explanation}
+    wish = Wish(source, plan, 1.0, above=source.node, title=title, own=True)
+    prepared = yield from placing.grouped(wish, [], layers, selected=selected)
+    yield from waiting.settled(document)
+    group = placing.put(prepared)
+    yield from waiting.repaint(document, group)
+
+
+def _put_layers(session: Session, source: Source, result: Result, title: str) -> Steps:
+    """Put the plan above the source, and above that what was painted, in one group."""
+    plan = edits.recovered(result)
+    wish = Wish(source, plan, 1.0, above=source.node, title=edits.title(plan))
+    prepared = yield from placing.prepare(session, wish)
+    layers = yield from _layers(session, source, result, "Painted")
+    prepared = placing.under(prepared, layers, title)
+    yield from waiting.settled(source.document)
+    group = placing.put(prepared)
+    yield from waiting.repaint(source.document, group)
+
+
+def _layers(session: Session, source: Source, result: Result, title: str) -> Steps:
+    """The pictures as layers, the best one last; the others are hidden."""
     corner = canvas.extent(source)
     layers = []
     for number, one in enumerate(reversed(result.pictures)):
@@ -99,15 +134,10 @@ def _put_pictures(
         place = Frame(
             corner.x + one.offset[0], corner.y + one.offset[1], one.ref.width, one.ref.height
         )
-        layer = yield from canvas.new_layer(session.client, document, one.ref, place, name)
+        layer = yield from canvas.new_layer(session.client, source.document, one.ref, place, name)
         layer.setVisible(number == len(result.pictures) - 1)
         layers.append(layer)
-    plan = result.plan or {"operations": [], "explanation": result.explanation}
-    wish = Wish(source, plan, 1.0, above=source.node, title=title, own=True)
-    prepared = yield from placing.grouped(wish, [], layers, selected=selected)
-    yield from waiting.settled(document)
-    group = placing.put(prepared)
-    yield from waiting.repaint(document, group)
+    return layers
 
 
 def _place(result: Result, one: ResultPicture) -> int:

@@ -31,6 +31,7 @@ class Kept:
         source: id of the layer that it was put on.
         own: whether it does not depend on what lies right below.
         state: of the list of steps in a pane, if it has one.
+        around: id of the group that holds it and what was painted above it; empty without one.
         children: names of the layers in its group.
     """
 
@@ -40,6 +41,7 @@ class Kept:
     source: str = ""
     own: bool = False
     state: Mapping[str, Any] | None = None
+    around: str = ""
     children: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -70,7 +72,7 @@ def keep(document: Any, group: Any, kept: Kept, *, continues: str = "") -> None:
     children = [one.name() for one in layers_of(group)]
     data = {
         "plan": kept.plan, "strength": kept.strength, "title": kept.title, "source": kept.source,
-        "own": kept.own, "state": kept.state, "children": children,
+        "own": kept.own, "state": kept.state, "around": kept.around, "children": children,
     }  # fmt: skip
     _write(document, _EDIT + name, f"imgedit: {kept.title}", data)
     entry = {"title": kept.title, "plan": kept.plan, "strength": kept.strength, "edit": name,
@@ -93,12 +95,16 @@ def history(document: Any) -> list[dict[str, Any]]:
 
 def edit_of(document: Any, node: Any) -> Edit | None:
     """The edit that a node belongs to, or the uppermost one that was put on it."""
+    there = edits(document)
+    around = {one.kept.around: one for one in reversed(there) if one.kept.around}
     group = node
     while group is not None:
         if kept := _kept(document, group):
             return Edit(group, kept)
+        if found := around.get(key(group)):
+            return found
         group = group.parentNode()
-    return next((one for one in edits(document) if one.kept.source == key(node)), None)
+    return next((one for one in there if one.kept.source == key(node)), None)
 
 
 def edits(document: Any) -> list[Edit]:
@@ -145,6 +151,7 @@ def _parsed(data: Any) -> Kept | None:
         source=str(data.get("source") or ""),
         own=data.get("own") is True,
         state=state if isinstance(state, dict) else None,
+        around=str(data.get("around") or ""),
         children=tuple(str(one) for one in data.get("children") or ()),
     )
 

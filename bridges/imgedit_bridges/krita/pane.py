@@ -68,6 +68,10 @@ class Pane(QtWidgets.QWidget):
         """Work goes on."""
         self.status.show_work(stage, share)
 
+    def previewed(self, image: object) -> None:
+        """What the edit looks like so far."""
+        self.status.show_picture(image)
+
     def told(self, message: str, hint: str, *, failed: bool) -> None:
         """Something to say."""
         self.status.tell(message, hint, failed=failed)

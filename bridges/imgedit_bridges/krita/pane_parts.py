@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from imgedit_bridges.krita import seam
+from imgedit_bridges.krita.previews import Picture
 from imgedit_bridges.krita.qt import QAction, QtCore, QtGui, QtWidgets
 from imgedit_bridges.krita.style import (
     SLIDING,
@@ -245,13 +246,15 @@ class Status(QtWidgets.QWidget):
         self.cancel = QtWidgets.QPushButton("Cancel")
         self.cancel.clicked.connect(self._cancel)
         self._end = cancel
+        self.picture = Picture("What the edit looks like so far")
         self.work = QtWidgets.QWidget()
         grid = QtWidgets.QGridLayout(self.work)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(spacing(self, 0.2))
-        grid.addWidget(self.stage, 0, 0)
-        grid.addWidget(self.bar, 1, 0)
-        grid.addWidget(self.cancel, 0, 1, 2, 1)
+        grid.addWidget(self.picture, 0, 0, 1, 2)
+        grid.addWidget(self.stage, 1, 0)
+        grid.addWidget(self.bar, 2, 0)
+        grid.addWidget(self.cancel, 1, 1, 2, 1)
         self.message = _Message()
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -273,9 +276,15 @@ class Status(QtWidgets.QWidget):
         self.work.show()
         self._fit()
 
+    def show_picture(self, image: object) -> None:
+        """Show a QImage of the edit on its way."""
+        self.picture.show_image(image)
+        self.picture.show()
+
     def end_work(self) -> None:
         """Nothing is being done."""
         self.work.hide()
+        self.picture.hide()
         self.cancel.setEnabled(True)
         self._fit()
 
@@ -321,6 +330,7 @@ class _Message(QtWidgets.QFrame):
     def show_text(self, text: str, *, failed: bool) -> None:
         self.sign.glyph = "warning" if failed else "told"
         self.text.setText(text)
+        self.text.setToolTip(text)  # a low docker cuts long ones off
         self.text.setAccessibleName(f"{'Error' if failed else 'Note'}: {text}")
         self.show()
 

@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Wish:
         own: whether it must not depend on what lies right below.
         state: of the list of steps in a pane.
         continues: id of the group whose entry in the history it takes; see `kept.keep`.
+        around: id of the group that holds the edit whose place it takes; see `kept.Kept`.
     """
 
     source: Source
@@ -53,6 +54,7 @@ class Wish:
     own: bool = False
     state: Mapping[str, Any] | None = None
     continues: str = ""
+    around: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,12 @@ class Prepared:
     Attributes:
         wish: what is wanted.
         group: with all its layers, in no document yet.
+        outer: the group around it and what lies above it; None where nothing does.
     """
 
     wish: Wish
     group: Any
+    outer: Any = None
 
 
 # --- preparing --------------------------------------------------------------------------------
@@ -111,6 +115,22 @@ def grouped(wish: Wish, filters: list[Filter], base: list[Any], *, selected: boo
     group.setPassThroughMode(not base)
     group.setOpacity(255 if mixed else round(255 * min(1.0, wish.strength)))
     return Prepared(wish, group)
+
+
+def under(prepared: Prepared, layers: list[Any], name: str) -> Prepared:
+    """The edit with layers above it, both in one group.
+
+    They stay where they are when another group takes the edit's place.
+
+    Args:
+        prepared: the edit.
+        layers: the lowest first.
+        name: of the group.
+    """
+    outer = _group(prepared.wish.source.document, [], [prepared.group], layers, masked=False)
+    outer.setName(name)
+    outer.setPassThroughMode(True)
+    return replace(prepared, outer=outer)
 
 
 def _original(wish: Wish) -> Any:
@@ -285,11 +305,12 @@ def put(prepared: Prepared) -> Any:
     wish, group = prepared.wish, prepared.group
     document = wish.source.document
     above = wish.above
-    above.parentNode().addChildNode(group, above)
+    above.parentNode().addChildNode(prepared.outer or group, above)
     group = document.nodeByUniqueID(group.uniqueId())  # the one before is still the template's
     made = kept.Kept(
         plan=wish.plan, strength=wish.strength, title=wish.title,
         source=kept.key(wish.source.node), own=wish.own, state=wish.state,
+        around=kept.key(prepared.outer) if prepared.outer else wish.around,
     )  # fmt: skip
     kept.keep(document, group, made, continues=wish.continues)
     return group

@@ -120,6 +120,9 @@ class Listener(Protocol):
     def progress(self, stage: str, share: float) -> None:
         """Work goes on; `share` is 0..1, or below 0 where nobody knows."""
 
+    def previewed(self, image: Any) -> None:
+        """What the edit looks like so far, a QImage; not told of all work."""
+
     def explained(self, text: str) -> None:
         """What 'explain' came to: one fact a line."""
 

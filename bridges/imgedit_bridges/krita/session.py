@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from imgedit_bridges.edits import Plan, progress
 from imgedit_bridges.krita.background import Steps, Told, Work
 from imgedit_bridges.locations import read_record
 from imgedit_bridges.protocol import JobRequest, PictureRef
+from imgedit_bridges.step_previews import seen
 
 RECORD = Path(__file__).resolve().parents[2] / "bridge.json"
 """The installation record: it lies in the extension's folder."""
@@ -51,13 +53,21 @@ class Session:
     def run(self, request: JobRequest, told: Told) -> tuple[str, Result]:
         """Run a job and tell how it goes; returns its id and result.
 
+        Where `told` has a method `preview`, that is told what an edit looks like meanwhile.
+
         Raises:
             JobCancelledError: `told` said so.
             BridgeError: it failed, or the worker did.
         """
         stage: list[tuple[str, float]] = [("", -1.0)]
+        show = getattr(told, "preview", None)
+        if request.hook == "apply_edit":
+            request = replace(request, previews=show is not None)
 
         def on_event(event: dict[str, Any]) -> None:
+            picture = seen(event)
+            if picture is not None and show is not None:
+                show(picture)
             stage[0] = progress(event) or stage[0]
             told(*stage[0])
 

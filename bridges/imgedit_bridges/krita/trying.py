@@ -13,6 +13,7 @@ from imgedit_bridges.krita.background import Steps, Told, Work
 from imgedit_bridges.krita.qt import QtGui
 from imgedit_bridges.krita.session import Session
 from imgedit_bridges.protocol import JobRequest, PictureRef
+from imgedit_bridges.step_previews import PreviewPicture
 
 _Pixels = tuple[bytes, PictureRef]
 _FORMATS = {
@@ -32,6 +33,13 @@ def small(node: Any, width: int, height: int) -> Any:
     wide, high = (max(1, round(share * side)) for side in (bounds.width(), bounds.height()))
     image = node.thumbnail(wide, high)
     return None if image.isNull() else image
+
+
+def image_of(picture: PreviewPicture) -> Any:
+    """A step of an edit as a QImage."""
+    wide, high = picture.width, picture.height
+    image = QtGui.QImage(picture.pixels, wide, high, 3 * wide, _FORMATS[3])
+    return image.copy()  # which keeps its pixels itself
 
 
 def plan_on(session: Session, node: Any, path: Path, size: int) -> Steps:

@@ -38,11 +38,15 @@ class Edited:
         picture: the edited picture.
         plan: what it was rendered by, if it was rendered.
         further: other candidates, best first.
+        below: what was rendered of it, where more was painted above.
+        layer: what was painted above that; see `requests.Candidate`.
     """
 
     picture: Picture
     plan: EditPlan | None = None
     further: tuple[Picture, ...] = ()
+    below: EditPlan | None = None
+    layer: Picture | None = None
 
 
 Edit = Callable[["Picture", "Mask | None", "Turn"], Edited]
@@ -110,7 +114,9 @@ class PluginEdit:
         turn.told = Told(result.explanation, result.plan)
         if result.candidates:
             best, *further = (_pasted(picture, c.picture, c.offset) for c in result.candidates)
-            return Edited(best, further=tuple(further))
+            layer = result.candidates[0].layer
+            below = result.plan if layer is not None else None
+            return Edited(best, further=tuple(further), below=below, layer=layer)
         assert result.plan is not None, "EditResult refuses to have neither"
         if result.plan.abstained:
             raise AbstainedError(abstention(result.plan))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgedit_plugins.atomic import write_failure
+from imgedit_plugins.atomic import write_failure, write_text_atomic
 from imgedit_plugins.batch.edits import Edit, Edited, Mask, geometry_of
 from imgedit_plugins.batch.journal import Journal, stamp_of
 from imgedit_plugins.batch.outliers import Figures, measure
@@ -36,6 +37,7 @@ class PictureWork:
         folders: whether to make the folders that a result needs.
         measured: whether to say how hard the edit hit.
         journal: where to note what is done.
+        parts: folder for what the result is made of: its plan, and what was painted above that.
     """
 
     edit: Edit
@@ -46,6 +48,7 @@ class PictureWork:
     folders: bool = False
     measured: bool = False
     journal: Journal | None = None
+    parts: Path | None = None
 
     def __call__(self, task: Task, turn: Turn) -> Figures | None:
         """Edit one picture.
@@ -68,6 +71,8 @@ class PictureWork:
                 self.journal.begin(task.source, stamp, task.target, figures)
             self._save(plain, task.target, turn, overwrite=task.replace)
             self._save_further(edited, task, turn)
+            if self.parts is not None:
+                write_parts(edited, self.parts / task.name, turn.job.warn)
         if self.journal is not None:
             self.journal.add(task.source, stamp, task.target, figures)
         return figures
@@ -109,10 +114,35 @@ def _measured(picture: Picture, edited: Edited) -> Figures | None:
 def _with_plan(edited: Edited, turn: Turn) -> Picture:
     from imgedit_plugins.picture_files import with_plan
 
+    if edited.layer is not None:
+        turn.job.warn("A part of this edit was painted: there is no plan of all of it to embed.")
+        return edited.picture
     if edited.plan is None:
         turn.job.warn("The plugin made a picture without a plan, so there is none to embed.")
         return edited.picture
     return with_plan(edited.picture, edited.plan, on_warning=turn.job.warn)
+
+
+def write_parts(edited: Edited, path: Path, warn: Callable[[str], None]) -> None:
+    """Write what a result is made of beside each other, in place of what was there before.
+
+    Args:
+        edited: the result; of one without a plan nothing is written.
+        path: ``.plan.json`` and ``.layer.png`` (``.layer.tif`` for floats) are added to its name.
+        warn: as `save_picture` takes it.
+
+    Raises:
+        ImgeditError: a file cannot be written.
+    """
+    plan = edited.plan or edited.below
+    if plan is None:
+        return
+    make_folder(path.parent)
+    write_text_atomic(path.with_name(f"{path.name}.plan.json"), plan.to_json())
+    if edited.layer is not None:
+        suffix = "tif" if edited.layer.pixels.dtype == np.float32 else "png"
+        target = path.with_name(f"{path.name}.layer.{suffix}")
+        save_picture(edited.layer, target, overwrite=True, on_warning=warn)
 
 
 def make_folder(folder: Path) -> None:

@@ -68,6 +68,9 @@ _FULL = 100.0
 @click.option("--quality", type=click.IntRange(1, 100), help="Of formats that lose something.")
 @click.option("--flatten", metavar="#RRGGBB", help="Colour behind transparent pixels in a JPEG.")
 @click.option("--embed-plan", is_flag=True, help="Write the plan into the XMP of the results.")
+@click.option("--parts", type=common.FilePath, metavar="FOLDER",
+              help="Of a plugin's results, write what operations did of each as a plan, and what "
+                   "was painted above that as a picture.")  # fmt: skip
 @click.option("--contact-sheet", type=common.FilePath, metavar="FILE.html",
               help="Write a page of the pictures that are clipped or changed far more than the "
                    "rest.")  # fmt: skip
@@ -125,6 +128,7 @@ class _Arguments:
     quality: int | None
     flatten: str | None
     embed_plan: bool
+    parts: Path | None
     contact_sheet: Path | None
     as_json: bool
 
@@ -166,6 +170,12 @@ class _Arguments:
             ),
             "--embed-plan would tell of an edit in full: leave out --strength and --mask.": (
                 self.embed_plan and (self.strength != _FULL or self.mask is not None)
+            ),
+            "--parts is for what plugins make: add --plugin or --instruction.": (
+                self.parts is not None and not self.by_plugin
+            ),
+            f"{self.parts} is a file; --parts needs a folder.": (
+                self.parts is not None and self.parts.is_file()
             ),
             f"{self.out} is a file; several pictures need a folder.": (
                 self.several and self.out.exists() and not self.out.is_dir()
@@ -213,7 +223,7 @@ def _edit(wanted: _Arguments, plan: EditPlan | None) -> tuple[Edit, dict[str, An
     identity = {
         "plan": _identity(plan, whole=wanted.embed_plan) if plan else None,
         "mask": _content(wanted.mask) if wanted.mask else None,
-        "saving": [wanted.quality, wanted.flatten, wanted.embed_plan],
+        "saving": [wanted.quality, wanted.flatten, wanted.embed_plan, *_parts(wanted)],
     }
     if plan is not None and not wanted.by_plugin:
         edit: Edit = PlanEdit(plan, wanted.strength / 100, wanted.rounding)
@@ -222,6 +232,10 @@ def _edit(wanted: _Arguments, plan: EditPlan | None) -> tuple[Edit, dict[str, An
     edit = PluginEdit(_asker(wanted.plugin), plan, wanted.instruction, options, wanted.seed)
     asked = [plugin, wanted.instruction, dict(options), wanted.seed]
     return edit, {**identity, "plugin": asked}
+
+
+def _parts(wanted: _Arguments) -> list[str]:
+    return [] if wanted.parts is None else [str(wanted.parts.absolute())]
 
 
 def _identity(plan: EditPlan, *, whole: bool) -> Any:
@@ -314,4 +328,5 @@ def _work(wanted: _Arguments, edit: Edit, journal: Journal | None) -> PictureWor
         folders=wanted.into_folder,
         measured=not wanted.is_single,
         journal=journal,
+        parts=wanted.parts,
     )

@@ -127,3 +127,24 @@ def test_offloaded_it_works_too(editor, conditioning, mask):
         for one in (thrifty, editor)
     )
     assert np.array_equal(found[0].picture.pixels, wanted[0].picture.pixels)
+
+
+def test_previews_go_to_the_job_that_wants_them(editor, conditioning, mask):
+    shown = []
+    edit_picture(
+        editor, random_picture(), conditioning, Sampling(2), seeds=[1, 2], mask=mask,
+        fitting=SMALL, job=Job(on_preview=shown.append),
+    )  # fmt: skip
+    assert len(shown) == 2, "of the first seed alone"
+    left, top, width, height = shown[0].place
+    assert left <= 40
+    assert left + width >= 70
+    assert top <= 20
+    assert top + height >= 55
+    assert shown[0].pixels.shape[2] == 3
+    own = []
+    edit_picture(
+        editor, random_picture(), conditioning, Sampling(2), fitting=SMALL,
+        job=Job(on_preview=shown.append), on_preview=own.append,
+    )  # fmt: skip
+    assert (len(own), len(shown)) == (2, 2), "whoever asks for them gets them instead"

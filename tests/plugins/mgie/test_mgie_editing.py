@@ -374,3 +374,99 @@ def test_settings_say_which_folders_they_need(model_folder, pix2pix, manager):
     setting = setting_of(resolve_options(specs, {**given, "model": "fz"}), Job())
     assert (setting.model, setting.writer, setting.painter) == ("fz", model_folder, pix2pix)
     assert not setting.guided
+
+
+# --- exact first, and steps -------------------------------------------------------------------
+
+
+@pytest.fixture
+def brightening(monkeypatch):
+    """The diffusion model at work, but for its result: brighter by 40 codes, and a red thing."""
+    from imgedit_modelkit.diffusion.editor import PictureEditor
+
+    def use(*, thing: bool) -> None:
+        def edit(self: Any, pictures: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+            made = (pictures + 40 / 255).clamp(0, 1)
+            if thing:
+                height, width = made.shape[2:]
+                made[:, :, height // 2 :, : width // 3] = torch.tensor([0.8, 0.1, 0.1])[
+                    :, None, None
+                ]
+            return made
+
+        monkeypatch.setattr(PictureEditor, "edit", edit)
+        monkeypatch.setattr(PictureEditor, "rebuilt", lambda self, pictures: pictures)
+
+    return use
+
+
+@pytest.fixture
+def with_search(monkeypatch, manager):
+    """Edits are asked for where a plugin that recovers edits is installed, too."""
+    both = PluginManager.discover({"IMGEDIT_PLUGINS": "mgie,reverse_design"})
+    monkeypatch.setattr(manager, "call", both.call)
+
+
+def test_a_photographic_edit_comes_back_as_a_plan(edit, brightening, with_search):
+    brightening(thing=False)
+    result = edit(tiny_mgie.picture(160, 200), resolution=160)
+    assert result.candidates == ()
+    assert [one.name for one in result.plan.operations] == ["bright"]
+    assert result.plan.residual.explained >= 0.95
+    assert result.explanation
+
+
+def test_what_operations_cannot_do_is_a_layer_above_them(edit, brightening, with_search):
+    brightening(thing=True)
+    result = edit(tiny_mgie.picture(160, 200), resolution=160)
+    assert [one.name for one in result.plan.operations] == ["bright"]
+    (candidate,) = result.candidates
+    alpha = candidate.layer.pixels[..., 3]
+    assert alpha[120:, :50].min() > 200
+    assert alpha[:60].max() == 0
+
+
+def test_exact_off_gives_what_was_painted(edit, brightening, with_search):
+    brightening(thing=False)
+    result = edit(tiny_mgie.picture(160, 200), resolution=160, exact="off")
+    assert result.plan is None
+    assert len(result.candidates) == 1
+    with pytest.raises(OptionError, match="exact"):
+        edit(exact="perhaps")
+
+
+def test_steps_are_shown_where_they_are(edit):
+    shown = []
+    edit(candidates=2, job=Job(on_preview=shown.append))
+    assert len(shown) == 2 * 3
+    assert {one.place for one in shown} == {(0, 0, 84, 60)}
+    assert all(one.pixels.dtype == np.uint8 and one.pixels.shape[2] == 3 for one in shown)
+    mask = np.zeros((60, 84), np.uint8)
+    mask[20:40, 30:50] = 255
+    shown.clear()
+    edit(mask=mask, job=Job(on_preview=shown.append))
+    left, top, width, height = shown[0].place
+    assert left <= 30
+    assert top <= 20
+    assert left + width >= 50
+    assert top + height >= 40
+
+
+def test_each_tile_is_shown_in_its_place(edit):
+    shown = []
+    edit(tiny_mgie.picture(100, 150), tiled=True, steps=1, job=Job(on_preview=shown.append))
+    places = [one.place for one in shown]
+    assert places[0] == (0, 0, 150, 100)
+    assert len(places) == len(set(places)) > 3
+    assert all(width == height == 64 for _, _, width, height in places[1:])
+
+
+def test_nobody_makes_previews_where_nobody_looks(edit, monkeypatch):
+    from imgedit_modelkit.diffusion.previews import LatentColors
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a preview was made")
+
+    monkeypatch.setattr(LatentColors, "of", refuse)
+    monkeypatch.setattr(LatentColors, "__call__", refuse)
+    edit()
