@@ -3,8 +3,8 @@
 Weights are counted exactly, from the headers of their files. The operations of UNet and VAE are
 counted exactly too, by PyTorch's counter on models without memory, and divided by what a matrix
 product of this device was measured to do; a language model reads all its weights for each token, so
-their bytes are divided by the measured bandwidth, and its prompt at once. Memory of activations is an
-estimate (`diffusion.memory`).
+their bytes are divided by the measured bandwidth, and its prompt at once. Memory of activations is
+an estimate (`diffusion.memory`).
 """
 
 from __future__ import annotations
