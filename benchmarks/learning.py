@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
 from imgedit_modelkit.training import TrainConfig, TrainingTask, train
+from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.jobs import Job, Progress
 
 _SECONDS = 20
@@ -42,8 +44,30 @@ def trained(task: TrainingTask, config: TrainConfig, run: Path, job: Job) -> Che
     return best
 
 
-def telling(title: str) -> Job:
-    """A job that says now and then how far it is."""
+class Watch:
+    """The processor time of a step, also of the processes that began it and were killed.
+
+    Args:
+        file: where the time is kept until the step is done.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        before = float(file.read_text("utf-8")) if file.exists() else 0.0
+        self._began = time.process_time() - before
+
+    @property
+    def seconds(self) -> float:
+        """Until now."""
+        return time.process_time() - self._began
+
+    def keep(self) -> None:
+        """Write down what was spent until now."""
+        write_text_atomic(self._file, f"{self.seconds:.1f}\n")
+
+
+def telling(title: str, on_tell: Callable[[], None] = lambda: None) -> Job:
+    """A job that says now and then how far it is; `on_tell` is called then."""
     last = 0.0
 
     def tell(progress: Progress) -> None:
@@ -51,5 +75,6 @@ def telling(title: str) -> Job:
         if time.monotonic() - last > _SECONDS:
             last = time.monotonic()
             print(f"{title}: {progress.stage} {progress.done}/{progress.total}", flush=True)
+            on_tell()
 
     return Job(on_progress=tell)

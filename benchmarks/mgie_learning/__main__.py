@@ -38,7 +38,7 @@ def train(folder: Path, processes: int) -> None:
     """Every training with its test, in so many processes."""
     from benchmarks.mgie_learning import finetuning, work
 
-    names = [run.name for run in finetuning.all_runs(work.SIZES)]
+    names = [run.name for run in finetuning.all_runs(finetuning.Training())]
     _in_processes(processes, work.work_on, [(folder, name) for name in names])
 
 

@@ -8,28 +8,28 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.mgie_learning.finetuning import MGIE, all_runs
-from benchmarks.mgie_learning.sizes import Sizes
-from benchmarks.mgie_learning.work import OWN, SCORES, SIZES
+from benchmarks.mgie_learning.finetuning import MGIE, Training, all_runs
+from benchmarks.mgie_learning.work import OWN, SCORES
 from imgedit_mgie import folders
 from imgedit_mgie.folders import part, read_config, write_config
 from imgedit_modelkit.folders import appearing
 from imgedit_plugins.errors import DataError
 
+TRAINING = Training()
 _PARTS = (
     folders.LANGUAGE_MODEL, folders.TOWER, folders.PROJECTOR, folders.EDIT_HEAD,
     folders.EMBEDDINGS, folders.UNET, folders.VAE, folders.SCHEDULER,
 )  # fmt: skip
 
 
-def best(folder: Path, sizes: Sizes = SIZES) -> Path:
+def best(folder: Path, training: Training = TRAINING) -> Path:
     """The model folder of the seed whose test pictures are nearest to their goals.
 
     Raises:
         DataError: none was trained and tested.
     """
     found = {}
-    for run in all_runs(sizes):
+    for run in all_runs(training):
         path = folder / "runs" / run.name
         if run.kind == MGIE and (path / SCORES).exists():
             scores = json.loads((path / SCORES).read_text("utf-8"))["scores"][OWN]
@@ -43,13 +43,13 @@ def best(folder: Path, sizes: Sizes = SIZES) -> Path:
     return min(found, key=lambda path: found[path])
 
 
-def copy_best(folder: Path, out: Path, sizes: Sizes = SIZES) -> str:
+def copy_best(folder: Path, out: Path, training: Training = TRAINING) -> str:
     """Copy the best model with all its parts; what was done, in a sentence.
 
     Raises:
         DataError: there is none, or `out` is there already.
     """
-    model = best(folder, sizes)
+    model = best(folder, training)
     if out.exists():
         raise DataError(f"{out} is there already.", path=out, hint="Name a folder that is not.")
     with appearing(out) as made:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.mgie_learning import scenes
-from benchmarks.mgie_learning.sizes import Sizes
 from imgedit_mgie import plugin
 from imgedit_plugins import manifest
 from imgedit_plugins.jobs import Job
@@ -18,6 +17,29 @@ MANIFEST = manifest.load(Path(plugin.__file__).parent / manifest.FILE_NAME)
 
 MGIE, LGIE = "mgie", "lgie"
 KINDS = (MGIE, LGIE)
+_FIRST_SEED = 100
+
+
+@dataclass(frozen=True)
+class Training:
+    """How MGIE and LGIE are trained.
+
+    Attributes:
+        first_steps, first_rate: of the training that all others begin with.
+        steps, rate: of the others.
+        batch, ema, validation, validate_every: of all, as the options of `train mgie`.
+        seeds: of the others; the first one has a seed of its own.
+    """
+
+    first_steps: int = 1000
+    first_rate: float = 1e-3
+    steps: int = 160
+    rate: float = 7e-4
+    batch: int = 16
+    ema: float = 0.99
+    validation: float = 0.02
+    validate_every: int = 500
+    seeds: tuple[int, ...] = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -33,37 +55,52 @@ class Run:
         return f"{self.kind}-seed{self.seed}"
 
 
-def all_runs(sizes: Sizes) -> list[Run]:
+def all_runs(training: Training) -> list[Run]:
     """Every run, seed by seed."""
-    return [Run(kind, seed) for seed in sizes.seeds for kind in KINDS]
+    return [Run(kind, seed) for seed in training.seeds for kind in KINDS]
 
 
-def fine_tune(
-    run: Run, weights: Path, data: Path, out: Path, sizes: Sizes, job: Job, *, steps: int
-) -> TrainReport:
+def first_training(folder: Path, training: Training, job: Job) -> TrainReport:
+    """What all runs begin with: LGIE, trained on edits that are said in full.
+
+    Args:
+        folder: has the model folder ``base`` and the pairs ``said``; gets the run folder ``first``.
+        training: how.
+        job: progress and cancellation.
+    """
+    how = replace(training, steps=training.first_steps, rate=training.first_rate)
+    run = Run(LGIE, _FIRST_SEED)
+    return _trained(run, folder / "base", folder / "said", folder / "first", how, job)
+
+
+def fine_tune(folder: Path, run: Run, training: Training, job: Job) -> TrainReport:
     """Train in a run folder, or go on there.
 
     Args:
-        run: what, and with which seed.
-        weights: the model folder, or run folder, that it begins with.
-        data: its pairs.
-        out: the run folder.
-        sizes: batch, rate and so on.
+        folder: has the run folder ``first`` and the data ``pairs``; gets ``runs/NAME``.
+        run: which.
+        training: how.
         job: progress and cancellation.
-        steps: how long.
     """
+    out = folder / "runs" / run.name
+    return _trained(run, folder / "first", folder / "pairs", out, training, job)
+
+
+def _trained(
+    run: Run, weights: Path, data: Path, out: Path, training: Training, job: Job
+) -> TrainReport:
     given: dict[str, Any] = {
         "model": run.kind,
         "weights": str(weights),
         "size": scenes.SIDE,
-        "steps": steps,
-        "batch-size": sizes.batch,
-        "learning-rate": sizes.rate,
-        "ema": sizes.ema,
+        "steps": training.steps,
+        "batch-size": training.batch,
+        "learning-rate": training.rate,
+        "ema": training.ema,
         "gradient-checkpointing": False,
-        "validation": sizes.validation,
-        "validate-every": sizes.validate_every,
-        "samples": 4,
+        "validation": training.validation,
+        "validate-every": training.validate_every,
+        "samples": 2,
         "precision": "fp32",
     }
     options = resolve_options(MANIFEST.options_for("train"), given)

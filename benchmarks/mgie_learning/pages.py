@@ -80,6 +80,7 @@ def text(results: Results) -> str:
 def markdown(results: Results) -> str:
     """What stands between the markers."""
     where, sizes = results["machine"], results["sizes"]
+    training, painting = results["training"], results["painting"]
     seconds = sum(results["cpu_seconds"].values())
     parts = results["parameters"]
     millions = ", ".join(f"{name} {count / 1e6:.2f}" for name, count in parts.items())
@@ -90,12 +91,12 @@ def markdown(results: Results) -> str:
         f"{seconds / 60:.0f} minutes of processor time, tests included."
     )
     made = (
-        f"Millions of weights: {millions}. MGIE and LGIE: {sizes['steps']} steps of "
-        f"{sizes['batch']} pairs of {sizes['rows']}, learning rate {sizes['rate']:g}. Tests: "
-        f"{sizes['tests']} pictures of each family, {sizes['painting']} steps, guidance "
-        f"{sizes['guidance']:g}, image guidance {sizes['image_guidance']:g}."
+        f"Millions of weights: {millions}. MGIE and LGIE: {training['steps']} steps of "
+        f"{training['batch']} pairs of {sizes['rows']}, learning rate {training['rate']:g}. Tests: "
+        f"{painting['pictures']} pictures of each family, {painting['steps']} steps, guidance "
+        f"{painting['guidance']:g}, image guidance {painting['image_guidance']:g}."
     )
-    seeds = len(sizes["seeds"])
+    seeds = len(training["seeds"])
     return "\n\n".join(
         [
             about,

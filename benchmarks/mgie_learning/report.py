@@ -14,7 +14,8 @@ from benchmarks.machine import machine
 from benchmarks.mgie_learning import data, figures, pages, sheet
 from benchmarks.mgie_learning.edits import FAMILIES, NEED_THE_PICTURE
 from benchmarks.mgie_learning.figures import OVERALL, Interval, Values
-from benchmarks.mgie_learning.finetuning import KINDS, LGIE, MGIE, Run, all_runs
+from benchmarks.mgie_learning.finetuning import KINDS, LGIE, MGIE, Run, Training, all_runs
+from benchmarks.mgie_learning.scoring import Painting, chosen
 from benchmarks.mgie_learning.sizes import Sizes
 from benchmarks.mgie_learning.work import (
     APART,
@@ -34,6 +35,7 @@ SCHEMA = "imgedit-mgie-learning/1"
 COPY, MIXED = "the input, copied", "MGIE, instructions shuffled"
 TITLES = {MGIE: "MGIE", LGIE: "LGIE"}
 _SHOWN = 2  # of each family
+TRAINING, PAINTING = Training(), Painting()
 
 CLAIMS: Mapping[str, tuple[str, ...]] = {
     COPY: (*FAMILIES, OVERALL),
@@ -50,22 +52,24 @@ def report(
     *,
     write_docs: bool = False,
     sizes: Sizes = SIZES,
+    training: Training = TRAINING,
+    painting: Painting = PAINTING,
     docs: Path = DOCS,
 ) -> int:
     """Print, and write where asked; 1 where a run is missing, outdated or behind."""
-    results = collected(folder, sizes)
+    results = collected(folder, sizes, training, painting)
     results["command"] = " ".join(["python -m benchmarks.mgie_learning", *given])
     if json_file:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomic(json_file, json.dumps(results, indent=1) + "\n")
     print(pages.text(results))
     if write_docs:
-        sheet.draw(shown(folder, sizes), docs / sheet.FILE)
+        sheet.draw(shown(folder, training), docs / sheet.FILE)
         pages.write(docs / "mgie.md", results)
     return 0 if results["passed"] else 1
 
 
-def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
+def collected(folder: Path, sizes: Sizes, training: Training, painting: Painting) -> dict[str, Any]:
     """Everything that is known of a folder's runs.
 
     Raises:
@@ -73,7 +77,7 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
     """
     stages = (*APART, *IN_TURN)
     made = {name: json.loads((folder / f"{name}.json").read_text("utf-8")) for name in stages}
-    found = {run: _scores(folder, run) for run in all_runs(sizes)}
+    found = {run: _scores(folder, run) for run in all_runs(training)}
     missing = [run.name for run, scores in found.items() if scores is None]
     there = {run: scores for run, scores in found.items() if scores is not None}
     sources = {name: one["sources"] for name, one in made.items()}
@@ -86,6 +90,8 @@ def collected(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "sources_sha256": {name: sha256_of(one) for name, one in sources.items()},
         "changed": stale,
         "sizes": asdict(sizes),
+        "training": asdict(training),
+        "painting": asdict(painting),
         "missing": missing,
         "parameters": next((scores["parameters"] for scores in there.values()), {}),
         "cpu_seconds": _seconds(made, there),
@@ -157,28 +163,22 @@ def _told(found: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
     return {family: asdict(interval) for family, interval in found.items()}
 
 
-def shown(folder: Path, sizes: Sizes) -> list[sheet.Shown]:
+def shown(folder: Path, training: Training) -> list[sheet.Shown]:
     """The first test pictures of each family, as the models of the first seed edit them."""
-    runs = {kind: folder / "runs" / Run(kind, sizes.seeds[0]).name for kind in KINDS}
+    runs = {kind: folder / "runs" / Run(kind, training.seeds[0]).name for kind in KINDS}
     if not all((run / SCORES).exists() for run in runs.values()):
         return []
     said = {kind: _said(run) for kind, run in runs.items()}
-    found, counts = [], dict.fromkeys(FAMILIES, 0)
-    for row in data.read_pairs(folder / TEST):
-        family = data.family_of(row)
-        counts[family] += 1
-        if counts[family] <= _SHOWN:
-            made = [runs[kind] / EDITED / f"{row.id}.png" for kind in (MGIE, LGIE)]
-            found.append(
-                sheet.Shown(
-                    family,
-                    row.instruction,
-                    said[MGIE][row.id],
-                    said[LGIE][row.id],
-                    (row.source, made[0], made[1], row.edited),
-                )
-            )
-    return found
+    return [
+        sheet.Shown(
+            data.family_of(row),
+            row.instruction,
+            said[MGIE][row.id],
+            said[LGIE][row.id],
+            (row.source, *(runs[kind] / EDITED / f"{row.id}.png" for kind in KINDS), row.edited),
+        )
+        for row in chosen(data.read_pairs(folder / TEST), _SHOWN)
+    ]
 
 
 def _said(run: Path) -> dict[int, str]:

@@ -13,7 +13,6 @@ import numpy as np
 from benchmarks.mgie_learning import scenes
 from benchmarks.mgie_learning.data import family_of
 from benchmarks.mgie_learning.finetuning import MANIFEST
-from benchmarks.mgie_learning.sizes import Sizes
 from imgedit_mgie import plugin
 from imgedit_mgie.data.prepared import PreparedRow
 from imgedit_plugins.jobs import Job
@@ -21,6 +20,22 @@ from imgedit_plugins.options import resolve_options
 from imgedit_plugins.picture_files import open_picture, save_picture
 from imgedit_plugins.pictures import RGB8
 from imgedit_plugins.requests import ApplyRequest
+
+
+@dataclass(frozen=True)
+class Painting:
+    """How test pictures are edited, as the options of `apply`.
+
+    Attributes:
+        pictures: of each family, the first ones.
+        steps: of the diffusion model.
+        guidance, image_guidance: towards text and picture.
+    """
+
+    pictures: int = 12
+    steps: int = 5
+    guidance: float = 1.5
+    image_guidance: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,18 @@ class Scored:
     right: bool
 
 
+def chosen(rows: Sequence[PreparedRow], each: int) -> list[PreparedRow]:
+    """The first so many rows of each family."""
+    counts: dict[str, int] = {}
+    found = []
+    for row in rows:
+        family = family_of(row)
+        counts[family] = counts.get(family, 0) + 1
+        if counts[family] <= each:
+            found.append(row)
+    return found
+
+
 def others(rows: Sequence[PreparedRow], seed: int) -> list[str]:
     """For each row the instruction of another row, never the same text; each row's is used once.
 
@@ -66,15 +93,15 @@ def others(rows: Sequence[PreparedRow], seed: int) -> list[str]:
 
 
 def edited(
-    model: Path, picture: Path, instruction: str, seed: int, sizes: Sizes
+    model: Path, picture: Path, instruction: str, seed: int, painting: Painting
 ) -> tuple[RGB8, str]:
     """A picture edited by a model folder or a run folder, and what the model wrote."""
     given: dict[str, Any] = {
         "weights": str(model),
         "resolution": scenes.SIDE,
-        "steps": sizes.painting,
-        "guidance": sizes.guidance,
-        "image-guidance": sizes.image_guidance,
+        "steps": painting.steps,
+        "guidance": painting.guidance,
+        "image-guidance": painting.image_guidance,
         "max-tokens": 32,
         "device": "cpu",
         "precision": "fp32",
@@ -96,7 +123,7 @@ def scored(
     rows: Sequence[PreparedRow],
     instructions: Sequence[str],
     out: Path | None,
-    sizes: Sizes,
+    painting: Painting,
     job: Job,
 ) -> list[dict[str, Any]]:
     """Every row edited, with these instructions; figures for JSON.
@@ -106,13 +133,13 @@ def scored(
         rows: of the test.
         instructions: one for each row.
         out: gets the pictures, named by the rows' numbers, where it is given.
-        sizes: of the painting.
+        painting: how.
         job: progress.
     """
     found = []
     for number, (row, instruction) in enumerate(zip(rows, instructions, strict=True)):
         job.report("editing", number, len(rows))
-        made, said = edited(model, row.source, instruction, row.id, sizes)
+        made, said = edited(model, row.source, instruction, row.id, painting)
         before, goal = (open_picture(path).rgb8() for path in (row.source, row.edited))
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class Shown:
     instruction: str
     mgie: str
     lgie: str
-    pictures: tuple[Path, Path, Path, Path]
+    pictures: tuple[Path, ...]
 
 
 def draw(shown: Sequence[Shown], out: Path) -> None:

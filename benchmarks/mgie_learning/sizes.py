@@ -1,4 +1,4 @@
-"""How large everything is, so that one processor core is enough."""
+"""How large models and data are, and how long what comes before MGIE's training is trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of the model and of all trainings.
+    """Sizes for which one processor core is enough.
 
     Attributes:
         vae_channels: of the VAE's levels; each halves the picture but the first.
@@ -18,15 +18,11 @@ class Sizes:
         width, layers, vocabulary: of the language model.
         llava_steps, llava_batch, llava_rate: of LLaVA's training.
         unet_channels, attended: of the UNet's levels, and the width that it attends to.
-        unet_steps, unet_batch, unet_rate: of its training before MGIE's.
+        unet_steps, unet_batch, unet_rate, unet_ema: of its training before MGIE's.
         head, head_layers, queries: of the edit head.
-        said_rows, first_steps: of the first training of all, on edits that are said in full.
-        rows, steps: pairs of the training of MGIE or LGIE, and its steps.
-        batch, rate, ema, validation, validate_every: of both, as the options of `train mgie`.
+        said_rows: pairs of the first training of all, on edits that are said in full.
+        rows: pairs of the trainings of MGIE and LGIE.
         tests: test pairs of each family.
-        painting: steps of the diffusion model in a test.
-        guidance, image_guidance: of a test.
-        seeds: of MGIE's trainings.
     """
 
     vae_channels: tuple[int, ...] = (8, 24, 48)
@@ -45,26 +41,16 @@ class Sizes:
     llava_rate: float = 2e-3
     unet_channels: tuple[int, ...] = (32, 64, 96)
     attended: int = 64
-    unet_steps: int = 1400
+    unet_steps: int = 800
     unet_batch: int = 16
     unet_rate: float = 1e-3
+    unet_ema: float = 0.99
     head: int = 64
     head_layers: int = 1
     queries: int = 8
     said_rows: int = 3000
-    first_steps: int = 700
     rows: int = 3000
-    steps: int = 350
-    batch: int = 16
-    rate: float = 1e-3
-    ema: float = 0.99
-    validation: float = 0.02
-    validate_every: int = 200
     tests: int = 24
-    painting: int = 10
-    guidance: float = 1.5
-    image_guidance: float = 1.5
-    seeds: tuple[int, ...] = (0, 1, 2)
 
     def vae(self) -> Any:
         """An AutoencoderKL with drawn weights."""
@@ -103,7 +89,11 @@ class Sizes:
         )
 
     def scheduler(self) -> Any:
-        """DDIM that begins at pure noise, so that brightness can change as a whole."""
+        """DDIM that begins at pure noise, so that brightness can change as a whole.
+
+        What is predicted are the latents themselves: most of them are those of the input picture,
+        which a small UNet learns to hand on sooner than what is noise in them.
+        """
         from diffusers import DDIMScheduler
 
         kind: Any = DDIMScheduler
@@ -113,7 +103,7 @@ class Sizes:
             beta_schedule="scaled_linear",
             clip_sample=False,
             set_alpha_to_one=True,
-            prediction_type="v_prediction",
+            prediction_type="sample",
             rescale_betas_zero_snr=True,
             timestep_spacing="trailing",
         )

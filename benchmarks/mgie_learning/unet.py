@@ -114,7 +114,7 @@ class FollowingTask:
 def train_unet(folder: Path, sizes: Sizes, vae: Any, job: Job) -> Any:
     """The UNet of a run folder, trained before or now."""
     task = FollowingTask(sizes, vae)
-    config = settings(sizes.unet_steps, sizes.unet_batch, sizes.unet_rate, ema=sizes.ema)
+    config = settings(sizes.unet_steps, sizes.unet_batch, sizes.unet_rate, ema=sizes.unet_ema)
     trained(task, config, folder, job)
     model = task.build()
     load_weights(model, folder)

@@ -1,5 +1,7 @@
 """The steps of the benchmark in a folder; each can be done again, and goes on where it stopped.
 
+Modules are imported where they are used: a step records those that it has loaded.
+
 ::
 
     FOLDER/vae, llava, unet    run folders of what comes before MGIE's training
@@ -13,28 +15,35 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.learning import telling
+from benchmarks.learning import Watch, telling
 from benchmarks.loaded_sources import loaded_sources
-from benchmarks.mgie_learning.finetuning import LGIE, MGIE, Run, all_runs, fine_tune
 from benchmarks.mgie_learning.sizes import Sizes
 from imgedit_mgie import folders
 from imgedit_modelkit.runs import RunFolder
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.jobs import Job
 
+if TYPE_CHECKING:
+    from benchmarks.mgie_learning.finetuning import Training
+    from benchmarks.mgie_learning.scoring import Painting
+
 SIZES = Sizes()
 SCORES = "scores.json"
 OWN, SHUFFLED = "own", "shuffled"
 EDITED = "edited"
 TEST = "test"
-FIRST_SEED = 100
 
-PLACES = ("benchmarks/mgie_learning", "core", "modelkit", "plugins/mgie")
+PLACES = (
+    "benchmarks/learning.py",
+    "benchmarks/mgie_learning",
+    "core",
+    "modelkit",
+    "plugins/mgie",
+)
 TELLING = tuple(
     f"benchmarks/mgie_learning/{name}.py"
     for name in ("__main__", "export", "figures", "pages", "report", "sheet", "work")
@@ -46,17 +55,22 @@ APART, IN_TURN = ("data", "vae", "llava"), ("unet", "first")
 """Stages before the runs: those that need nothing of each other, and those behind them."""
 
 
-def prepare(folder: Path, stage: str, sizes: Sizes = SIZES) -> None:
+def prepare(
+    folder: Path, stage: str, sizes: Sizes = SIZES, training: Training | None = None
+) -> None:
     """One stage; nothing where it is done already, and gone on with where it was begun."""
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / f"{stage}.json"
     if record.exists():
         return
-    began = time.process_time()
-    _STAGES[stage](folder, sizes, telling(stage))
-    seconds = time.process_time() - began
+    watch = Watch(folder / f"{stage}.seconds")
+    job = telling(stage, watch.keep)
+    if stage == "first":
+        _first(folder, training, job)
+    else:
+        _STAGES[stage](folder, sizes, job)
     sources = loaded_sources(PLACES, without=TELLING)
-    _write(record, {"sources": sources, "cpu_seconds": seconds})
+    _write(record, {"sources": sources, "cpu_seconds": watch.seconds})
 
 
 def _data(folder: Path, sizes: Sizes, job: Job) -> None:  # noqa: ARG001
@@ -96,11 +110,10 @@ def _weights(run: Path) -> Path:
     return best.weights
 
 
-def _first(folder: Path, sizes: Sizes, job: Job) -> None:
-    """What all runs begin with: trained on edits that are said in full, without their pictures."""
-    run = Run(LGIE, FIRST_SEED)
-    where = (folder / "base", folder / "said", folder / "first")
-    fine_tune(run, *where, sizes, job, steps=sizes.first_steps)
+def _first(folder: Path, training: Training | None, job: Job) -> None:
+    from benchmarks.mgie_learning import finetuning
+
+    finetuning.first_training(folder, training or finetuning.Training(), job)
 
 
 _STAGES: Mapping[str, Callable[[Path, Sizes, Job], None]] = {
@@ -108,32 +121,33 @@ _STAGES: Mapping[str, Callable[[Path, Sizes, Job], None]] = {
     "vae": _vae,
     "llava": _llava,
     "unet": _unet,
-    "first": _first,
 }
 
 
-def work_on(folder: Path, name: str, sizes: Sizes = SIZES) -> None:
+def work_on(
+    folder: Path, name: str, training: Training | None = None, painting: Painting | None = None
+) -> None:
     """One training with its scores; nothing where they are there already."""
-    from benchmarks.mgie_learning import data, scoring
+    from benchmarks.mgie_learning import data, finetuning, scoring
 
-    run = next(run for run in all_runs(sizes) if run.name == name)
+    training, painting = training or finetuning.Training(), painting or scoring.Painting()
+    run = next(run for run in finetuning.all_runs(training) if run.name == name)
     out = folder / "runs" / name
     if (out / SCORES).exists():
         return
-    began = time.process_time()
-    where = (folder / "first", folder / "pairs", out)
-    fine_tune(run, *where, sizes, telling(name), steps=sizes.steps)
-    seconds = time.process_time() - began
-    rows = data.read_pairs(folder / TEST)
+    watch = Watch(folder / f"{name}.seconds")
+    finetuning.fine_tune(folder, run, training, telling(name, watch.keep))
+    seconds = watch.seconds
+    rows = scoring.chosen(data.read_pairs(folder / TEST), painting.pictures)
     told = [row.instruction for row in rows]
     job = telling(f"{name}, test")
-    scores = {OWN: scoring.scored(out, rows, told, out / EDITED, sizes, job)}
-    if run.kind == MGIE:
+    scores = {OWN: scoring.scored(out, rows, told, out / EDITED, painting, job)}
+    if run.kind == finetuning.MGIE:
         told = scoring.others(rows, run.seed)
-        scores[SHUFFLED] = scoring.scored(out, rows, told, None, sizes, job)
+        scores[SHUFFLED] = scoring.scored(out, rows, told, None, painting, job)
     found = {
         "sources": loaded_sources(PLACES, without=TELLING),
-        "cpu_seconds": {"training": seconds, "test": time.process_time() - began - seconds},
+        "cpu_seconds": {"training": seconds, "test": watch.seconds - seconds},
         "parameters": _parameters(out / folders.MODEL),
         "scores": scores,
     }

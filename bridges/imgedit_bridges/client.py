@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from imgedit_bridges.locations import (
 )
 from imgedit_bridges.pixels import PixelFile
 from imgedit_bridges.protocol import FINAL, JobRequest, PictureRef, is_id, parse_picture
+from imgedit_bridges.results import Result, ResultPicture, read_result
 from imgedit_bridges.transport import ANSWER_SECONDS, RefusedError, WorkerGoneError
 
 __all__ = [
@@ -55,38 +56,6 @@ class JobCancelledError(BridgeError):
         super().__init__("The job was cancelled.")
 
 
-@dataclass(frozen=True)
-class ResultPicture:
-    """One edited picture of a result.
-
-    Attributes:
-        ref: where its pixels are; `Client.open_picture` maps them.
-        offset: (x, y) of its top-left pixel in the original picture.
-        seed: what made it.
-    """
-
-    ref: PictureRef
-    offset: tuple[int, int] = (0, 0)
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a job came to.
-
-    Attributes:
-        plan: the edit plan as decoded JSON, if there is one.
-        pictures: edited pictures, best first.
-        explanation: for the user.
-        warnings: sentences for the user.
-    """
-
-    plan: Mapping[str, Any] | None
-    pictures: tuple[ResultPicture, ...]
-    explanation: str
-    warnings: tuple[str, ...]
-
-
 class Client:
     """One editor's line to the worker; may be used from several threads.
 
@@ -113,6 +82,7 @@ class Client:
         self._environ = environ
         self._places: Places | None = None
         self._state: WorkerState | None = None
+        self._features: frozenset[str] = frozenset()
 
     @property
     def places(self) -> Places:
@@ -135,14 +105,19 @@ class Client:
             BridgeError: it cannot be started, does not answer, or is of another version.
         """
         if found := starting.find_worker(self.places):
-            self._state, hello = found
-            return hello
+            return self._met(*found)
         record = Record(self._python, "", self._prefix) if self._python else read_record()
         self._prefix = record.prefix
         environ = starting.clean_environment(self._environ)
-        self._state, hello = starting.ensure_worker(
-            self.places, record.python, prefix=record.prefix, environ=environ
+        return self._met(
+            *starting.ensure_worker(
+                self.places, record.python, prefix=record.prefix, environ=environ
+            )
         )
+
+    def _met(self, state: WorkerState, hello: dict[str, Any]) -> dict[str, Any]:
+        told = hello.get("features")
+        self._state, self._features = state, frozenset(told if isinstance(told, list) else ())
         return hello
 
     def actions(self) -> list[dict[str, Any]]:
@@ -252,11 +227,17 @@ class Client:
     # --- jobs ---------------------------------------------------------------------------------
 
     def submit(self, request: JobRequest) -> str:
-        """Queue a job; returns its id.
+        """Queue a job; returns its id. An older worker is not asked for what it does not know.
 
         Raises:
             BridgeError: the worker refuses it, or there is none.
         """
+        if self._state is None:
+            self.connect()
+        layers, previews = (name in self._features for name in ("layers", "previews"))
+        request = replace(
+            request, layers=request.layers and layers, previews=request.previews and previews
+        )
         made = self._ask("POST", "/v1/jobs", request.to_json()).get("job")
         if not is_id(made):
             raise WorkerGoneError("The worker answered something else than a job.")
@@ -353,33 +334,6 @@ class Client:
         except RefusedError as error:
             if error.status != 404:
                 raise
-
-
-def read_result(data: object) -> Result:
-    """The result in a 'done' event.
-
-    Raises:
-        BridgeError: it is none.
-    """
-    if not isinstance(data, dict) or not isinstance(data.get("pictures", []), list):
-        raise WorkerGoneError("The worker told something else than a result.")
-    plan = data.get("plan")
-    return Result(
-        plan=plan if isinstance(plan, dict) else None,
-        pictures=tuple(_picture(one) for one in data.get("pictures", [])),
-        explanation=str(data.get("explanation") or ""),
-        warnings=tuple(str(w) for w in data.get("warnings") or ()),
-    )
-
-
-def _picture(data: object) -> ResultPicture:
-    if not isinstance(data, dict):
-        raise MessageError("pictures", "a picture is an object")
-    layout = {k: v for k, v in data.items() if k not in ("offset", "seed")}
-    x, y = data.get("offset") or (0, 0)
-    return ResultPicture(
-        parse_picture(layout, "pictures"), (int(x), int(y)), int(data.get("seed", 0))
-    )
 
 
 def _failure(event: Mapping[str, Any]) -> JobFailedError:

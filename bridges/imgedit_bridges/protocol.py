@@ -55,19 +55,32 @@ class HookFields:
         pictures: names of its pictures, the first of which must be there.
         fields: names of its other fields.
         required: those of them that must be there.
+        wishes: what more the job may tell, and its result hold, to who asks for it: `FEATURES`.
     """
 
     pictures: tuple[str, ...]
     fields: tuple[str, ...]
     required: tuple[str, ...] = ()
+    wishes: tuple[str, ...] = ()
 
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """All that may be there beside the pictures."""
+        return (*self.fields, *self.wishes)
+
+
+FEATURES = ("layers", "previews")
+"""What this code knows beyond the first form of the protocol; a worker names them in its greeting,
+and they are not asked for where it does not."""
 
 HOOKS = {
     "predict_operations": HookFields(
         ("source", "edited"), ("plugin", "instruction", "options", "seed")
     ),
     "apply_edit": HookFields(
-        ("picture", "mask"), ("plugin", "instruction", "plan", "options", "seed")
+        ("picture", "mask"),
+        ("plugin", "instruction", "plan", "options", "seed"),
+        wishes=FEATURES,
     ),
     "render": HookFields(("picture", "mask"), ("plan", "strength"), ("plan",)),
 }
@@ -127,6 +140,9 @@ class JobRequest:
         instruction: the edit in words.
         options: of the plugin.
         seed: for anything random.
+        layers: pictures may be layers that lie above what the result's plan makes of the picture;
+            without it they are whole.
+        previews: the story of the job may show how far the edit is; see `step_previews`.
         strength: 0..2, of `render`.
     """
 
@@ -137,18 +153,21 @@ class JobRequest:
     instruction: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    layers: bool = False
+    previews: bool = False
     strength: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in a message: what is as it would be anyway is left out."""
-        given = {name: getattr(self, name) for name in HOOKS[self.hook].fields}
+        given = {name: getattr(self, name) for name in HOOKS[self.hook].optional}
         told = {name: value for name, value in given.items() if value != _DEFAULTS[name]}
         pictures = {name: ref.to_json() for name, ref in self.inputs.items()}
         return {"hook": self.hook, "inputs": pictures, **told}
 
 
 _DEFAULTS: dict[str, Any] = {
-    "plugin": None, "plan": None, "instruction": None, "options": {}, "seed": 0, "strength": 1.0,
+    "plugin": None, "plan": None, "instruction": None, "options": {}, "seed": 0, "layers": False,
+    "previews": False, "strength": 1.0,
 }  # fmt: skip
 
 
@@ -172,7 +191,7 @@ def parse_pixels(data: object) -> int:
         MessageError: anything else stands there.
     """
     fields = _fields("", data, required=("bytes",))
-    return _whole("bytes", fields["bytes"], 1, MAX_FILE)
+    return whole("bytes", fields["bytes"], 1, MAX_FILE)
 
 
 def parse_job(data: object) -> JobRequest:
@@ -188,8 +207,10 @@ def parse_job(data: object) -> JobRequest:
     if not isinstance(hook, str) or hook not in HOOKS:
         raise MessageError("hook", f"one of {', '.join(HOOKS)} is needed, not {_short(hook)}")
     form = HOOKS[hook]
-    _fields("", data, required=("hook", "inputs", *form.required), optional=form.fields)
-    given = {name: _FIELDS[name](data[name]) for name in form.fields if data.get(name) is not None}
+    _fields("", data, required=("hook", "inputs", *form.required), optional=form.optional)
+    given = {
+        name: _FIELDS[name](data[name]) for name in form.optional if data.get(name) is not None
+    }
     return JobRequest(hook, _inputs(data["inputs"], form), **given)
 
 
@@ -226,11 +247,11 @@ def parse_picture(data: object, place: str = "") -> PictureRef:
         raise MessageError(f"{place}.dtype", f"one of {known} is needed, not {_short(dtype)}")
     ref = PictureRef(
         pixels=fields["pixels"],
-        width=_whole(f"{place}.width", fields["width"], 1, MAX_SIDE),
-        height=_whole(f"{place}.height", fields["height"], 1, MAX_SIDE),
-        channels=_whole(f"{place}.channels", fields["channels"], 1, 4),
+        width=whole(f"{place}.width", fields["width"], 1, MAX_SIDE),
+        height=whole(f"{place}.height", fields["height"], 1, MAX_SIDE),
+        channels=whole(f"{place}.channels", fields["channels"], 1, 4),
         dtype=dtype,
-        icc_bytes=_whole(f"{place}.icc_bytes", fields.get("icc_bytes", 0), 0, MAX_FILE),
+        icc_bytes=whole(f"{place}.icc_bytes", fields.get("icc_bytes", 0), 0, MAX_FILE),
         order=_order(f"{place}.order", fields.get("order", "rgb"), fields["channels"]),
     )
     if ref.file_bytes > MAX_FILE:
@@ -283,6 +304,12 @@ def _options(value: object) -> dict[str, Any]:
     return value
 
 
+def _truth(place: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise MessageError(place, f"true or false is needed, not {_kind(value)}")
+    return value
+
+
 def _strength(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise MessageError("strength", f"a number is needed, not {_kind(value)}")
@@ -296,7 +323,9 @@ _FIELDS: dict[str, Any] = {
     "plan": _plan,
     "instruction": lambda value: _text("instruction", value),
     "options": _options,
-    "seed": lambda value: _whole("seed", value, 0, MAX_SEED),
+    "seed": lambda value: whole("seed", value, 0, MAX_SEED),
+    "layers": lambda value: _truth("layers", value),
+    "previews": lambda value: _truth("previews", value),
     "strength": _strength,
 }
 
@@ -316,7 +345,12 @@ def _fields(
     return data
 
 
-def _whole(place: str, value: object, low: int, high: int) -> int:
+def whole(place: str, value: object, low: int, high: int) -> int:
+    """The whole number at a place of a message.
+
+    Raises:
+        MessageError: another value stands there, or one out of range.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise MessageError(place, f"a whole number is needed, not {_kind(value)}")
     if not low <= value <= high:

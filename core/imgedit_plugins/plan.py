@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, cast
+from typing import Annotated, Any, Final, Literal, NoReturn
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from imgedit_plugins import documents
 from imgedit_plugins.errors import OperationError, ParameterError, PlanError
 from imgedit_plugins.operations import (
     DEFAULT_PROFILE,
@@ -30,14 +30,10 @@ from imgedit_plugins.operations import (
     Vocabulary,
     default_vocabulary,
 )
-from imgedit_plugins.operations.vocabulary import shorten
 
 SCHEMA: Final = "imgedit-plan/1"
 
 Fraction = Annotated[FiniteFloat, Field(ge=0.0, le=1.0)]
-
-
-_DEEPEST = 32  # levels of nesting in a document; a plan has five
 
 
 class _NumberOrCurve:
@@ -164,7 +160,7 @@ class EditPlan(_Strict):
     def _abstained_is_empty(self) -> EditPlan:
         if self.abstained and self.operations:
             place = {"place": ("operations",)}
-            raise PydanticCustomError("abstained", "an abstained plan has no operations", place)
+            raise PydanticCustomError("rule", "an abstained plan has no operations", place)
         return self
 
     def to_json(self, *, indent: int | None = 2) -> str:
@@ -201,7 +197,9 @@ def parse_plan(
     Raises:
         PlanError: names each fault and its place, such as ``operations[1].parameters.offset``.
     """
-    data = _decode(text) if isinstance(text, str | bytes) else text
+    data: object = text
+    if isinstance(text, str | bytes):
+        data = documents.decode(text, "edit plan", PlanError)
     if not isinstance(data, Mapping):
         raise PlanError(f"An edit plan is a JSON object, not {type(data).__name__}.")
     headline = "This edit plan is not valid"
@@ -257,132 +255,19 @@ def _place_of(error: OperationError) -> tuple[str, ...]:
     return ("parameters", error.parameter) if error.parameter else ("parameters",)
 
 
-# --- refusals ---------------------------------------------------------------------------------
-
-
-class _Doubled(dict[str, Any]):
-    """A JSON object in which `field` stands twice."""
-
-    field: str
-
-
-def _decode(text: str | bytes) -> object:
-    try:
-        return json.loads(text, parse_int=_whole_number, object_pairs_hook=_object)
-    except RecursionError as error:
-        raise PlanError("This is no edit plan: it is nested too deeply.") from error
-    except ValueError as error:
-        raise PlanError(f"This is not JSON: {error}.") from error
-
-
-def _whole_number(digits: str) -> int | float:
-    """A number of hundreds of digits is infinite, as 1e400 is; Python would refuse to read it."""
-    return int(digits) if len(digits) <= 300 else float(digits)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) == len(pairs):
-        return data
-    names = [name for name, _ in pairs]
-    doubled = _Doubled(data)
-    doubled.field = next(name for name in names if names.count(name) > 1)
-    return doubled
-
-
 def _refuse_unspeakable(data: Mapping[Any, Any], headline: str) -> None:
-    """Refuse what no JSON document can hold, or what JSON readers do not agree on.
+    """Refuse what no JSON document can hold.
 
     Raises:
         PlanError: a field that stands twice, a number or text that is none, endless nesting.
     """
-    problems = tuple(_unspeakable(data))
-    if problems:
+    if problems := documents.problems_of(data):
         raise _told(headline, problems)
 
 
-def _unspeakable(document: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
-    todo: list[tuple[tuple[int | str, ...], object]] = [((), document)]
-    while todo:
-        location, value = todo.pop()
-        if what := _fault_of(value):
-            yield _place(location), what
-        if isinstance(value, _Doubled):
-            yield _place((*location, value.field)), "this field stands twice in one object"
-        inside: list[tuple[Any, Any]] = []
-        if isinstance(value, Mapping):
-            inside = list(value.items())
-        elif isinstance(value, list | tuple):
-            inside = list(enumerate(value))
-        if inside and len(location) >= _DEEPEST:
-            yield _place(location[:3]), "this is nested too deeply"
-            return
-        for key, item in reversed(inside):
-            if isinstance(value, Mapping) and not (isinstance(key, str) and _is_unicode(key)):
-                yield _place(location), f"{shorten(key)} is no name of a field"
-            todo.append(((*location, key), item))
-
-
-def _fault_of(value: object) -> str:
-    if isinstance(value, str) and not _is_unicode(value):
-        return f"this is no Unicode text: {shorten(value)}"
-    if isinstance(value, int) and abs(value) >= 10**300:
-        return "this number is too large"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"a number must be finite, not {value!r}"
-    return ""
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
-
-
 def _plan_error(error: ValidationError, headline: str) -> PlanError:
-    return _told(headline, tuple(_problem(cast(Mapping[str, Any], f)) for f in error.errors()))
+    return _told(headline, documents.problems_in(error))
 
 
-def _told(headline: str, problems: tuple[tuple[str, str], ...]) -> PlanError:
-    told = "; ".join(f"{place}: {what}" if place else what for place, what in problems)
-    return PlanError(f"{headline}: {told}", problems=problems)
-
-
-def _problem(fault: Mapping[str, Any]) -> tuple[str, str]:
-    context = fault.get("ctx", {})
-    place = _place((*fault["loc"], *context.get("place", ())))
-    # The message of an operation's fault may hold braces, which pydantic would fill in.
-    message = context.get("message", fault["msg"])
-    return place, _sentence(fault["type"], message, fault.get("input"))
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    if location[-3:-2] == ("parameters",) and location[-1] in ("int", "float"):
-        location = location[:-1]  # a branch of a union, not a place in the document
-    place = ""
-    for part in location:
-        if isinstance(part, str) and part.replace("-", "_").isidentifier():
-            place += f".{part}" if place else part
-        else:
-            place += f"[{shorten(part)}]"
-    return place
-
-
-_SHOULD = {
-    "tuple_type": "input should be a list",
-    "dict_type": "input should be an object",
-    "model_type": "input should be an object",
-}
-
-
-def _sentence(kind: str, message: str, value: object) -> str:
-    if kind in ("operation", "abstained"):
-        return message
-    if kind == "extra_forbidden":
-        return "there is no such field"
-    if kind == "missing":
-        return "this field is missing"
-    message = _SHOULD.get(kind, f"{message[0].lower()}{message[1:]}")
-    return f"{message}, not {shorten(value)}"
+def _told(headline: str, problems: documents.Problems) -> PlanError:
+    return PlanError(f"{headline}: {documents.told(problems)}", problems=problems)

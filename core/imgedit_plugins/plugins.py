@@ -118,9 +118,11 @@ class PluginManager:
     # --- routing ------------------------------------------------------------------------------
 
     def route(
-        self, hook: str, inputs: frozenset[str], plugin: str | None = None
+        self, hook: str, inputs: frozenset[str], plugin: str | None = None, *, without: str = ""
     ) -> tuple[PluginInfo, ...]:
         """Whom to ask, in this order: the named plugin, or all that accept the inputs.
+
+        `without` is a plugin that is passed over, since it looks for another one.
 
         Raises:
             UnknownPluginError: the named plugin is not installed, or is switched off.
@@ -134,7 +136,7 @@ class PluginManager:
             (rank, info)
             for info in self.plugins
             if info.status == "available" and info.manifest and hook in info.manifest.hooks
-            if (rank := info.manifest.rank(hook, inputs)) is not None
+            if (rank := info.manifest.rank(hook, inputs)) is not None and info.name != without
         ]
         if not ranked:
             raise self._nobody(hook, inputs)
@@ -188,19 +190,23 @@ class PluginManager:
 
     # --- calling ------------------------------------------------------------------------------
 
-    def call(self, hook: str, request: Any, job: Job, plugin: str | None = None) -> Any:
+    def call(
+        self, hook: str, request: Any, job: Job, plugin: str | None = None, *, without: str = ""
+    ) -> Any:
         """Ask the plugins of the route until one returns something else than None.
 
         A plugin that breaks is set aside; unless it was named, the next one is asked and the
         job gets a warning. The plugin gets the request with options parsed, checked and
         completed with its defaults; one that lacks an option is passed over, unless it is the
-        first of the route. `predict_operations` gets its pictures in sRGB.
+        first of the route. `predict_operations` gets its pictures in sRGB. Of an `apply_edit` that
+        was painted, what operations can express is found out; see `exact_first`.
 
         Args:
             hook: the hook's name.
             request: its request, whose `inputs` decide the route; options may be text.
             job: progress and cancellation.
             plugin: ask this one only.
+            without: as for `route`.
 
         Raises:
             NoPluginError: nobody takes these inputs, or all returned None or broke.
@@ -209,7 +215,7 @@ class PluginManager:
             ImgeditError: whatever the plugin raises for the user, and `JobCancelledError`.
         """
         declined = []
-        route = self.route(hook, request.inputs, plugin)
+        route = self.route(hook, request.inputs, plugin, without=without)
         if hook == "predict_operations":
             request = request.in_srgb(job.warn)
         for number, info in enumerate(route):
@@ -229,12 +235,20 @@ class PluginManager:
                 declined.append(f"{info.name} was set aside ({error.reason})")
                 continue
             if result is not None:
-                return result
+                return self._exact_first(prepared, result, job) if hook == "apply_edit" else result
             declined.append(f"{info.name} declined")
         raise NoPluginError(
             f"No plugin took {plus(request.inputs)} for {hook}: {'; '.join(declined)}.",
             plugin=plugin or "",
         )
+
+    def _exact_first(self, request: Any, result: Any, job: Job) -> Any:
+        """A painted edit, as far as operations can express it as their plan."""
+        if not result.exact_first:
+            return result
+        from imgedit_plugins.exact_first import separated
+
+        return separated(request, result, self, job)
 
     def vocabulary(self) -> Vocabulary:
         """The process's operations, with those of all available plugins.

@@ -96,35 +96,60 @@ class Candidate(_Frozen):
     """One edited picture.
 
     Attributes:
-        picture: the result.
+        picture: the result, whole: what the plan does is in it.
         offset: (x, y) of its top-left pixel in the original picture, in pixels.
         seed: what made this candidate.
+        layer: what of it lies above what the result's plan makes of the picture, of the picture's
+            size and with alpha: transparent where the plan alone gives the result. None where the
+            candidate stands for itself.
     """
 
     picture: Picture
     offset: tuple[int, int] = (0, 0)
     seed: Seed = 0
+    layer: Picture | None = None
+
+    @model_validator(mode="after")
+    def _layer_fits(self) -> Candidate:
+        one = self.layer
+        if one is not None and not (
+            one.has_alpha and one.pixels.shape[:2] == self.picture.pixels.shape[:2]
+        ):
+            raise ValueError("a candidate's layer has its picture's size, and an alpha channel")
+        return self
 
 
 class EditResult(_Frozen):
-    """Output of `apply_edit`: candidates, and/or a plan that has the same effect.
+    """Output of `apply_edit`: candidates, and/or a plan.
 
     Attributes:
         candidates: best first.
-        plan: what operations can express of the edit.
+        plan: what operations can express of the edit: all of it, or, where candidates have
+            a `layer`, what lies below that.
         explanation: for the user, such as an expressive instruction.
         warnings: sentences for the user.
+        exact_first: the candidates were painted, and the core is to find out what of them
+            operations can express (`imgedit_plugins.exact_first`). It is False afterwards.
     """
 
     candidates: tuple[Candidate, ...] = ()
     plan: EditPlan | None = None
     explanation: str = ""
     warnings: tuple[str, ...] = ()
+    exact_first: bool = False
+
+    @property
+    def is_layered(self) -> bool:
+        """Whether the candidates lie above the plan, instead of standing for themselves."""
+        return any(one.layer is not None for one in self.candidates)
 
     @model_validator(mode="after")
     def _has_something(self) -> EditResult:
         if not self.candidates and self.plan is None:
             raise ValueError("an EditResult needs a candidate or a plan (None means 'not mine')")
+        layers = {one.layer is not None for one in self.candidates}
+        if len(layers) > 1 or (layers == {True} and self.plan is None):
+            raise ValueError("layers lie above a plan, and all candidates have one or none has")
         return self
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
@@ -22,6 +23,9 @@ from imgedit_modelkit.model_folders import no_progress_bars
 from imgedit_modelkit.vision_language import Watch
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.pictures import RGB8
+
+if TYPE_CHECKING:
+    from imgedit_modelkit.json_decoding import JsonForm
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,15 @@ class PictureAnswers:
     max_new_tokens: int = 1024
     no_repeat: int = 0
     _loaded: list[Any] = field(default_factory=list, init=False, repr=False)
+    _forms: dict[str, JsonForm] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(
         self,
         pictures: Sequence[RGB8],
         questions: Sequence[str],
         on_token: Callable[[], None] = lambda: None,
+        *,
+        schema: Mapping[str, Any] | None = None,
     ) -> list[str]:
         """The answers, without special tokens.
 
@@ -113,11 +120,31 @@ class PictureAnswers:
             pictures: (height, width, 3), of any sizes.
             questions: one for each picture.
             on_token: called after each token; what it raises ends the work.
+            schema: a JSON Schema that the answers are held to; they are written one after another
+                then, and one that is broken off is no whole JSON.
 
         Raises:
             WeightsError, OptionError: as `LocalModel.load`.
+            ImgeditError: the model's tokenizer cannot be held to a schema.
         """
         model, processor = self._load()
+        if schema is None:
+            return self._written(model, processor, pictures, questions, on_token)
+        form = self._form(processor, schema)
+        return [
+            self._written(model, processor, [picture], [question], on_token, form)[0]
+            for picture, question in zip(pictures, questions, strict=True)
+        ]
+
+    def _written(
+        self,
+        model: Any,
+        processor: Any,
+        pictures: Sequence[RGB8],
+        questions: Sequence[str],
+        on_token: Callable[[], None],
+        form: JsonForm | None = None,
+    ) -> list[str]:
         inputs = processor(
             images=[Image.fromarray(picture) for picture in pictures],
             text=[self._prompt(processor, question) for question in questions],
@@ -131,11 +158,20 @@ class PictureAnswers:
                 **inputs,
                 do_sample=False,
                 max_new_tokens=self.max_new_tokens,
-                no_repeat_ngram_size=self.no_repeat or None,
+                no_repeat_ngram_size=None if form else self.no_repeat or None,
+                logits_processor=[form.processor(length)] if form else None,
                 stopping_criteria=[Watch(on_token)],
             )
         found: list[str] = processor.batch_decode(out[:, length:], skip_special_tokens=True)
         return [text.strip() for text in found]
+
+    def _form(self, processor: Any, schema: Mapping[str, Any]) -> JsonForm:
+        from imgedit_modelkit.json_decoding import JsonForm
+
+        key = json.dumps(schema, sort_keys=True)
+        if key not in self._forms:
+            self._forms[key] = JsonForm(schema, processor.tokenizer)
+        return self._forms[key]
 
     def _load(self) -> tuple[Any, Any]:
         if not self._loaded:

@@ -18,7 +18,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 _TESTS = ROOT / "tests" / "plugins" / "mgie"
-sys.path[:0] = [str(_TESTS), str(_TESTS / "data")]
+sys.path[:0] = [str(_TESTS), str(_TESTS / "data"), str(_TESTS / "evaluation")]
 
 from benchmarks import training as throughput  # noqa: E402
 from imgedit_mgie.folders import read_config  # noqa: E402
@@ -30,6 +30,7 @@ from imgedit_plugins.requests import ApplyRequest, OptionValue  # noqa: E402
 
 tiny_mgie: Any = importlib.import_module("tiny_mgie")
 tiny_models: Any = importlib.import_module("tiny_models")
+tiny_evaluation: Any = importlib.import_module("tiny_evaluation")
 
 
 class Program:
@@ -58,6 +59,10 @@ def make(folder: str) -> list[str]:
     tiny_models.llava(out / "describer")
     tiny_models.summariser(out / "summariser")
     pairs = tiny_models.write_pairs(out / "pairs", 12)
+    for name in ("evr", "gier", "ma5k", "magicbrush"):
+        getattr(tiny_evaluation, name)(out / name)
+    tiny_evaluation.instruct_pix2pix(out / "pix2pix-pairs")
+    tiny_evaluation.clip(out / "encoder")
     broken_pair = pairs / "0000002x"
     broken_pair.mkdir()
     (broken_pair / "prompt.json").write_text("{")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from benchmarks.mgie_learning import (  # noqa: E402
     work,
 )
 from benchmarks.mgie_learning.__main__ import main  # noqa: E402
-from benchmarks.mgie_learning.finetuning import all_runs  # noqa: E402
+from benchmarks.mgie_learning.finetuning import Training, all_runs  # noqa: E402
+from benchmarks.mgie_learning.scoring import Painting  # noqa: E402
 from benchmarks.mgie_learning.sizes import Sizes  # noqa: E402
 from imgedit_mgie.folders import read_config  # noqa: E402
 from imgedit_modelkit.runs import RunFolder  # noqa: E402
@@ -57,16 +59,13 @@ TINY = Sizes(
     head_layers=1,
     queries=3,
     said_rows=8,
-    first_steps=1,
     rows=12,
-    steps=2,
-    batch=2,
-    validation=0.2,
-    validate_every=2,
     tests=2,
-    painting=2,
-    seeds=(0,),
 )
+BRIEF = Training(
+    first_steps=1, steps=2, batch=2, validation=0.2, validate_every=2, seeds=(0,)
+)  # fmt: skip
+COARSE = Painting(steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +74,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("learning")
     torch.set_num_threads(1)
     for stage in (*work.APART, *work.IN_TURN):
-        work.prepare(made, stage, TINY)
-    for run in all_runs(TINY):
-        work.work_on(made, run.name, TINY)
+        work.prepare(made, stage, TINY, BRIEF)
+    for run in all_runs(BRIEF):
+        work.work_on(made, run.name, BRIEF, COARSE)
     return made
 
 
@@ -270,6 +269,13 @@ def test_shuffled_instructions_are_those_of_other_rows(folder):
 # --- all of it --------------------------------------------------------------------------------
 
 
+def test_so_many_of_each_family_are_tested(folder):
+    rows = data.read_pairs(folder / work.TEST)
+    found = scoring.chosen(rows, 1)
+    assert [data.family_of(row) for row in found] == list(edits.FAMILIES)
+    assert scoring.chosen(rows, 100) == list(rows)
+
+
 def test_every_stage_is_there_and_is_not_done_again(folder):
     for stage in ("vae", "llava", "unet", "first", "runs/mgie-seed0", "runs/lgie-seed0"):
         assert RunFolder.open(folder / stage).state["status"] == "finished"
@@ -278,7 +284,7 @@ def test_every_stage_is_there_and_is_not_done_again(folder):
     path = folder / "runs" / "mgie-seed0" / work.SCORES
     before = path.stat().st_mtime_ns
     work.prepare(folder, "unet", TINY)
-    work.work_on(folder, "mgie-seed0", TINY)
+    work.work_on(folder, "mgie-seed0", BRIEF)
     assert path.stat().st_mtime_ns == before
 
 
@@ -303,7 +309,9 @@ def test_a_report_of_models_that_learnt_nothing_fails(folder, tmp_path, capsys):
     page = docs / "mgie.md"
     page.write_text(f"before\n{pages.BEGIN}\noutdated\n{END}\nafter\n", "utf-8")
     out = tmp_path / "build" / "figures.json"
-    code = report.report(folder, ["report"], out, write_docs=True, sizes=TINY, docs=docs)
+    code = report.report(
+        folder, ["report"], out, write_docs=True, sizes=TINY, training=BRIEF, docs=docs
+    )
     assert code == 1
     results = json.loads(out.read_text("utf-8"))
     assert results["missing"] == results["changed"] == []
@@ -325,8 +333,8 @@ def test_a_report_of_models_that_learnt_nothing_fails(folder, tmp_path, capsys):
 
 
 def test_a_report_names_missing_runs_and_changed_sources(folder):
-    sizes = Sizes(**{**vars(TINY), "seeds": (0, 1)})
-    results = report.collected(folder, sizes)
+    more = replace(BRIEF, seeds=(0, 1))
+    results = report.collected(folder, TINY, more, COARSE)
     assert results["missing"] == ["mgie-seed1", "lgie-seed1"]
     assert not results["passed"]
     path = folder / "runs" / "lgie-seed0" / work.SCORES
@@ -335,7 +343,7 @@ def test_a_report_names_missing_runs_and_changed_sources(folder):
     found["sources"]["modelkit/imgedit_modelkit/loop.py"] = "0" * 64
     path.write_text(json.dumps(found), "utf-8")
     try:
-        results = report.collected(folder, TINY)
+        results = report.collected(folder, TINY, BRIEF, COARSE)
     finally:
         path.write_text(whole, "utf-8")
     assert results["changed"] == ["modelkit/imgedit_modelkit/loop.py"]
@@ -344,19 +352,19 @@ def test_a_report_names_missing_runs_and_changed_sources(folder):
 
 def test_the_best_model_is_copied_with_all_it_needs(folder, tmp_path):
     out = tmp_path / "model"
-    assert "MB" in export.copy_best(folder, out, TINY)
+    assert "MB" in export.copy_best(folder, out, BRIEF)
     assert read_config(out).base == ""
     row = data.read_pairs(folder / work.TEST)[0]
-    made, said = scoring.edited(out, row.source, row.instruction, 3, TINY)
+    made, said = scoring.edited(out, row.source, row.instruction, 3, COARSE)
     there, told = scoring.edited(
-        folder / "runs" / "mgie-seed0", row.source, row.instruction, 3, TINY
+        folder / "runs" / "mgie-seed0", row.source, row.instruction, 3, COARSE
     )
     assert np.array_equal(made, there)
     assert said == told
     with pytest.raises(DataError, match="is there already"):
-        export.copy_best(folder, out, TINY)
+        export.copy_best(folder, out, BRIEF)
     with pytest.raises(DataError, match="no trained MGIE"):
-        export.copy_best(tmp_path, tmp_path / "other", TINY)
+        export.copy_best(tmp_path, tmp_path / "other", BRIEF)
 
 
 def test_out_belongs_to_the_model_step(capsys):

@@ -17,6 +17,7 @@ EDITOR_SIDE = {
     "errors",
     "strict_json",
     "protocol",
+    "results",
     "locations",
     "pixels",
     "steps",

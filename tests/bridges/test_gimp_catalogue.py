@@ -30,6 +30,10 @@ def written(folder, *actions, name=ACTIONS, **fields):
     return folder
 
 
+OURS = ["mgie", "reason_edit", "reason_edit", "reverse_design"]
+"""Whose entries the plugins of this distribution have, one for each entry."""
+
+
 def read(folder, *, asked=False):
     return read_actions(folder, asked=asked)
 
@@ -39,10 +43,15 @@ def read(folder, *, asked=False):
 
 def test_our_own_plugins_have_their_entries(tmp_path):
     written(tmp_path, *all_actions())
-    [words, found] = read(tmp_path)
+    [words, reasoned, planned, found] = read(tmp_path)
     assert words.procedure == "imgedit-mgie-edit-by-instruction"
     assert words.inputs == ("picture", "selection", "instruction")
     assert [one.option for one in words.arguments][:2] == ["candidates", "expressive"]
+    assert reasoned.procedure == "imgedit-reason-edit-reason"
+    assert reasoned.inputs == ("picture", "selection", "instruction")
+    assert planned.procedure == "imgedit-reason-edit-plan"
+    assert (planned.hook, planned.inputs) == ("predict_operations", ("picture", "instruction"))
+    assert {"endpoint", "document", "save-folder"} <= {one.option for one in planned.arguments}
     assert found.procedure == "imgedit-reverse-design-recover-edit"
     assert found.label == "Recover edit from two layers…"
     assert found.inputs == ("picture", "second_picture")
@@ -158,10 +167,10 @@ def test_gimp_asks_again_only_when_actions_have_changed(profile, monkeypatch):
     monkeypatch.setattr(refresh, "all_actions", lambda: [action()])
     assert refresh.refresh(profile.plugin, profile.script)
     assert int(profile.script.stat().st_mtime) > int(before)
-    assert [one.plugin for one in read(profile.plugin)] == ["mgie", "reverse_design"]
+    assert [one.plugin for one in read(profile.plugin)] == OURS
     monkeypatch.undo()
     assert refresh.refresh(profile.plugin, profile.script)
-    assert [one.plugin for one in read(profile.plugin, asked=True)] == ["mgie", "reverse_design"]
+    assert [one.plugin for one in read(profile.plugin, asked=True)] == OURS
 
 
 def test_the_plugin_can_have_it_done(profile):
@@ -169,7 +178,7 @@ def test_the_plugin_can_have_it_done(profile):
     line = [sys.executable, "-P", "-m", "imgedit_bridges.gimp.refresh", str(profile.plugin)]
     subprocess.run(line, check=True, env={**os.environ, "PYTHONPATH": ""})
     assert (profile.plugin / NEXT).is_file()
-    assert [one.plugin for one in read(profile.plugin, asked=True)] == ["mgie", "reverse_design"]
+    assert [one.plugin for one in read(profile.plugin, asked=True)] == OURS
 
 
 def test_installing_again_brings_new_actions_and_removing_takes_all(profile, monkeypatch):

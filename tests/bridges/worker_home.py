@@ -152,6 +152,24 @@ def prints(request, job):
     os.write(2, b"from C without an end")
     return whoami(request, job)
 
+def layers(request, job):
+    plan = EditPlan(operations=(step("bright", offset=30.0),))
+    pixels = request.picture.pixels
+    whole = np.full_like(pixels, 9)
+    above = np.concatenate([whole, np.full_like(pixels[..., :1], 200)], axis=2)
+    made = Candidate(picture=request.picture.with_pixels(whole),
+                     layer=request.picture.with_pixels(above), seed=request.seed)
+    return EditResult(candidates=(made,), plan=plan, explanation="painted")
+
+def previews(request, job):
+    for number in range(60):
+        job.report("stepping", number + 1, 60)
+        pixels = np.full((600, 900, 3), 0, np.uint8)
+        pixels[...] = (number, 7, 9)
+        job.preview(pixels, (1, 2, 30, 20))
+        time.sleep(0.02)
+    return EditResult(plan=EditPlan(), explanation=str(job.wants_previews))
+
 def leaves(request, job):
     """A result of which only the first picture could be written."""
     good = Candidate(picture=request.picture)

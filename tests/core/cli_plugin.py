@@ -139,6 +139,13 @@ def apply_edit(request, job):
     pixels = request.picture.pixels.copy()
     pixels[:] = request.options["amount"]
     picture = request.picture.with_pixels(pixels)
+    if request.instruction == "several":
+        made = [picture.with_pixels(pixels + number) for number in range(3)]
+        return EditResult(
+            candidates=tuple(Candidate(picture=one) for one in made),
+            plan=EditPlan(operations=(step("bright", offset=5),)),
+            explanation="The sky is darker.",
+        )
     if request.instruction == "patch":
         picture = picture.with_pixels(pixels[:2, :3].copy())
         return EditResult(candidates=(Candidate(picture=picture, offset=(1, 2)),))

@@ -151,6 +151,37 @@ def test_apply_several_all_bad_is_an_error(tmp_path):
     assert "2 of 2 failed" in result.stderr
 
 
+def test_apply_tells_what_the_plugin_says_and_keeps_all_candidates(photo):
+    told = run("apply", photo, "--instruction", "several", "-o", "a.png").stdout
+    assert "The sky is darker." in told
+    assert "bright" in told
+    assert "Another candidate: a-2.png" in told
+    assert [pixels(name).max() for name in ("a.png", "a-2.png", "a-3.png")] == [2, 3, 4]
+
+
+def test_apply_writes_no_candidate_over_a_file(photo):
+    write_picture(Path("a-2.png"))
+    before = Path("a-2.png").read_bytes()
+    told = run("apply", photo, "--instruction", "several", "-o", "a.png").stdout
+    assert "a-3.png" in told
+    assert Path("a-2.png").read_bytes() == before
+    assert [pixels(name).max() for name in ("a-3.png", "a-4.png")] == [3, 4]
+    run("apply", photo, "--instruction", "several", "-o", "a.png", "--overwrite")
+    assert pixels("a-2.png").max() == 3
+
+
+def test_apply_tells_scripts_and_of_several_pictures_what_the_plugin_says(photo):
+    write_picture(Path("other.png"))
+    arguments = ("apply", photo, "other.png", "--instruction", "several", "-o", "out")
+    told = run(*arguments).stdout
+    assert "photo.png: The sky is darker." in told
+    assert "other.png: another candidate: out/other-3.png" in told
+    first, _ = json.loads(run(*arguments, "--overwrite", "--json").stdout)
+    assert first["explanation"] == "The sky is darker."
+    assert first["plan"]["operations"][0]["name"] == "bright"
+    assert first["further"] == ["out/photo-2.png", "out/photo-3.png"]
+
+
 def test_apply_json_tells_of_each(photo):
     result = run("apply", photo, "gone.png", "--op", "invert", "-o", "out", "--json", code=4)
     good, bad = json.loads(result.stdout)
@@ -162,6 +193,9 @@ def test_apply_json_tells_of_each(photo):
         "status": "done",
         "error": None,
         "warnings": [],
+        "explanation": "",
+        "plan": None,
+        "further": [],
         "clipped": 0.0,
         "outlier": [],
     }

@@ -115,6 +115,7 @@ def test_extras():
         "torch",
         "export",
         "scale",
+        "reason",
         "heif",
         "jxl",
         "dev",

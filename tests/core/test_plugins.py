@@ -229,6 +229,16 @@ def test_equal_ranks_are_refused_with_the_choices(site, request_):
     assert result.explanation == "two"
 
 
+def test_whoever_looks_for_another_is_passed_over(site, request_):
+    site.install("asks", rank=9)
+    site.install("does", rank=5)
+    found = manager("asks", "does")
+    (info,) = found.route("apply_edit", INPUTS, without="asks")
+    assert info.name == "does"
+    assert found.call("apply_edit", request_, Job(), without="asks").explanation == "does"
+    assert found.call("apply_edit", request_, Job()).explanation == "asks"
+
+
 def test_equal_ranks_below_the_highest_do_not_matter(site):
     for name, rank in (("top", 5), ("two", 1), ("three", 1)):
         site.install(name, rank=rank)

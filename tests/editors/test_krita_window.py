@@ -88,7 +88,12 @@ mark("inside", labels=[action.text() for action in menu.actions() if action.text
         if labels[5:] != ["Asking the plugins…"]:
             break
         time.sleep(0.5)
-    assert labels[5:] == ["Edit by instruction…", "Recover edit from two layers…"]
+    assert labels[5:] == [
+        "Edit by instruction…",
+        "Edit by reasoning…",
+        "Plan by instruction…",
+        "Recover edit from two layers…",
+    ]
 
 
 def test_from_the_menu_and_ctrl_z_takes_it_back_in_one_step(names, krita_window, folder):

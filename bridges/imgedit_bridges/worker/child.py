@@ -20,13 +20,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgedit_bridges.step_previews import PreviewPicture
 from imgedit_bridges.strict_json import encode
 
 if TYPE_CHECKING:
-    from imgedit_plugins.jobs import Job, Progress
+    from imgedit_plugins.jobs import Job, Progress, StepPreview
     from imgedit_plugins.plugins import PluginManager
 
 _PROGRESS_SECONDS = 0.05
+_PREVIEW_SECONDS = 0.25
 _MAX_WARNINGS = 100
 _LONGEST = 2000  # characters
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
@@ -85,13 +87,14 @@ class _Talk:
 
 
 class _Reports:
-    """Progress and warnings of one job, no more of them than a person can read."""
+    """What one job tells, no more of it than a person can read or see."""
 
     def __init__(self, talk: _Talk) -> None:
         self._talk = talk
         self._last = 0.0
         self._stage = ""
         self._warnings = 0
+        self._shown = -_PREVIEW_SECONDS
 
     def progress(self, progress: Progress) -> None:
         now = time.monotonic()
@@ -109,6 +112,15 @@ class _Reports:
         if self._warnings <= _MAX_WARNINGS:
             self._talk.send({"event": "warning", "message": clean(message)})
 
+    def preview(self, preview: StepPreview) -> None:
+        now = time.monotonic()
+        if now - self._shown < _PREVIEW_SECONDS:
+            return
+        self._shown = now
+        height, width = preview.pixels.shape[:2]
+        told = PreviewPicture(width, height, preview.pixels.tobytes(), preview.place)
+        self._talk.send({"event": "preview", **told.to_json()})
+
 
 def clean(text: object) -> str:
     """Text that can be told: no half characters, no novels."""
@@ -121,7 +133,8 @@ def _run(message: dict[str, Any], manager: PluginManager, task: Any, talk: _Talk
     from imgedit_plugins.jobs import Job
 
     reports = _Reports(talk)
-    job = Job(reports.progress, reports.warning)
+    shown = reports.preview if message.get("previews") else None
+    job = Job(reports.progress, reports.warning, shown)
     talk.begin(message["job_number"], job)
     try:
         return {"event": "done", "result": task.run(message, manager, job)}

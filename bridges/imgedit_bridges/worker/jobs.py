@@ -8,14 +8,14 @@ from typing import Any
 
 from imgedit_bridges.protocol import BEAT_SECONDS, FINAL, JobRequest
 
-_REPLACEABLE = frozenset({"queued", "progress"})
+_REPLACEABLE = frozenset({"queued", "progress", "preview"})
 
 
 class WorkerJob:
     """A job and its events, each numbered from 1.
 
-    Of several reports of progress in a row only the last is kept, so that the story of a job
-    stays short however long it runs.
+    Of several reports of progress in a row only the last is kept, and of previews the last one, so
+    that the story of a job stays short however long it runs.
 
     Attributes:
         id: 32 hexadecimal digits.
@@ -64,10 +64,11 @@ class WorkerJob:
             return
         self._number += 1
         told = {"number": self._number, "event": event, **data}
-        if event in _REPLACEABLE and self._events and self._events[-1]["event"] == event:
-            self._events[-1] = told
-        else:
-            self._events.append(told)
+        if event in _REPLACEABLE:
+            self._forget_last(event)
+        elif event in FINAL:
+            self._forget_last("preview")  # of no use any more, and the largest of all
+        self._events.append(told)
         if event == "started":
             self.state = "running"
         elif event in FINAL:
@@ -76,9 +77,19 @@ class WorkerJob:
         self._more.set()
         self._more = asyncio.Event()
 
+    def _forget_last(self, event: str) -> None:
+        """Drop the last event of a kind, unless something else than reports came after it."""
+        for number in range(len(self._events) - 1, -1, -1):
+            found = self._events[number]["event"]
+            if found == event:
+                del self._events[number]
+            if found == event or found not in _REPLACEABLE:
+                return
+
     def summary(self) -> dict[str, Any]:
         """What the list of jobs says about it."""
-        last = self._events[-1] if self._events else None
+        shown = [event for event in self._events if event["event"] != "preview"]
+        last = shown[-1] if shown else None
         return {"job": self.id, "hook": self.request.hook, "state": self.state, "last": last}
 
     async def follow(self, after: int) -> AsyncGenerator[dict[str, Any], None]:

@@ -7,6 +7,7 @@ of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import signal
@@ -15,9 +16,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
-from imgedit_bridges.errors import BridgeError
+from imgedit_bridges.errors import BridgeError, MessageError
 from imgedit_bridges.pixels import PixelFileError
 from imgedit_bridges.protocol import JobRequest, is_id, parse_picture
+from imgedit_bridges.step_previews import parse_preview
 from imgedit_bridges.worker.executor import Death, Executor
 from imgedit_bridges.worker.jobs import WorkerJob
 from imgedit_bridges.worker.pixel_store import PixelStore
@@ -249,6 +251,10 @@ class JobQueue:
                     done=event.get("done", 0),
                     total=event.get("total", 0),
                 )
+            case "preview":
+                with contextlib.suppress(MessageError):  # one that is none is no loss
+                    if (shown := parse_preview(event)) is not None:
+                        job.tell("preview", **shown.to_json())
             case "warning":
                 job.tell("warning", message=event.get("message", ""))
             case "making" if is_id(event.get("pixels")):

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from imgedit_bridges.errors import BridgeError, MessageError
 from imgedit_bridges.protocol import (
     CLIENT_HEADER,
+    FEATURES,
     PROTOCOLS,
     is_client,
     is_id,
@@ -71,6 +72,7 @@ class Service:
         return _json(
             {
                 "protocols": list(PROTOCOLS),
+                "features": list(FEATURES),
                 "version": __version__,
                 "pid": self.pid,
                 "started": self.started,

@@ -100,13 +100,18 @@ class Task:
         )
         result: EditResult = manager.call("apply_edit", request, job, message.get("plugin"))
         order = message["inputs"]["picture"].get("order", "rgb")
+        layered = message.get("layers", False) and result.is_layered
+        shown = [one.layer if layered else one.picture for one in result.candidates]
         pictures = [
-            {**self._put(one.picture, order), "offset": list(one.offset), "seed": one.seed}
-            for one in result.candidates
+            {**self._put(picture, order), "offset": list(one.offset), "seed": one.seed}
+            for one, picture in zip(result.candidates, shown, strict=True)
+            if picture is not None
         ]
         for warning in result.warnings:
             job.warn(warning)
-        return _told(job, plan=result.plan, pictures=pictures, explanation=result.explanation)
+        plan = None if result.is_layered and not layered else result.plan
+        told = _told(job, plan=plan, pictures=pictures, explanation=result.explanation)
+        return {**told, "layered": True} if layered else told
 
     def _render(
         self,

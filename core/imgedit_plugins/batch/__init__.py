@@ -8,7 +8,7 @@ time, and `find_outliers` picks those that the edit hit far harder than the rest
 from imgedit_plugins.batch.inputs import Skipped, Source, find_pictures
 from imgedit_plugins.batch.journal import JOURNAL, Journal, Record, fingerprint
 from imgedit_plugins.batch.outliers import Figures, Outlier, find_outliers, measure
-from imgedit_plugins.batch.running import Outcome, Turn, default_jobs, run_batch
+from imgedit_plugins.batch.running import Outcome, Told, Turn, default_jobs, run_batch
 from imgedit_plugins.batch.tasks import SUFFIXES, Task, plan_tasks, to_do
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Skipped",
     "Source",
     "Task",
+    "Told",
     "Turn",
     "default_jobs",
     "find_outliers",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_plugins.batch.running import Told
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import Picture
@@ -36,10 +37,12 @@ class Edited:
     Attributes:
         picture: the edited picture.
         plan: what it was rendered by, if it was rendered.
+        further: other candidates, best first.
     """
 
     picture: Picture
     plan: EditPlan | None = None
+    further: tuple[Picture, ...] = ()
 
 
 Edit = Callable[["Picture", "Mask | None", "Turn"], Edited]
@@ -87,7 +90,7 @@ class PluginEdit:
     seed: int = 0
 
     def __call__(self, picture: Picture, mask: Mask | None, turn: Turn) -> Edited:
-        """The best candidate, put back where it belongs; else the plugin's plan, rendered.
+        """The candidates, put back where they belong; else the plugin's plan, rendered.
 
         Raises:
             AbstainedError: the plugin's plan abstains.
@@ -104,9 +107,10 @@ class PluginEdit:
         result = turn.alone(lambda: self.ask(request, turn.job))
         for warning in result.warnings:
             turn.job.warn(warning)
+        turn.told = Told(result.explanation, result.plan)
         if result.candidates:
-            best = result.candidates[0]
-            return Edited(_pasted(picture, best.picture, best.offset))
+            best, *further = (_pasted(picture, c.picture, c.offset) for c in result.candidates)
+            return Edited(best, further=tuple(further))
         assert result.plan is not None, "EditResult refuses to have neither"
         if result.plan.abstained:
             raise AbstainedError(abstention(result.plan))

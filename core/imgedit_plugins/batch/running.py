@@ -9,12 +9,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from imgedit_plugins.batch.outliers import Figures
 from imgedit_plugins.batch.tasks import Task
 from imgedit_plugins.errors import ImgeditError, JobCancelledError
 from imgedit_plugins.jobs import Job, Progress
+
+if TYPE_CHECKING:
+    from imgedit_plugins.plan import EditPlan
 
 T = TypeVar("T")
 
@@ -28,16 +32,35 @@ _POLL_SECONDS = 0.1
 Warn = Callable[[Task, str], None]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a plugin says of its edit.
+
+    Attributes:
+        explanation: for the user, such as an expressive instruction.
+        plan: what operations can express of the edit.
+        further: where its other candidates are saved.
+    """
+
+    explanation: str = ""
+    plan: EditPlan | None = None
+    further: tuple[Path, ...] = ()
+
+
 class Turn:
     """What the work on one picture needs of the run it is part of.
 
     Args:
         job: progress, warnings, cancellation.
         run: the run; without it there is one picture alone, in the caller's thread.
+
+    Attributes:
+        told: what a plugin says of the edit; the work sets it.
     """
 
     def __init__(self, job: Job, run: _Run | None = None) -> None:
         self.job = job
+        self.told = Told()
         self._run = run
 
     def alone(self, function: Callable[[], T]) -> T:
@@ -65,6 +88,7 @@ class Outcome:
         warnings: sentences.
         figures: how hard the edit hit it, where that was measured.
         kept: whether an earlier run had done it.
+        told: what a plugin said of the edit.
     """
 
     task: Task
@@ -72,6 +96,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     figures: Figures | None = None
     kept: bool = False
+    told: Told = Told()
 
 
 def default_jobs() -> int:
@@ -193,9 +218,10 @@ class _Run:
         with self._changed:
             self._jobs.add(job)
         figures = error = None
+        turn = Turn(job, self)
         try:
             self._check()
-            figures = self._work(task, Turn(job, self))
+            figures = self._work(task, turn)
         except JobCancelledError:
             self.stop()
             raise
@@ -210,7 +236,7 @@ class _Run:
             self._done += 1
             self._jobs.discard(job)
         self._on_progress(Progress(str(task.name), self._done, self._total))
-        return Outcome(task, error, tuple(job.warnings), figures)
+        return Outcome(task, error, tuple(job.warnings), figures, told=turn.told)
 
     def _tell(self, task: Task, progress: Progress) -> None:
         share = f" {progress.done / progress.total:.0%}" if progress.total else ""

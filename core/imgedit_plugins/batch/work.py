@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,30 +60,44 @@ class PictureWork:
         header = read_header(task.source)
         with turn.room(header.width * header.height):
             edited, figures = self._edited(task.source, turn)
+            plain = _with_plan(edited, turn) if self.embed else edited.picture
             turn.job.report("saving")
             if self.folders:
                 make_folder(task.target.parent)
             if self.journal is not None:
                 self.journal.begin(task.source, stamp, task.target, figures)
-            save_picture(
-                edited,
-                task.target,
-                quality=self.quality,
-                flatten=self.flatten,
-                overwrite=task.replace,
-                on_warning=turn.job.warn,
-            )
+            self._save(plain, task.target, turn, overwrite=task.replace)
+            self._save_further(edited, task, turn)
         if self.journal is not None:
             self.journal.add(task.source, stamp, task.target, figures)
         return figures
 
-    def _edited(self, source: Path, turn: Turn) -> tuple[Picture, Figures | None]:
+    def _save(self, picture: Picture, target: Path, turn: Turn, *, overwrite: bool) -> None:
+        save_picture(
+            picture,
+            target,
+            quality=self.quality,
+            flatten=self.flatten,
+            overwrite=overwrite,
+            on_warning=turn.job.warn,
+        )
+
+    def _save_further(self, edited: Edited, task: Task, turn: Turn) -> None:
+        """Save the other candidates beside the result, under its name with numbers from 2 on."""
+        names = (task.target.with_stem(f"{task.target.stem}-{n}") for n in itertools.count(2))
+        free = names if task.replace else (name for name in names if not name.exists())
+        paths = tuple(itertools.islice(free, len(edited.further)))
+        for path, picture in zip(paths, edited.further, strict=True):
+            self._save(picture, path, turn, overwrite=task.replace)
+        turn.told = dataclasses.replace(turn.told, further=paths)
+
+    def _edited(self, source: Path, turn: Turn) -> tuple[Edited, Figures | None]:
         """The edited picture; the original is given back to the system when this returns."""
         picture = open_picture(source, on_warning=turn.job.warn)
         mask = _open_mask(self.mask, picture) if self.mask else None
         edited = self.edit(picture, mask, turn)
         figures = _measured(picture, edited) if self.measured else None
-        return (_with_plan(edited, turn) if self.embed else edited.picture), figures
+        return edited, figures
 
 
 def _measured(picture: Picture, edited: Edited) -> Figures | None:

@@ -18,7 +18,7 @@ from imgedit_plugins.cli.terminal import ProgressLine, print_json, running_job
 from imgedit_plugins.errors import ImgeditError, JobCancelledError
 
 if TYPE_CHECKING:
-    from imgedit_plugins.batch import Figures, Outcome, Outlier, Skipped, Task
+    from imgedit_plugins.batch import Figures, Outcome, Outlier, Skipped, Task, Told
     from imgedit_plugins.batch.work import PictureWork
 
 _SHOWN = 10
@@ -53,7 +53,9 @@ def run_one(task: Task, work: PictureWork, run: Run) -> None:
 
     (todo,), _ = to_do([task], None, overwrite=run.overwrite, resume=False)
     with running_job() as job:
-        work(todo, Turn(job))
+        turn = Turn(job)
+        work(todo, turn)
+    _tell_what_was_told(turn.told)
 
 
 def run_all(tasks: Sequence[Task], work: PictureWork, run: Run) -> None:
@@ -78,6 +80,7 @@ def run_all(tasks: Sequence[Task], work: PictureWork, run: Run) -> None:
     if run.as_json:
         print_json(_as_json(outcomes, outliers, run.skipped))
     else:
+        _tell_what_was_made(outcomes)
         _tell_of_the_rest(run.skipped, len(kept))
     if run.sheet:
         _write_sheet(run.sheet, figures, outliers)
@@ -208,6 +211,27 @@ def _write_sheet(
     click.echo(f"{found}: {path}", err=True)
 
 
+def _tell_what_was_told(told: Told) -> None:
+    """What a plugin says of its edit of the only picture."""
+    from imgedit_plugins.cli.plan_text import print_plan
+
+    if told.explanation:
+        click.echo(told.explanation)
+    if told.plan:
+        print_plan(told.plan)
+    for path in told.further:
+        click.echo(f"Another candidate: {path}")
+
+
+def _tell_what_was_made(outcomes: Sequence[Outcome]) -> None:
+    """What a plugin says of each of several edits, in a line."""
+    for outcome in outcomes:
+        if outcome.told.explanation:
+            click.echo(f"{outcome.task.name}: {outcome.told.explanation}")
+        for path in outcome.told.further:
+            click.echo(f"{outcome.task.name}: another candidate: {path}")
+
+
 def _tell_of_the_rest(skipped: Sequence[Skipped], kept: int) -> None:
     if skipped:
         one = len(skipped) == 1
@@ -238,6 +262,7 @@ def _as_json(
                 "status": status,
                 "error": str(outcome.error) if outcome.error else None,
                 "warnings": list(outcome.warnings),
+                **_told_as_json(outcome.told),
                 "clipped": round(figures.clipped, 5) if figures else None,
                 "change": round(figures.change, 3) if figures else None,
                 "outlier": reasons.get(target, []),
@@ -246,13 +271,24 @@ def _as_json(
     return entries + [_skipped_as_json(entry) for entry in skipped]
 
 
+def _told_as_json(told: Told) -> dict[str, Any]:
+    return {
+        "explanation": told.explanation,
+        "plan": told.plan.model_dump(mode="json", by_alias=True) if told.plan else None,
+        "further": [str(path) for path in told.further],
+    }
+
+
 def _skipped_as_json(entry: Skipped) -> dict[str, Any]:
+    from imgedit_plugins.batch import Told
+
     return {
         "picture": str(entry.path),
         "out": None,
         "status": "skipped",
         "error": entry.reason,
         "warnings": [],
+        **_told_as_json(Told()),
         "clipped": None,
         "change": None,
         "outlier": [],

@@ -1,7 +1,8 @@
 """A language model behind a server that speaks OpenAI's protocol, such as vLLM's; it may see.
 
 A busy server is asked again, no sooner than it wants (Retry-After). A server that does not know a
-part of the request (a JSON Schema, a seed) is asked without it from then on.
+part of the request (a JSON Schema, a seed) is asked without it from then on, or with what is
+nearest: for a schema that is any JSON object, and then any text.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from imgedit_modelkit.language.addresses import opener_for
 from imgedit_modelkit.language.chats import Chat, Message, Reply
 from imgedit_plugins.errors import ImgeditError
 
@@ -40,6 +42,10 @@ _PARTS = {
     "seed": ("seed", ""),
 }
 """Word in a refusal -> (part of the request, what takes its place; nothing drops it)."""
+
+_FORM, _ANY_OBJECT = "response_format", "json_object"
+_OF_FORMS = ("response_format", "json_schema", "grammar")
+"""Words with which servers fail, rather than refuse, that can make no grammar of a schema."""
 
 
 class EndpointError(ImgeditError):
@@ -142,11 +148,14 @@ class Endpoint:
         found = self._understood(self._body(chat), stop)
         try:
             choice = found["choices"][0]
-            text = str(choice["message"]["content"] or "").strip()
+            text = str(choice["message"].get("content") or "").strip()
+            refusal = str(choice["message"].get("refusal") or "").strip()
             cut = choice.get("finish_reason") == "length"
         except (KeyError, IndexError, TypeError, AttributeError):
             told = json.dumps(found)[:200]
             return Reply("", fault=f"{self.address} answered no text: {told}.")
+        if refusal and not text:
+            return Reply("", fault=f"{self.identity} refuses to answer: {refusal}")
         usage = found.get("usage")
         counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens")]
         return Reply(text, ended=not cut, tokens_in=counts[0], tokens_out=counts[1])
@@ -162,7 +171,7 @@ class Endpoint:
             body["seed"] = chat.seed % 2**31  # some servers take no larger ones
         if chat.schema is not None:
             schema = {"name": "answer", "schema": chat.schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+            body[_FORM] = {"type": "json_schema", "json_schema": schema}
         return body
 
     def _understood(self, body: dict[str, Any], stop: threading.Event) -> Any:
@@ -170,6 +179,8 @@ class Endpoint:
         while True:
             known = {self._renamed.get(name, name): value for name, value in body.items()}
             known.pop("", None)
+            if known.pop(_ANY_OBJECT, None):
+                known[_FORM] = {"type": _ANY_OBJECT}
             try:
                 return self._post(known, stop)
             except _NotUnderstoodError as error:
@@ -179,7 +190,7 @@ class Endpoint:
                 self._renamed[name] = instead
 
     def _post(self, body: dict[str, Any], stop: threading.Event) -> Any:
-        request = self._request(body)
+        request, opener = self._request("chat/completions", body), opener_for(self.address)
         told, asked_for = "", 0.0
         for attempt in range(self.attempts):
             if attempt:
@@ -187,28 +198,44 @@ class Endpoint:
             if stop.is_set():
                 break
             try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
+                with opener.open(request, timeout=self.timeout) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
                 told = f"{error.code} {error.reason}"
                 with error:  # has a socket
                     asked_for = self._wait_asked_for(error)
-                    self._refuse_unless_passing(error, told)
+                    self._refuse_unless_passing(error, told, of_form=_FORM in body)
             except (OSError, ValueError, http.client.HTTPException) as error:
-                told, asked_for = str(error).rstrip(".") or type(error).__name__, 0.0
+                told, asked_for = _why(error), 0.0
         raise EndpointError(
             f"{self.address} does not answer after {self.attempts} attempts: {told}.",
             hint="The same command goes on from here when it does.",
         )
 
-    def _request(self, body: dict[str, Any]) -> urllib.request.Request:
+    def models(self) -> list[str]:
+        """The names of the models that the server has.
+
+        Raises:
+            EndpointError: it cannot be reached, or does not tell.
+        """
+        try:
+            with opener_for(self.address).open(self._request("models"), timeout=30.0) as answer:
+                return [str(one["id"]) for one in json.load(answer)["data"]]
+        except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
+            raise EndpointError(
+                f"{self.address} does not tell its models: {_why(error)}."
+            ) from error
+
+    def _request(self, path: str, body: dict[str, Any] | None = None) -> urllib.request.Request:
         if not self.address.startswith(("http://", "https://")):
             raise EndpointError(f"{self.address!r} is no address that begins with http.")
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(KEY_VARIABLE):
             headers["Authorization"] = f"Bearer {key}"
         return urllib.request.Request(  # noqa: S310 (the scheme is checked)
-            f"{self.address.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers
+            f"{self.address.rstrip('/')}/{path}",
+            json.dumps(body).encode() if body else None,
+            headers,
         )
 
     def _wait_asked_for(self, error: urllib.error.HTTPError) -> float:
@@ -225,14 +252,17 @@ class Endpoint:
             ) from error
         return seconds
 
-    def _refuse_unless_passing(self, error: urllib.error.HTTPError, told: str) -> None:
+    def _refuse_unless_passing(
+        self, error: urllib.error.HTTPError, told: str, *, of_form: bool
+    ) -> None:
         try:
             reason = error.read(2000).decode("utf-8", "replace").strip()
         except (OSError, http.client.HTTPException):
             reason = ""
-        if error.code in _PASSING:
+        stumbled = of_form and any(word in reason.lower() for word in _OF_FORMS)
+        if error.code in _PASSING and not stumbled:
             return
-        kind = _NotUnderstoodError if error.code in _UNKNOWN else EndpointError
+        kind = _NotUnderstoodError if error.code in _UNKNOWN or stumbled else EndpointError
         raise kind(f"{self.address} refuses: {told}. {reason[:500]}", reason) from error
 
 
@@ -245,7 +275,16 @@ def _to_change(reason: str, body: dict[str, Any]) -> tuple[str, str]:
     for word, (name, instead) in _PARTS.items():
         if word in reason and name in body:
             return name, instead
-    return ("response_format", "") if "response_format" in body else ("", "")
+    if _FORM not in body:
+        return "", ""
+    return _FORM, "" if body[_FORM]["type"] == _ANY_OBJECT else _ANY_OBJECT
+
+
+def _why(error: Exception) -> str:
+    """In words, without what urllib and the operating system put around them."""
+    reason = getattr(error, "reason", error)
+    told = getattr(reason, "strerror", None) or str(reason)
+    return str(told).rstrip(".") or type(error).__name__
 
 
 def _count(usage: Any, name: str) -> int | None:

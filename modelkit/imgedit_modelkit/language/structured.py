@@ -120,7 +120,7 @@ class _Open(Generic[T]):
             self.question.refuse(value)
             self.value = value
         except UnusableError as error:
-            self.reasons.append(str(error))
+            self.reasons.append(reply.fault.rstrip(".") or str(error))
             self._ask_again(reply.text, str(error))
 
     def _ask_again(self, text: str, reason: str) -> None:

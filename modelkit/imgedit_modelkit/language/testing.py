@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,19 +46,28 @@ def text(content: str | None, *, ended: bool = True, **fields: Any) -> Said:
 
 
 @contextmanager
-def chat_server(answer: Answer) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A server on this machine; yields its address and the bodies that come."""
+def chat_server(
+    answer: Answer, models: Sequence[str] = ("tiny",)
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A server on this machine that names these models; yields its address and the bodies."""
     asked: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            listed = {"data": [{"id": name} for name in models]}
+            self._send(Said(listed, 200 if self.path == "/v1/models" else 404))
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append(body)
             said = answer(body, dict(self.headers))
             time.sleep(said.delay)
+            self._send(said if self.path == "/v1/chat/completions" else Said(status=404))
+
+        def _send(self, said: Said) -> None:
             data = said.content
             data = data if isinstance(data, bytes) else json.dumps(data).encode()
-            self.send_response(said.status if self.path == "/v1/chat/completions" else 404)
+            self.send_response(said.status)
             for name, value in {"Content-Length": str(len(data)), **said.headers}.items():
                 self.send_header(name, value)
             self.end_headers()

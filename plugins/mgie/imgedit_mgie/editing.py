@@ -20,9 +20,9 @@ from imgedit_modelkit.devices import choose_device, choose_precision, free_memor
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import Sampling
 from imgedit_modelkit.diffusion.guidance import Guidance
-from imgedit_modelkit.diffusion.painting import to_tensor
+from imgedit_modelkit.diffusion.painting import previewing, to_tensor
 from imgedit_modelkit.diffusion.schedulers import named, scheduler_class
-from imgedit_modelkit.regions.boxes import Fitting, model_size, region_of, tiles_of
+from imgedit_modelkit.regions.boxes import Box, Fitting, model_size, region_of, tiles_of
 from imgedit_modelkit.regions.editing import edit_region
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_plugins.jobs import Job, Progress
@@ -48,7 +48,8 @@ def edit(
 
     Returns:
         As many candidates as asked for, each of the whole picture's size; `explanation` is the
-        expressive instruction, which the option 'expressive' takes again.
+        expressive instruction, which the option 'expressive' takes again. Unless the option
+        'exact' is 'off', the core is to find out what of them operations can express.
 
     Raises:
         WeightsError: weights are missing; says which, how large, under which licence, and how to
@@ -67,9 +68,10 @@ def edit(
         pixels=int(options["resolution"]) ** 2,
         tiled=bool(options["tiled"]),
     )
-    pieces, size = _pieces(request, fitting)
-    place = place_of(request, setting, pieces, size, job)
-    work = Work(models(setting, place), request, pieces, job)
+    boxes = _boxes(request, fitting)
+    height, width = model_size(boxes[0], fitting)
+    place = place_of(request, setting, len(boxes), (width, height), job)
+    work = Work(models(setting, place), request, boxes, job)
     edited = edit_region(
         request.picture,
         work.paint,
@@ -84,6 +86,7 @@ def edit(
             for seed, one in zip(work.seeds, edited, strict=True)
         ),
         explanation=work.expressive,
+        exact_first=options["exact"] == "auto",
     )
 
 
@@ -93,16 +96,17 @@ class Work:
     Args:
         models: loaded when they are needed.
         request: with a value for every option of `apply_edit`.
-        pieces: how often `paint` will be called; for the progress.
+        boxes: the parts of the picture that `paint` will be called for, in turn.
         job: progress, warnings, cancellation.
     """
 
-    def __init__(self, models: Models, request: ApplyRequest, pieces: int, job: Job) -> None:
+    def __init__(self, models: Models, request: ApplyRequest, boxes: list[Box], job: Job) -> None:
         self.models, self.request, self.job = models, request, job
         count = int(request.options["candidates"])
         self.seeds = [(request.seed + number) % 2**63 for number in range(count)]
         self.expressive = ""
-        self._runs = _parts(job, count * pieces)
+        self._boxes = iter(boxes)
+        self._runs = _parts(job, count * len(boxes))
         self._guided: Conditioning | None = None
         self._is_ready = False
         options = request.options
@@ -118,6 +122,7 @@ class Work:
         """
         guidance = guidance or self._guidance
         self._prepare(pixels)
+        box = next(self._boxes)
         if self.models.setting.model == "painter":
             painter = self.models.pipeline()
             made = [
@@ -128,7 +133,9 @@ class Work:
                 for seed in self.seeds
             ]  # fmt: skip
         else:
-            made = [self._painted(pixels, guidance, seed, next(self._runs)) for seed in self.seeds]
+            made = [
+                self._painted(pixels, guidance, seed, box, next(self._runs)) for seed in self.seeds
+            ]
         return np.stack(made)
 
     def rebuild(self, pixels: Map) -> Map:
@@ -136,13 +143,20 @@ class Work:
         self._prepare(pixels)
         return _map(self.models.editor().rebuilt(to_tensor(pixels)))
 
-    def _painted(self, pixels: Map, guidance: Guidance, seed: int, job: Job) -> Map:
+    def _painted(self, pixels: Map, guidance: Guidance, seed: int, box: Box, job: Job) -> Map:
         editor = self.models.editor()
         name = str(self.request.options["scheduler"])
         scheduler = named(name, editor.scheduler) if name else None
         assert self._guided is not None
-        sampling = Sampling(self._steps, guidance, scheduler)
-        return _map(editor.edit(to_tensor(pixels), self._guided, sampling, seeds=[seed], job=job))
+        edited = editor.edit(
+            to_tensor(pixels),
+            self._guided,
+            Sampling(self._steps, guidance, scheduler),
+            seeds=[seed],
+            job=job,
+            on_preview=previewing(self.job, box),
+        )
+        return _map(edited)
 
     @property
     def _text(self) -> str:
@@ -225,17 +239,16 @@ class _Part(Job):
 # --- what it needs ----------------------------------------------------------------------------
 
 
-def _pieces(request: ApplyRequest, fitting: Fitting) -> tuple[int, tuple[int, int]]:
-    """How many pictures the diffusion model gets for a candidate, and their (width, height)."""
+def _boxes(request: ApplyRequest, fitting: Fitting) -> list[Box]:
+    """The parts that the diffusion model gets for a candidate, in this order."""
     box = region_of((request.picture.height, request.picture.width), request.mask, fitting)
-    height, width = model_size(box, fitting)
     tiles = tiles_of(box, fitting) if fitting.tiled else []
     if request.mask is not None:
         mask = request.mask
         inside = [tile for tile in tiles if mask[tile.rows, tile.columns].any()]
     else:
         inside = tiles
-    return 1 + (len(inside) if len(tiles) > 1 else 0), (width, height)
+    return [box, *(inside if len(tiles) > 1 else [])]
 
 
 def place_of(

@@ -1,4 +1,4 @@
-"""The plugin: ReasonPix2Pix's data behind `make_data`."""
+"""The plugin: reasoned plans behind `predict_operations` and `apply_edit`, and the data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,34 @@ from imgedit_plugins import hookimpl
 
 if TYPE_CHECKING:
     from imgedit_plugins.jobs import Job
-    from imgedit_plugins.requests import DataReport, DataRequest
+    from imgedit_plugins.plan import EditPlan
+    from imgedit_plugins.requests import (
+        ApplyRequest,
+        DataReport,
+        DataRequest,
+        EditResult,
+        PredictRequest,
+    )
+
+
+@hookimpl
+def predict_operations(request: PredictRequest, job: Job) -> EditPlan | None:
+    """Propose operations for an instruction; 'not mine' without one."""
+    if not (request.instruction or "").strip() or request.edited is not None:
+        return None
+    from imgedit_reason_edit.reasoning.flow import predict
+
+    return predict(request, job)
+
+
+@hookimpl
+def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
+    """Edit by an instruction that leaves to the reader what is meant; 'not mine' without one."""
+    if not (request.instruction or "").strip() or request.plan is not None:
+        return None
+    from imgedit_reason_edit.reasoning.flow import apply
+
+    return apply(request, job)
 
 
 @hookimpl

@@ -9,7 +9,8 @@ import numpy as np
 from imgedit_mgie.evaluation.figures import FIGURES, LOWER, PERCENT
 from imgedit_mgie.evaluation.outcomes import Outcome
 from imgedit_mgie.evaluation.settings import Settings
-from imgedit_mgie.evaluation.tables import Point, Summary, label
+from imgedit_mgie.evaluation.summaries import Point, Summary, label
+from imgedit_mgie.rows import square
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_plugins.picture_files import open_picture
 from imgedit_plugins.pictures import Picture
@@ -83,7 +84,8 @@ def _pictures(outcome: Outcome, size: int) -> Iterator[tuple[str, str, Picture]]
     item = outcome.task.item
     yield "Input", "", _picture(item.source(size))
     if outcome.picture is not None:
-        yield "Edited", outcome.task.method.title, open_picture(outcome.picture)
+        pixels = square(open_picture(outcome.picture), size)
+        yield "Edited", outcome.task.method.title, _picture(pixels)
     yield "Goal", "", _picture(item.goal(size))
 
 

@@ -9,25 +9,19 @@ from typing import Any
 import torch
 
 from imgedit_mgie import models
-from imgedit_mgie.evaluation.answers import Answering, answering
+from imgedit_mgie.evaluation.answers import Answering
 from imgedit_mgie.evaluation.cases import cases_of
 from imgedit_mgie.evaluation.encoders import Given, given_encoders, how_to_get
 from imgedit_mgie.evaluation.figures import NEEDS
 from imgedit_mgie.evaluation.items import read_items
 from imgedit_mgie.evaluation.kept import kept, write_texts
 from imgedit_mgie.evaluation.methods import Method
+from imgedit_mgie.evaluation.model_answers import answering
 from imgedit_mgie.evaluation.outcomes import Outcome
 from imgedit_mgie.evaluation.published import published_figures
 from imgedit_mgie.evaluation.settings import Settings, settings_of
-from imgedit_mgie.evaluation.tables import (
-    Summary,
-    charts_of,
-    differences_of,
-    further_tables,
-    main_table,
-    plain,
-    summaries_of,
-)
+from imgedit_mgie.evaluation.summaries import Summary, differences_of, plain, summaries_of
+from imgedit_mgie.evaluation.tables import charts_of, further_tables, main_table
 from imgedit_mgie.evaluation.work import Done, Evaluation
 from imgedit_mgie.folders import FILE, read_config
 from imgedit_modelkit.devices import choose_device

@@ -16,6 +16,7 @@ from imgedit_plugins.atomic import write_failure, write_text_atomic
 from imgedit_plugins.errors import DataError
 
 if TYPE_CHECKING:
+    from imgedit_mgie.evaluation.methods import Method
     from imgedit_mgie.evaluation.outcomes import Outcome
     from imgedit_mgie.evaluation.settings import Settings
     from imgedit_mgie.evaluation.work import Done
@@ -36,24 +37,22 @@ def kept(settings: Settings, set_name: str) -> Iterator[tuple[Path, JournalFile]
             yield folder, open_journal_file(folder / JOURNAL, JOURNAL_SCHEMA)
         return
     folder = settings.keep
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with locks.hold(folder / ".lock") as held:
-            if not held:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not stack.enter_context(locks.hold(folder / ".lock")):
                 raise DataError(f"Another evaluation is at work in {folder}.", path=folder)
             _check(folder, settings, set_name)
-            journal = open_journal_file(folder / JOURNAL, JOURNAL_SCHEMA)
-            _write(folder, settings, set_name)
-            yield folder, journal
-    except OSError as error:
-        told = write_failure(error)
-        raise DataError(f"{folder} cannot be written to: {told}.", path=folder) from error
+            _write(folder, settings, set_name)  # first: a journal alone would be refused
+        except OSError as error:
+            told = write_failure(error)
+            raise DataError(f"{folder} cannot be written to: {told}.", path=folder) from error
+        yield folder, open_journal_file(folder / JOURNAL, JOURNAL_SCHEMA)
 
 
 def _check(folder: Path, settings: Settings, set_name: str) -> None:
     """Items of other data would have the same names."""
-    there = [path for path in folder.iterdir() if path.name != ".lock"]
-    if not there:
+    if all(path.name.startswith(".") for path in folder.iterdir()):
         return
     if not (folder / FILE).is_file():
         raise DataError(
@@ -108,10 +107,15 @@ def _described(settings: Settings, set_name: str) -> dict[str, Any]:
         "size": settings.size,
         "seed": settings.seed,
         "rows": [
-            {"title": m.title, "kind": m.kind, "given": m.given, "folder": m.folder}
+            {"title": m.title, "kind": m.kind, "given": m.given, "folder": _place(m)}
             for m in settings.methods
         ],
     }
+
+
+def _place(method: Method) -> str:
+    """Where a row's results are: below the folder, or elsewhere."""
+    return str(Path(method.given).resolve()) if method.kind == "results" else method.folder
 
 
 def _write(folder: Path, settings: Settings, set_name: str) -> None:
@@ -129,9 +133,11 @@ def write_texts(folder: Path, done: Done) -> None:
     """The expressive instructions of each row that has some, as the row 'results' reads them."""
     for outcomes in done.outcomes.values():
         told = {o.task.item.name: o for o in outcomes if o.expressive and not o.task.number}
-        if told:
+        if told and outcomes[0].task.method.kind != "results":
             lines = "".join(_line(name, one) for name, one in told.items())
-            write_text_atomic(folder / outcomes[0].task.method.folder / TEXTS, lines)
+            place = folder / outcomes[0].task.method.folder
+            place.mkdir(exist_ok=True)
+            write_text_atomic(place / TEXTS, lines)
 
 
 def _line(name: str, outcome: Outcome) -> str:

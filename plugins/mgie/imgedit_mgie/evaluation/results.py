@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from imgedit_mgie.evaluation.layout import SUFFIXES, TEXTS
-from imgedit_modelkit.evaluation.journal import stamp
 from imgedit_plugins.errors import DataError
 
 
@@ -27,15 +25,7 @@ def texts_in(folder: Path) -> dict[str, str]:
         raise DataError(f"{path} cannot be read: {error!r}.", path=path) from error
 
 
-def picture_in(folder: Path, name: str) -> Path:
-    """The picture of an item; raises DataError where there is none."""
+def picture_in(folder: Path, name: str) -> Path | None:
+    """The picture of an item; None where there is none."""
     paths = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None:
-        raise DataError(f"There is no picture {folder / name}.png.", path=folder)
-    return found
-
-
-def stamps_of_pictures(folder: Path) -> list[Any]:
-    """What changes when a picture of a folder does."""
-    return [stamp(path) for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
+    return next((path for path in paths if path.is_file()), None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 
 from imgedit_mgie.evaluation.items import Item, items_of
 from imgedit_mgie.evaluation.kept import read_kept
-from imgedit_mgie.evaluation.results import texts_in
+from imgedit_mgie.evaluation.results import picture_in, texts_in
+from imgedit_mgie.rows import square
 from imgedit_modelkit.folders import appearing
 from imgedit_modelkit.human_evaluation.study import (
     INSTRUCTION_CRITERIA,
@@ -24,7 +24,7 @@ from imgedit_modelkit.human_evaluation.study import (
 )
 from imgedit_plugins.errors import DataError, OptionError
 from imgedit_plugins.jobs import Job
-from imgedit_plugins.picture_files import save_picture
+from imgedit_plugins.picture_files import open_picture, save_picture
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.requests import DataReport, DataRequest
 
@@ -39,8 +39,8 @@ class _Row:
     folder: Path
     texts: dict[str, str]
 
-    def picture(self, name: str) -> Path:
-        return self.folder / f"{name}.png"
+    def picture(self, name: str) -> Path | None:
+        return picture_in(self.folder, name)
 
 
 def make_study(request: DataRequest, job: Job) -> DataReport:
@@ -142,7 +142,7 @@ class _Source:
     def _has(self, row: _Row, item: Item) -> bool:
         if self._judged == "instructions":
             return item.name in row.texts
-        return row.picture(item.name).is_file()
+        return row.picture(item.name) is not None
 
     def laid_out(self, item: Item, prefix: str, out: Path) -> dict[str, Any]:
         """An item of the study; its pictures are written."""
@@ -157,12 +157,12 @@ class _Source:
             found["reference"] = _saved(out / f"{name}-goal.png", item.goal(size))
         for number, row in enumerate(self._rows, 1):
             candidate = {"system": row.title}
-            if self._judged == "results":
-                # Files are numbered: a name would tell who looks into the folder.
-                candidate["picture"] = f"{name}-{number}.png"
-                shutil.copyfile(row.picture(item.name), out / candidate["picture"])
-            else:
+            if self._judged == "instructions":
                 candidate["text"] = row.texts[item.name]
+            elif path := row.picture(item.name):
+                # Files are numbered: a name would tell who looks into the folder.
+                pixels = square(open_picture(path), size)
+                candidate["picture"] = _saved(out / f"{name}-{number}.png", pixels)
             found["candidates"].append(candidate)
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,39 +94,45 @@ class Evaluation:
     ) -> None:
         self._settings, self._items, self._given = settings, items, given
         self._folder, self._journal, self._job = folder, journal, job
-        self._finished, self._total = 0, 0
+        self._finished, self._total, self._stamp = 0, 0, ""
         self.done = Done()
 
     def run(self, rows: dict[Method, Answering]) -> Done:
         """All rows, one after another, so that each model is loaded once.
 
         Raises:
-            DataError: no item can be opened, or a row has no answer at all.
+            DataError: no item can be opened, or no row has an answer.
             JobCancelledError: cancelled.
         """
         self._total = len(self._items) * len(rows)
         for method, answering in rows.items():
-            (self._folder / method.folder).mkdir(parents=True, exist_ok=True)
+            if method.is_model:
+                (self._folder / method.folder).mkdir(parents=True, exist_ok=True)
             self.done.parameters[method.title] = answering.parameters
             outcomes = self.done.outcomes[method.title] = []
+            self._stamp = key_of(answering.stamp)
             for item in self._items:
                 stage = f"evaluating {method.title}"
                 self._job.report(stage, self._finished, self._total)
                 self._finished += 1
                 outcomes += self._of_item(method, answering, item)
-            self._check(method)
+            if len(self.done.unreadable) == len(self._items):
+                first = next(iter(self.done.unreadable.values()))
+                raise DataError(f"No pair can be opened, the first: {first}")
         self._job.report("evaluating", self._total, self._total)
+        self._check()
         return self.done
 
-    def _check(self, method: Method) -> None:
-        failures = self.done.failures(method.title)
-        unreadable = list(self.done.unreadable.values())
-        if len(unreadable) == len(self._items):
-            raise DataError(f"No pair can be opened, the first: {unreadable[0]}")
-        if len(failures) == len(self.done.outcomes[method.title]):
+    def _check(self) -> None:
+        """A row without any answer is told of; only if there is no other, it is an error."""
+        answered = [
+            o for outcomes in self.done.outcomes.values() for o in outcomes if not o.failure
+        ]
+        if not answered:
+            title, outcomes = next(iter(self.done.outcomes.items()))
             raise DataError(
-                f"{method.title} has no answer to any of {len(self._items)} rows, the first: "
-                f"{failures[0].failure}"
+                f"{title} has no answer to any of {len(self._items)} rows, the first: "
+                f"{outcomes[0].failure}"
             )
 
     # --- one item -----------------------------------------------------------------------------
@@ -150,7 +156,7 @@ class Evaluation:
 
     def _of_seed(self, answering: Answering, tasks: list[Task]) -> list[Outcome]:
         keys = [self._key(answering, task) for task in tasks]
-        known = [self._known(key, task) for key, task in zip(keys, tasks, strict=True)]
+        known = [self._known(answering, key, task) for key, task in zip(keys, tasks, strict=True)]
         if all(outcome is not None for outcome in known):
             return [outcome for outcome in known if outcome is not None]
         item = tasks[0].item
@@ -168,7 +174,9 @@ class Evaluation:
             except ImgeditError as error:
                 return [Outcome(one, failure=str(error)) for one in tasks]
             seconds = time.perf_counter() - began
-            found.append(self._scored(key, task, answer, source, goal, seconds))
+            path = answering.file_of(item)
+            outcome = Outcome(task, {}, answer.expressive, round(seconds, 3), path)
+            found.append(self._scored(key, outcome, answer, source, goal))
         self._count(tasks[0].method, job.warnings)
         return found
 
@@ -189,24 +197,27 @@ class Evaluation:
         settings = self._settings
         drawn = [settings.seed, task.number, task.image_guidance] if answering.varies else []
         what = [__version__, settings.subject.work, settings.size, task.method.title]
-        return key_of(what, answering.stamp, task.item.stamp, drawn)
+        own = [self._stamp, answering.stamp_of(task.item)]
+        return key_of(what, own, task.item.stamp, drawn)
 
     def _figures_key(self, key: str) -> str:
         return key_of("figures", key, self._given.stamp)
 
-    def _known(self, key: str, task: Task) -> Outcome | None:
-        """What was finished before; the picture must still be as it was then."""
+    def _known(self, answering: Answering, key: str, task: Task) -> Outcome | None:
+        """What was finished before; a picture that was made must still be as it was then."""
         line = self._journal.lines.get(key)
-        if line is None:
-            return None
-        picture = self._folder / line["picture"] if line["picture"] else None
-        if picture is not None and list(stamp(picture) or ()) != line["stamp"]:
-            return None
         figures = self._journal.lines.get(self._figures_key(key))
-        outcome = Outcome(task, {}, line["expressive"], line["seconds"], picture)
+        if line is None or (figures is None and not answering.varies):
+            return None
+        path = answering.file_of(task.item)
+        if line["picture"]:
+            path = self._folder / line["picture"]
+            if list(stamp(path) or ()) != line["stamp"]:
+                return None
+        outcome = Outcome(task, {}, line["expressive"], line["seconds"], path)
         if figures is None:
             return self._scored_again(key, outcome)
-        return _with(outcome, figures["figures"])
+        return replace(outcome, figures=figures["figures"])
 
     def _scored_again(self, key: str, outcome: Outcome) -> Outcome:
         """With other encoders than before."""
@@ -215,25 +226,32 @@ class Evaluation:
         return self._measured(key, outcome, Answer(outcome.expressive, pixels), source, goal)
 
     def _scored(
-        self, key: str, task: Task, answer: Answer, source: Map, goal: Map, seconds: float
+        self, key: str, outcome: Outcome, answer: Answer, source: Map, goal: Map
     ) -> Outcome:
-        path = None
-        if answer.pixels is not None:
-            name = picture_name(task, of_curve=self._settings.subject.work == "trade-off")
-            path = self._folder / task.method.folder / f"{name}.png"
-            pixels = np.rint(np.clip(answer.pixels, 0, 1) * 255).astype(np.uint8)
-            save_picture(Picture(pixels), path)
+        """Keep what a model made; what is there already stays where it is."""
+        task, made = outcome.task, answer.pixels is not None and outcome.task.method.is_model
         line: dict[str, Any] = {
             "row": task.method.title,
             "item": task.item.name,
-            "expressive": answer.expressive,
-            "seconds": round(seconds, 3),
-            "picture": path.relative_to(self._folder).as_posix() if path else "",
-            "stamp": list(stamp(path) or ()) if path else [],
+            "expressive": outcome.expressive,
+            "seconds": outcome.seconds,
+            "picture": "",
         }
+        if made:
+            path = self._saved(task, answer)
+            outcome = replace(outcome, picture=path)
+            line["picture"] = path.relative_to(self._folder).as_posix()
+            line["stamp"] = list(stamp(path) or ())
         self._journal.keep(key, line)
-        outcome = Outcome(task, {}, answer.expressive, line["seconds"], path)
         return self._measured(key, outcome, answer, source, goal)
+
+    def _saved(self, task: Task, answer: Answer) -> Path:
+        assert answer.pixels is not None
+        name = picture_name(task, of_curve=self._settings.subject.work == "trade-off")
+        path = self._folder / task.method.folder / f"{name}.png"
+        pixels = np.rint(np.clip(answer.pixels, 0, 1) * 255).astype(np.uint8)
+        save_picture(Picture(pixels), path)
+        return path
 
     def _measured(
         self, key: str, outcome: Outcome, answer: Answer, source: Map, goal: Map
@@ -247,7 +265,7 @@ class Evaluation:
             edited = as_saved(answer.pixels)
             figures = figures_of_edit(goal, edited, item.instruction, answer.expressive, encoders)
         self._journal.keep(self._figures_key(key), {"figures": figures})
-        return _with(outcome, figures)
+        return replace(outcome, figures=figures)
 
 
 class _UnreadableError(Exception):
@@ -261,10 +279,6 @@ def picture_name(task: Task, *, of_curve: bool) -> str:
     """
     number = f".{task.number + 1}" if task.number else ""
     return f"{task.item.name}{number}" + (f"@{task.image_guidance:g}" if of_curve else "")
-
-
-def _with(outcome: Outcome, figures: dict[str, float]) -> Outcome:
-    return Outcome(outcome.task, figures, outcome.expressive, outcome.seconds, outcome.picture)
 
 
 def _pixels(path: Path) -> Map:

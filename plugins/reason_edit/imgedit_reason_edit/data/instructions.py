@@ -16,6 +16,8 @@ from imgedit_reason_edit.data.wording import is_direct
 
 _LONGEST = 240
 _TARGET_WORDS = 5
+_APART = 1000
+"""Seeds between two candidates: further attempts count up from each."""
 
 
 class Generated(msgspec.Struct):
@@ -132,7 +134,9 @@ class Writer:
             EndpointError, WeightsError: the model cannot be used.
         """
         count = self._effort.candidates
-        questions = [self._generate(told, told.seed + n) for told in pairs for n in range(count)]
+        questions = [
+            self._generate(told, told.seed + _APART * n) for told in pairs for n in range(count)
+        ]
         answers = ask(self._model, questions, on_wait)
         usages = [Usage() for _ in pairs]
         candidates: list[dict[str, None]] = [{} for _ in pairs]

@@ -33,6 +33,12 @@ MULTIPLE = 16
 _GLIGEN_CHANNELS = 9
 """Of the UNet's input: latents, the masked picture's, and the mask."""
 
+_PICKLED = (
+    "Its weights are pickles (.bin), which are not read. Where you trust them, convert them: "
+    'python -c "from diffusers import {pipeline} as P; '
+    "P.from_pretrained('{folder}').save_pretrained('NEW FOLDER')\""
+)
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -79,10 +85,13 @@ class Painter:
         """
         files = sorted(self.folder.rglob("*.safetensors"))
         if not files:
+            pickled = any(self.folder.rglob("*.bin"))
             raise WeightsError(
-                f"There is no painter in {self.folder}.",
+                f"There is no painter in {self.folder} with weights as safetensors.",
                 path=self.folder,
-                hint="It needs model_index.json and safetensors files, as diffusers saves them.",
+                hint=_PICKLED.format(pipeline=self.pipeline, folder=self.folder)
+                if pickled
+                else "It needs model_index.json and safetensors files, as diffusers saves them.",
             )
         return (
             f"{self.pipeline} {self.folder.name} {fingerprints.of_files(files, self.folder)[:12]}"

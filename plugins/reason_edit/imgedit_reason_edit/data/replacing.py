@@ -33,7 +33,10 @@ _SMALLEST_SIDE = 64
 
 @dataclass
 class _Scene:
-    """A picture on its way to a row; fields fill up stage by stage."""
+    """A picture on its way to a row; its fields fill up stage by stage.
+
+    A stage gives a reason for each picture that does not go on, and '' for the others.
+    """
 
     item: Item
     seed: int
@@ -76,20 +79,6 @@ class Replacing:
             EndpointError, WeightsError, PluginError: a model cannot be used.
         """
         found: dict[int, Row | Left] = {}
-
-        def keep(
-            scenes: list[_Scene], stage: Callable[[list[_Scene]], list[str]], kind: str
-        ) -> list[_Scene]:
-            """Those for which a stage gives no reason against them."""
-            kept = []
-            for scene, reason in zip(scenes, stage(scenes) if scenes else (), strict=True):
-                if reason:
-                    drop(folder, [scene.file])
-                    found[scene.item.number] = Left(scene.item, kind, reason, scene.usage)
-                else:
-                    kept.append(scene)
-            return kept
-
         scenes = []
         for item in items:
             self._check()
@@ -97,12 +86,20 @@ class Replacing:
                 scenes.append(self._read(folder, item))
             except LeftOutError as error:
                 found[item.number] = Left(item, error.kind, error.reason)
-        scenes = keep(scenes, self._caption, Dropped.CAPTION)
-        scenes = keep(scenes, self._categories, Dropped.CATEGORY)
-        scenes = keep(scenes, self._locate, Dropped.BOX)
-        scenes = keep(scenes, self._choose, Dropped.ANSWER)
-        scenes = keep(scenes, self._paint, Dropped.PAINTING)
-        scenes = keep(scenes, self._compare, Dropped.ALIKE)
+        for stage, kind in (
+            (self._caption, Dropped.CAPTION),
+            (self._categories, Dropped.CATEGORY),
+            (self._locate, Dropped.BOX),
+            (self._choose, Dropped.ANSWER),
+            (self._paint, Dropped.PAINTING),
+            (self._compare, Dropped.ALIKE),
+        ):
+            reasons = stage(scenes) if scenes else []
+            for scene, reason in zip(scenes, reasons, strict=True):
+                if reason:
+                    drop(folder, [scene.file])
+                    found[scene.item.number] = Left(scene.item, kind, reason, scene.usage)
+            scenes = [scene for scene in scenes if scene.item.number not in found]
         for scene, caption in zip(scenes, self._edited_captions(scenes), strict=True):
             found[scene.item.number] = self._row(folder, scene, caption)
         return [found[item.number] for item in items]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,15 @@ from tiny_evaluation import cells, evaluated, table  # noqa: E402
 
 from imgedit_mgie.evaluation.methods import methods_of  # noqa: E402
 from imgedit_mgie.evaluation.subjects import SUBJECTS  # noqa: E402
+from imgedit_mgie.plugin import train  # noqa: E402
 from imgedit_modelkit.evaluation.bootstrap import mean  # noqa: E402
 from imgedit_modelkit.fingerprints import seed_of  # noqa: E402
+from imgedit_plugins.cli import common  # noqa: E402
 from imgedit_plugins.errors import DataError, JobCancelledError, OptionError, WeightsError  # noqa: E402
 from imgedit_plugins.jobs import Job, Progress  # noqa: E402
 from imgedit_plugins.picture_files import open_picture, save_picture  # noqa: E402
 from imgedit_plugins.pictures import Picture  # noqa: E402
-from imgedit_plugins.requests import Table  # noqa: E402
+from imgedit_plugins.requests import Table, TrainRequest  # noqa: E402
 
 # --- data -------------------------------------------------------------------------------------
 
@@ -257,6 +260,30 @@ def test_the_family_in_one_table(ma5k, model_folder, pix2pix, clip):
     assert all(part["sha256"] for part in lineage if part["part"] == "mllm")
 
 
+def test_training_runs_are_rows(ma5k, model_folder, pix2pix, own_weights, tmp_path):
+    """Fine-tuned instead of zero-shot: another folder is all."""
+    shutil.copytree(model_folder, own_weights / "mgie" / "mgie")  # speaks for FT
+    data = tiny_mgie.data_set(tmp_path / "data", rows=6)
+    for kind, start in (("mgie", model_folder), ("ft", pix2pix), ("instructpix2pix", pix2pix)):
+        given = {"model": kind, "weights": str(start), "steps": 2, "batch-size": 2, "size": 16,
+                 "samples": 0, "max-length": 200, "precision": "fp32", "validate-every": 2,
+                 "learning-rate": 1e-2}  # fmt: skip
+        options = common.resolve_for(
+            "train", frozenset({"data"}), "mgie", {name: str(v) for name, v in given.items()}
+        )
+        train(TrainRequest(data=data, out=tmp_path / kind, options=options), Job())
+    rows = (f"before=mgie:{model_folder},MGIE=mgie:{tmp_path / 'mgie'},FT=ft:{tmp_path / 'ft'},"
+            f"instructpix2pix:{tmp_path / 'instructpix2pix'}")  # fmt: skip
+    report = evaluated(ma5k, models=rows, table="fine-tuned", limit=2)
+    values = [tuple(row[2:]) for row in report.tables[0].rows]
+    assert [row[0] for row in report.tables[0].rows] == ["before", "MGIE", "FT", "InsPix2Pix"]
+    assert len(set(values)) == 4
+    lineage = [row["folders"][-1]["lineage"] for row in report.details["rows"]]
+    assert [any(part["part"] == "training" for part in parts) for parts in lineage] == [
+        False, True, True, True,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("models", "told"),
     [
@@ -331,6 +358,9 @@ def test_foreign_pictures_of_another_size_count_with_what_is_there(ma5k, tmp_pat
         path.unlink()
     with pytest.raises(DataError, match="theirs has no answer to any of 4 rows"):
         evaluated(ma5k, models=f"results:{results}")
+    beside = evaluated(ma5k, models=f"results:{results},copy")
+    assert cells(beside.tables[0], "theirs")["n"] == 0, "the work of other rows is not lost"
+    assert cells(beside.tables[0], "input itself")["L1"] > 0
     with pytest.raises(DataError, match=r"no folder .* of results"):
         evaluated(ma5k, models=f"results:{tmp_path / 'none'}")
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.torch
@@ -24,6 +25,7 @@ from imgedit_mgie.plugin import make_data  # noqa: E402
 from imgedit_modelkit.human_evaluation import EvaluationServer, read_study  # noqa: E402
 from imgedit_plugins.errors import DataError, OptionError  # noqa: E402
 from imgedit_plugins.jobs import Job  # noqa: E402
+from imgedit_plugins.picture_files import open_picture, save_picture  # noqa: E402
 from imgedit_plugins.requests import DataRequest, OptionValue  # noqa: E402
 
 
@@ -152,8 +154,8 @@ def test_a_study_of_pictures(kept, tmp_path):
         for candidate in item.candidates:
             assert candidate.picture is not None
             assert candidate.system not in candidate.picture.name
-            expected = (folder / candidate.system / f"{number}.png").read_bytes()
-            assert candidate.picture.read_bytes() == expected
+            expected = open_picture(folder / candidate.system / f"{number}.png").pixels
+            assert np.array_equal(open_picture(candidate.picture).pixels, expected)
         assert item.source is not None
         assert item.reference is not None
     server = EvaluationServer(found, tmp_path / "ann.json", "ann")
@@ -171,6 +173,41 @@ def test_a_study_of_pictures(kept, tmp_path):
     finally:
         server.close()
         thread.join()
+
+
+def test_pictures_of_others_are_judged_beside(ma5k, model_folder, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for number in range(3):
+        save_picture(tiny.pair(number, (72, 88))[1], theirs / f"{number}.png")
+    before = {path: path.read_bytes() for path in theirs.iterdir()}
+    keep = tmp_path / "keep"
+    models = f"mgie:{model_folder},Theirs=results:{theirs}"
+    report = evaluated(ma5k, models=models, keep=keep, worst=1)
+    assert {path: path.read_bytes() for path in theirs.iterdir()} == before
+    assert sorted(path.name for path in keep.iterdir() if path.name[0] != ".") == [
+        "MGIE", "evaluation.json", "journal.jsonl",
+    ]  # fmt: skip
+    lines = (keep / "journal.jsonl").read_text().count("\n")
+    again = evaluated(ma5k, models=models, keep=keep)
+    assert again.details["figures"] == report.details["figures"]
+    assert (keep / "journal.jsonl").read_text().count("\n") == lines
+    save_picture(tiny.pair(1, (72, 88))[0], theirs / "1.png")
+    changed = evaluated(ma5k, models=models, keep=keep)
+    figures = [
+        {s["item"]: s["figures"] for s in r.details["samples"] if s["row"] == "Theirs"}
+        for r in (report, changed)
+    ]
+    assert [name for name in figures[0] if figures[0][name] != figures[1][name]] == ["1"]
+    shown = next(case for case in report.cases if case.title.startswith("Theirs, worst"))
+    assert shown.pictures[1][2].pixels.shape == (tiny.SIZE, tiny.SIZE, 3)
+    found = read_study(study(tmp_path / "s", keep))
+    assert [item.id for item in found.items] == ["ma5k-0", "ma5k-1", "ma5k-2"]
+    for item in found.items:
+        assert [c.system for c in item.candidates] == ["MGIE", "Theirs"]
+        for candidate in item.candidates:
+            assert candidate.picture is not None
+            assert open_picture(candidate.picture).pixels.shape == (tiny.SIZE, tiny.SIZE, 3)
 
 
 def test_a_study_of_instructions_of_several_data_sets(kept, model_folder, tmp_path):
