@@ -1,9 +1,10 @@
 """What an edit will need, before anything is loaded: memory by part, and time on this machine.
 
-Weights are counted exactly, from the headers of their files. The UNet's operations are counted
-exactly too, by PyTorch's counter on a model without memory, and divided by what a matrix product of
-this device was measured to do; a language model reads all its weights for each token, so their
-bytes are divided by the measured bandwidth. Memory of activations is an estimate.
+Weights are counted exactly, from the headers of their files. The operations of UNet and VAE are
+counted exactly too, by PyTorch's counter on models without memory, and divided by what a matrix
+product of this device was measured to do; a language model reads all its weights for each token, so
+their bytes are divided by the measured bandwidth, and its prompt at once. Memory of activations is
+an estimate (`diffusion.memory`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import torch
 
 from imgedit_mgie.diffusion_files import empty_part, vae_factor
+from imgedit_mgie.folders import read_config
 from imgedit_mgie.setting import Setting, language_parts, painter_parts
 from imgedit_modelkit.devices import measured_speed
 from imgedit_modelkit.diffusion.memory import ROOM, needs
@@ -28,6 +30,9 @@ Offload = Literal["none", "stages", "layers"]
 
 _EFFICIENCY = 0.5
 """Share of a large matrix product's speed that a UNet reaches."""
+
+_WORDS = 80
+"""Tokens of a prompt without a picture."""
 
 _LAYER = 0.1
 """Share of the language model that is on the device when layers take turns."""
@@ -100,13 +105,19 @@ def forecast(
     size_of = torch.finfo(dtype).bits // 8
     language = sum(map(numbers_in, language_parts(setting))) * size_of
     painting = sum(map(numbers_in, painter_parts(setting))) * size_of
-    seconds = tokens * language / _bandwidth(device, dtype) if language else 0.0
+    seconds = 0.0
+    if setting.writer is not None:
+        seconds = tokens * language / _bandwidth(device, dtype)
+        read = 2.0 * language / size_of * _prompt(setting)
+        seconds += read / _speed(device, dtype)  # large products, which are as fast as measured
     working, least = 0, None
     if setting.model != "painter":
         unet = painter_parts(setting)[0]
         factor = vae_factor(painter_parts(setting)[1])
         latents = (size[0] // factor, size[1] // factor)
         operations = unet_operations(unet, latents) * branches * steps * candidates
+        # The VAE encodes and decodes for each candidate, and once to know what it itself changes.
+        operations += sum(vae_operations(painter_parts(setting)[1], size)) * (candidates + 1)
         seconds += operations / (_EFFICIENCY * _speed(device, dtype))
         needed = needs(
             _configuration(unet),
@@ -138,6 +149,33 @@ def unet_operations(folder: Path, latents: tuple[int, int]) -> float:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             unet(noisy, torch.zeros((), device="meta"), encoder_hidden_states=text)
     return float(counter.get_total_flops())
+
+
+@functools.lru_cache(maxsize=16)
+def vae_operations(folder: Path, size: tuple[int, int]) -> tuple[float, float]:
+    """Floating-point operations of encoding and of decoding one picture of (width, height)."""
+    from diffusers import AutoencoderKL
+    from torch.utils.flop_counter import FlopCounterMode
+
+    vae, factor = empty_part(AutoencoderKL, folder), vae_factor(folder)
+    latents = (1, int(vae.config.latent_channels), size[1] // factor, size[0] // factor)
+    counted = []
+    for work, shape in ((vae.encode, (1, 3, size[1], size[0])), (vae.decode, latents)):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            work(torch.empty(shape, device="meta"))
+        counted.append(float(counter.get_total_flops()))
+    return counted[0], counted[1]
+
+
+def _prompt(setting: Setting) -> int:
+    """Tokens of a prompt, those of the picture among them, roughly."""
+    assert setting.writer is not None
+    language = read_config(setting.writer).language
+    if language is None or not setting.sees:
+        return _WORDS
+    vision = language.vision
+    side = int(vision.get("image_size", 224)) // int(vision.get("patch_size", 32))
+    return side * side + _WORDS
 
 
 def _width(width: Any) -> int:

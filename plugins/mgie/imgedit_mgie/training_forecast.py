@@ -8,16 +8,14 @@ Memory of activations is an estimate.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from imgedit_mgie import folders
 from imgedit_mgie.diffusion_files import empty_part, vae_factor
-from imgedit_mgie.forecast import unet_operations
+from imgedit_mgie.forecast import unet_operations, vae_operations
 from imgedit_mgie.task import Form
 from imgedit_mgie.trained import ATTENTION, Start
 from imgedit_modelkit.devices import choose_device, measured_speed
@@ -110,7 +108,7 @@ def forecast(start: Start, config: TrainConfig, form: Form) -> Forecast:
     share = _CHECKPOINTED if config.gradient_checkpointing else 1.0
     again = 1 if config.gradient_checkpointing else 0
     operations = (3 + again) * unet_operations(start.place(folders.UNET), (latents, latents))
-    operations += 2 * vae_operations(start.place(folders.VAE), form.size)
+    operations += 2 * vae_operations(start.place(folders.VAE), (form.size, form.size))[0]
     operations += (2 + again) * 2.0 * language * form.longest
     device = choose_device("auto")
     speed = _EFFICIENCY * measured_speed(device, start.precision, 0.3)
@@ -175,14 +173,3 @@ def adapter_parameters(folder: Path, rank: int) -> int:
         for name, layer in layers
         if isinstance(layer, torch.nn.Linear) and name.endswith(ATTENTION)
     )
-
-
-@functools.lru_cache(maxsize=8)
-def vae_operations(folder: Path, size: int) -> float:
-    """Floating-point operations of encoding one picture."""
-    from diffusers import AutoencoderKL
-
-    vae = empty_part(AutoencoderKL, folder)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        vae.encode(torch.empty(1, 3, size, size, device="meta"))
-    return float(counter.get_total_flops())
