@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from imgedit_mgie import folders
-from imgedit_mgie.data.layout import RECORD, ROWS, SCHEMA
+from imgedit_mgie.data.layout import KIND
 from imgedit_mgie.diffusion_files import write_part
 from imgedit_mgie.edit_head import EditHead
 from imgedit_mgie.folders import Config, Head, Language, write_config
 from imgedit_mgie.llava import projector
 from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler
 from imgedit_modelkit.model_folders import no_progress_bars
+from imgedit_modelkit.shards.work import ROWS
 from imgedit_modelkit.tensor_files import save_tensors
 from imgedit_modelkit.testing import realistic, save_tiny_language_model, tiny_llama, tiny_tokenizer
 from imgedit_modelkit.vision_towers import VisionTower
@@ -120,8 +121,8 @@ def data_set(out: Path, rows: int = 32, size: int = 96) -> Path:
         row = {"id": number, "source": names[0], "instruction": f"make it {colour}"}
         lines.append(json.dumps(row | files | told) + "\n")
     (shard / ROWS).write_text("".join(lines), "utf-8")
-    record = {"schema": SCHEMA, "pairs": rows, "request": {"shard_rows": rows}}
-    (out / RECORD).write_text(json.dumps(record), "utf-8")
+    record = {"schema": KIND.schema, "pairs": rows, "request": {"shard_rows": rows}}
+    (out / KIND.record).write_text(json.dumps(record), "utf-8")
     return out
 
 
