@@ -95,6 +95,8 @@ class Carried:
         moved = any(one.layer.moving for one in self.done)
         if not below or moved or not _is_opaque(self.picture) or not _is_opaque(self.before):
             return None
+        if below[-1].picture.color.shape != self.picture.color.shape:  # grey that took colours
+            return None
         plan = plan_of([one.layer for one in below])
         return plan, _above(below[-1].picture, self.picture)
 
@@ -126,7 +128,12 @@ def carry_out(document: Document, work: Work, earlier: Carried | None = None) ->
             failed.append(f"“{layer.name}” lies outside of the selection and was left out.")
             continue
         try:
-            current = _after(layer, current, mask, number, work)
+            if is_below(layer) and all(is_below(one.layer) for one in done):
+                # As one plan, since that is what an editor gets: rounded once, not layer by layer.
+                joined = plan_of([*(one.layer for one in done), layer])
+                current = _rendered(work.picture, joined, layer.name, mask, work)
+            else:
+                current = _after(layer, current, mask, number, work)
         except JobCancelledError:
             raise
         except ImgeditError as error:
@@ -178,10 +185,7 @@ def _shared(document: Document, earlier: Carried | None) -> Sequence[Done]:
 
 def _after(layer: Layer, picture: Picture, mask: Mask | None, number: int, work: Work) -> Picture:
     if layer.operations:
-        try:
-            return render_plan(picture, layer.plan, mask=mask, job=work.job)
-        except PictureError as error:  # such as a crop that leaves nothing
-            raise DocumentError(f"“{layer.name}” cannot be carried out: {error}") from error
+        return _rendered(picture, layer.plan, layer.name, mask, work)
     if work.painter is None:
         raise DocumentError(
             "nothing that is installed here paints by an instruction.",
@@ -189,6 +193,15 @@ def _after(layer: Layer, picture: Picture, mask: Mask | None, number: int, work:
         )
     seed = (work.seed + number) % 2**63
     return work.painter.paint(picture, layer.paint, mask, seed, work.job)
+
+
+def _rendered(
+    picture: Picture, plan: EditPlan, name: str, mask: Mask | None, work: Work
+) -> Picture:
+    try:
+        return render_plan(picture, plan, mask=mask, job=work.job)
+    except PictureError as error:  # such as a crop that leaves nothing
+        raise DocumentError(f"“{name}” cannot be carried out: {error}") from error
 
 
 def _size(picture: Picture) -> tuple[int, int]:
