@@ -32,7 +32,7 @@ class Painting:
         guidance, image_guidance: towards text and picture.
     """
 
-    pictures: int = 12
+    pictures: int = 20
     steps: int = 5
     guidance: float = 1.5
     image_guidance: float = 1.5
