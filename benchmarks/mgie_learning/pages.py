@@ -66,6 +66,9 @@ def verdict(results: Results) -> str:
     sentence = f"MGIE is {'; '.join(told)}." if told else "MGIE was not run."
     if results["missing"]:
         sentence += f" Not run: {', '.join(results['missing'])}."
+    if results["changed_before"]:
+        names = ", ".join(results["changed_before"])
+        sentence += f" VAE, LLaVA and UNet were trained by earlier versions of {names}."
     if results["changed"]:
         sentence += f" Changed since: {', '.join(results['changed'])}."
     return sentence

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.loaded_sources import ROOT, changed, sha256_of
+from benchmarks.loaded_sources import ROOT, changed, common, sha256_of
 from benchmarks.machine import machine
 from benchmarks.mgie_learning import data, figures, pages, sheet
 from benchmarks.mgie_learning.edits import FAMILIES, NEED_THE_PICTURE
@@ -20,6 +20,7 @@ from benchmarks.mgie_learning.sizes import Sizes
 from benchmarks.mgie_learning.work import (
     APART,
     EDITED,
+    FIRST,
     IN_TURN,
     OWN,
     SCORES,
@@ -81,14 +82,16 @@ def collected(folder: Path, sizes: Sizes, training: Training, painting: Painting
     missing = [run.name for run, scores in found.items() if scores is None]
     there = {run: scores for run, scores in found.items() if scores is not None}
     sources = {name: one["sources"] for name, one in made.items()}
-    sources |= {run.name: s["sources"] for run, s in there.items()}
-    stale = sorted({name for one in sources.values() for name in changed(one)})
+    trained = {run.name: s["sources"] for run, s in there.items()} | {FIRST: sources.pop(FIRST)}
+    stale = _changed(trained)
     return {
         "schema": SCHEMA,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine() | fingerprints.versions(),
-        "sources_sha256": {name: sha256_of(one) for name, one in sources.items()},
+        "sources": common(trained.values()),
+        "sources_sha256": {name: sha256_of(one) for name, one in (sources | trained).items()},
         "changed": stale,
+        "changed_before": _changed(sources),
         "sizes": asdict(sizes),
         "training": asdict(training),
         "painting": asdict(painting),
@@ -97,6 +100,10 @@ def collected(folder: Path, sizes: Sizes, training: Training, painting: Painting
         "cpu_seconds": _seconds(made, there),
         **_figures(there, outdated=bool(missing or stale)),
     }
+
+
+def _changed(sources: Mapping[str, Mapping[str, str]]) -> list[str]:
+    return sorted({name for one in sources.values() for name in changed(one)})
 
 
 def _scores(folder: Path, run: Run) -> dict[str, Any] | None:

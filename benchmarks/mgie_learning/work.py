@@ -40,7 +40,6 @@ TEST = "test"
 PLACES = (
     "benchmarks/learning.py",
     "benchmarks/mgie_learning",
-    "core",
     "modelkit",
     "plugins/mgie",
 )
@@ -51,7 +50,8 @@ TELLING = tuple(
 """Modules that only tell what was found, or what is to be done."""
 
 
-APART, IN_TURN = ("data", "vae", "llava"), ("unet", "first")
+FIRST = "first"
+APART, IN_TURN = ("data", "vae", "llava"), ("unet", FIRST)
 """Stages before the runs: those that need nothing of each other, and those behind them."""
 
 
@@ -65,7 +65,7 @@ def prepare(
         return
     watch = Watch(folder / f"{stage}.seconds")
     job = telling(stage, watch.keep)
-    if stage == "first":
+    if stage == FIRST:
         _first(folder, training, job)
     else:
         _STAGES[stage](folder, sizes, job)
