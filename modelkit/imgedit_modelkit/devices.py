@@ -70,10 +70,9 @@ def host_memory() -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device, with those that PyTorch keeps there for later."""
+    """Bytes that are free on a device."""
     if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + kept
+        return int(torch.cuda.mem_get_info(device)[0])
     import psutil  # type: ignore[import-untyped]  # comes with accelerate
 
     return int(psutil.virtual_memory().available)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from imgedit_modelkit.devices import free_memory
 from imgedit_modelkit.diffusion import folders, memory
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.guidance import NEITHER, Guidance
@@ -238,7 +237,7 @@ class PictureEditor:
             for size, part in zip(weights, parts, strict=True)
             if next(part.parameters()).device.type == self.device.type
         )
-        free = free_memory(self.device)
+        free = memory.free(self.device)
         elsewhere = self.device.type == "cuda"  # Apple's GPU shares the machine's memory
         saving, fits = memory.chosen(
             needed, int(memory.ROOM * free) + there, self.saving, elsewhere=elsewhere

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
+from imgedit_modelkit.devices import free_memory
 from imgedit_modelkit.diffusion.saving import Saving
 
 _UNET_KEPT = 26
@@ -22,6 +25,14 @@ _KERNELS = 1.5
 
 ROOM = 0.85
 """Share of the free memory that is counted on."""
+
+
+def free(device: torch.device) -> int:
+    """Bytes that are free on a device, with those that PyTorch keeps there for later."""
+    kept = 0
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free_memory(device) + kept
 
 
 @dataclass(frozen=True)

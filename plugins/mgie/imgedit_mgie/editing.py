@@ -16,7 +16,8 @@ from imgedit_mgie.models import Models
 from imgedit_mgie.pipelines import pipeline_class
 from imgedit_mgie.setting import Place, Setting, language_parts, painter_parts, setting_of
 from imgedit_mgie.writer import Derived
-from imgedit_modelkit.devices import choose_device, choose_precision, free_memory, stored_bytes
+from imgedit_modelkit.devices import choose_device, choose_precision, stored_bytes
+from imgedit_modelkit.diffusion import memory
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import Sampling
 from imgedit_modelkit.diffusion.guidance import Guidance
@@ -279,7 +280,7 @@ def _stored(path: Path) -> int:
 
 def _offload(wanted: str, told: Forecast, device: torch.device, job: Job) -> Offload:
     """What is offloaded; a machine that is too small is warned of, and may try."""
-    free = free_memory(device)
+    free = memory.free(device)
     choice = told.enough(free) if wanted == "auto" else cast("Offload", wanted)
     needed = told.sentence(choice, free)
     job.report(f"will need {needed}")

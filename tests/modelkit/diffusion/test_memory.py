@@ -16,8 +16,7 @@ import torch  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
-from imgedit_modelkit.diffusion import editor as editing  # noqa: E402
-from imgedit_modelkit.diffusion.conditioning import Conditioning  # noqa: E402
+from imgedit_modelkit.diffusion import memory  # noqa: E402
 from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling  # noqa: E402
 from imgedit_modelkit.diffusion.guidance import Guidance  # noqa: E402
 from imgedit_modelkit.diffusion.memory import _KERNELS, ROOM, Needs, chosen, needs  # noqa: E402
@@ -159,7 +158,7 @@ def edit(editor, monkeypatch):
 
     def run(free: float | None = None):
         if free is not None:
-            monkeypatch.setattr(editing, "free_memory", lambda _: int(free))
+            monkeypatch.setattr(memory, "free", lambda _: int(free))
         stages: list[str] = []
         job = Job(on_progress=lambda p: stages.append(p.stage))
         sampling = Sampling(2, Guidance(7.5, 1.5))
