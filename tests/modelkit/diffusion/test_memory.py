@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from imgedit_modelkit.diffusion import memory  # noqa: E402
+from imgedit_modelkit.diffusion.conditioning import Conditioning  # noqa: E402
 from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling  # noqa: E402
 from imgedit_modelkit.diffusion.guidance import Guidance  # noqa: E402
 from imgedit_modelkit.diffusion.memory import _KERNELS, ROOM, Needs, chosen, needs  # noqa: E402
