@@ -20,7 +20,7 @@ from imgedit_plugins.picture_files import save_picture
 from imgedit_plugins.pictures import Picture
 
 _FIRST_SEED = 2 * VALIDATION
-_TEST_SEED = 3 * VALIDATION
+_TEST_SEED = 7 * VALIDATION
 _SAID_SEED = 4 * VALIDATION
 """No picture of another stage, and none to learn from, has such a seed."""
 

@@ -33,7 +33,7 @@ class Training:
 
     first_steps: int = 1000
     first_rate: float = 1e-3
-    steps: int = 160
+    steps: int = 400
     rate: float = 7e-4
     batch: int = 16
     ema: float = 0.99
