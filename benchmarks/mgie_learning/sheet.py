@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 FILE = "pictures/mgie-learning.webp"
 
-_SIDE, _GAP, _TEXT = 96, 10, 250  # pixels
+_SIDE, _GAP, _TEXT = 96, 10, 310  # pixels
 _INK, _SOFT, _PAPER = (30, 30, 30), (105, 105, 105), (255, 255, 255)
 _HEADS = ("input", "instruction, and what is made of it", "MGIE", "LGIE", "goal")
 
