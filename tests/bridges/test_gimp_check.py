@@ -69,7 +69,7 @@ def test_gimp_has_not_been_started_since(profile):
 def test_plugins_have_changed(profile, monkeypatch):
     install(profile)
     start_gimp(profile)
-    assert found() == ("ok", "installed, 2 entries of plugins", "")
+    assert found() == ("ok", "installed, 4 entries of plugins", "")
     monkeypatch.setattr(refresh, "all_actions", list)
     assert "plugins have changed since" in found()[1]
 
