@@ -133,7 +133,8 @@ def apply_edit(request, job):
             job.report("painting", number, 600)
             time.sleep(0.05)
     if request.instruction == "plan":
-        return EditResult(plan=EditPlan(operations=(step("invert"),)))
+        plan = EditPlan(operations=(step("invert"),), explanation="Turned into a negative.")
+        return EditResult(plan=plan, explanation=plan.explanation)
     if request.instruction == "abstain":
         return EditResult(plan=EditPlan(abstained=True))
     pixels = request.picture.pixels.copy()

@@ -159,6 +159,12 @@ def test_apply_tells_what_the_plugin_says_and_keeps_all_candidates(photo):
     assert [pixels(name).max() for name in ("a.png", "a-2.png", "a-3.png")] == [2, 3, 4]
 
 
+def test_apply_says_once_what_the_plan_says_too(photo):
+    told = run("apply", photo, "--instruction", "plan", "-o", "a.png").stdout
+    assert told.count("Turned into a negative.") == 1
+    assert "invert" in told
+
+
 def test_apply_writes_no_candidate_over_a_file(photo):
     write_picture(Path("a-2.png"))
     before = Path("a-2.png").read_bytes()

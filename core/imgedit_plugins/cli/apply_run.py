@@ -215,7 +215,7 @@ def _tell_what_was_told(told: Told) -> None:
     """What a plugin says of its edit of the only picture."""
     from imgedit_plugins.cli.plan_text import print_plan
 
-    if told.explanation:
+    if told.explanation and not (told.plan and told.plan.explanation == told.explanation):
         click.echo(told.explanation)
     if told.plan:
         print_plan(told.plan)

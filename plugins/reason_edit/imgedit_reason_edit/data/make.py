@@ -130,9 +130,9 @@ def _report(work: Work, counts: dict[int, Counts], resumed: int, job: Job) -> Da
 def _nothing(work: Work, counts: dict[int, Counts]) -> DataError:
     left = dropped(counts)
     told = "; ".join(f"{kind}: {number}" for kind, number in left.items())
-    first = next((counts[shard]["first"] for shard in sorted(counts)), "")
+    first = next((counts[shard]["first"] for shard in sorted(counts)), "").rstrip(".")
     return DataError(
-        f"None of {sum(left.values())} pictures became a row ({told}). The first: {first}",
+        f"None of {sum(left.values())} pictures became a row ({told}). The first: {first}.",
         path=Path(work.settings.source),
         hint="skipped.json in each shard says why.",
     )

@@ -140,6 +140,10 @@ class Pairing:
         for pair in pairs:
             if not all(pair.captions):
                 drop(folder, pair.files)
-                reason = "a caption is empty" if captioner else "the data set has no caption"
+                reason = (
+                    "a caption is empty"
+                    if captioner
+                    else "the data set has no caption, and the option 'captioner' is not given"
+                )
                 found[pair.item.number] = Left(pair.item, Dropped.CAPTION, reason)
         return whole
