@@ -137,7 +137,9 @@ def install_plugin(root, venv, distribution, name, manifest, code):
         info / "METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n",
         info / "entry_points.txt": f"[imgedit_plugins]\n{name} = {distribution}_plugin\n",
     }
-    listed = [str(path.relative_to(site)) for path in files] + [f"{info.name}/RECORD"]
+    # All of it, or pip leaves the folder behind, and nobody can install it again in this session.
+    own = [f"{info.name}/{name}" for name in ("INSTALLER", "RECORD")]
+    listed = [*(str(path.relative_to(site)) for path in files), *own]
     for folder in (package, info):
         folder.mkdir()
     for path, text in files.items():

@@ -134,20 +134,22 @@ def gimp_layers(window):
     return window.running.events("layers")[-1]["layers"]
 
 
-def ask(window, steps):
+def ask(window, steps, **more):
     """Start the entry, and fill in its dialog by the letters that are underlined in it."""
+    given = {"instruction": "make it red", "steps": f"{steps}\t"}
+    given |= {name: f"{value}\t" for name, value in more.items()}
     window.run(f"""
 labels = {{one.name: one.nick for one in
           Gimp.get_pdb().lookup_procedure({EDIT!r}).get_arguments()}}
-mark("labels", **{{name: labels[name] for name in ("instruction", "steps")}})
+mark("labels", **{{name: labels[name] for name in {tuple(given)!r}}})
 """)
     labels = window.running.events("labels")[-1]
-    letters = [labels[name].partition("_")[2][0].lower() for name in ("instruction", "steps")]
+    letters = [labels[name].partition("_")[2][0].lower() for name in given]
     window.activate()
     window.action("Edit by instruction")
     window.wait_for_window("^Edit by instruction…$")
     time.sleep(0.5)
-    for letter, text in zip(letters, ("make it red", f"{steps}\t"), strict=True):
+    for letter, text in zip(letters, given.values(), strict=True):
         window.screen.keys(f"alt+{letter}", "ctrl+a")
         window.screen.type(text)
 
@@ -184,7 +186,7 @@ def test_gimp_s_windows_show_the_steps_and_one_undo_takes_the_edit_back(
 
 def test_gimp_can_cancel_between_steps(by_words, gimp_window, photo):
     window = gimp_window(photo[0])
-    ask(window, 900)
+    ask(window, 900, candidates=8)  # which takes minutes even where nothing else is done
     window.screen.keys("alt+o")
     window.wait_for_window("^Edit by instruction$", 60)
     time.sleep(25)  # until it paints
