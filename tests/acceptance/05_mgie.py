@@ -33,7 +33,7 @@ from acceptance import FAIL, NOT_RUN, Session, read_tests, run_script
 DIFFUSION = ["editing_loss", "editor", "editor_folders", "painting", "previews"]
 REGIONS = ["boxes", "editing", "profiles"]
 MGIE = ["editing", "front_ends", "importing", "llava", "training"]
-DATA = ["endpoint", "expressive", "prepare", "prepare_on_ray"]
+DATA = ["expressive", "prepare", "prepare_on_ray"]
 GPU = "no GPU on this machine"
 SMALL = {"steps": 3, "resolution": 64, "max-tokens": 16, "precision": "fp32"}
 RUN = {"steps": 60, "validate-every": 20, "samples": 1, "batch-size": 2, "size": 16,
@@ -77,7 +77,7 @@ def point_0(s: Session) -> None:
 OTHERS = (
     "modelkit/test_scale", "modelkit/test_human_evaluation", "modelkit/test_instructed_pairs",
     "modelkit/test_gier", "modelkit/test_metrics", "modelkit/test_processes",
-    "core/test_weights_fetching", "benchmarks/test_diffusion_benchmark",
+    "modelkit/language/test_endpoint", "core/test_weights_fetching", "benchmarks/test_diffusion_benchmark",
     "core/test_exact_first", "bridges/test_worker_previews", "modelkit/test_sharding",
     "plugins/mgie/test_mgie_processes", "benchmarks/test_mgie_training_benchmark",
     "benchmarks/test_mgie_learning", "benchmarks/test_mgie_full_size",
@@ -329,6 +329,7 @@ def point_6(s: Session) -> None:
     done = _prepare(s, user / "pairs", s.work / "none", "--dry-run")
     s.check(done.code == 0 and not (s.work / "none").exists(), "dry run", done.last, done.command)
     s.suite(*(f"tests.plugins.mgie.data.test_{name}" for name in DATA), "tests.modelkit.test_scale")
+    s.suite("tests.modelkit.language.test_endpoint")
 
 
 def _prepare(s: Session, pairs: Path, out: Path, *more: str) -> acceptance.Ran:
