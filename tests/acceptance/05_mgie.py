@@ -77,8 +77,9 @@ def point_0(s: Session) -> None:
 OTHERS = (
     "modelkit/test_scale", "modelkit/test_human_evaluation", "modelkit/test_instructed_pairs",
     "modelkit/test_gier", "modelkit/test_metrics", "modelkit/test_processes",
-    "modelkit/language/test_endpoint", "core/test_weights_fetching", "benchmarks/test_diffusion_benchmark",
-    "core/test_exact_first", "bridges/test_worker_previews", "modelkit/test_sharding",
+    "modelkit/language/test_endpoint", "core/test_weights_fetching",
+    "benchmarks/test_diffusion_benchmark", "core/test_exact_first",
+    "bridges/test_worker_previews", "modelkit/test_sharding",
     "plugins/mgie/test_mgie_processes", "benchmarks/test_mgie_training_benchmark",
     "benchmarks/test_mgie_learning", "benchmarks/test_mgie_full_size",
     "plugins/mgie/evaluation/test_mgie_evaluation",
