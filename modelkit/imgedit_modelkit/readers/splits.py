@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 SPLITS = ("train", "validation", "test")
@@ -20,6 +21,7 @@ class FromPicture(Protocol):
 
 
 _Row = TypeVar("_Row", bound=FromPicture)
+_Any = TypeVar("_Any")
 
 
 def split_by_image(
@@ -52,3 +54,29 @@ def split_by_image(
     part |= dict.fromkeys(images[train : train + validation], "validation")
     part |= dict.fromkeys(images[train + validation :], "test")
     return {name: tuple(r for r in rows if part[r.img_source] == name) for name in SPLITS}
+
+
+def split_share(
+    rows: Sequence[_Any], share: float, name: Callable[[_Any], str]
+) -> tuple[tuple[_Any, ...], tuple[_Any, ...]]:
+    """Rows to learn from, and a share for validation; a row is always on the same side.
+
+    With a share above 0 and several rows there is at least one on each side.
+
+    Args:
+        rows: any order; both sides keep it.
+        share: for validation, 0..1.
+        name: of a row, distinct.
+    """
+
+    def place(row: _Any) -> str:
+        return hashlib.sha256(f"validation/{name(row)}".encode()).hexdigest()
+
+    kept = round(share * len(rows))
+    if share > 0 and len(rows) > 1:
+        kept = min(max(1, kept), len(rows) - 1)
+    chosen = {name(row) for row in sorted(rows, key=place)[:kept]}
+    return (
+        tuple(row for row in rows if name(row) not in chosen),
+        tuple(row for row in rows if name(row) in chosen),
+    )

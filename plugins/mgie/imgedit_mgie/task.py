@@ -16,11 +16,12 @@ from imgedit_mgie.expressive import clean
 from imgedit_mgie.folders import part, read_config
 from imgedit_mgie.llava import pixels_of
 from imgedit_mgie.prompts import Asked
-from imgedit_mgie.rows import Row, fingerprint, pictures_of
+from imgedit_mgie.rows import Row, fingerprint
 from imgedit_mgie.tokens import Tokens
 from imgedit_mgie.trained import Guided, Start, Texted, build
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling
+from imgedit_modelkit.squares import squares_of
 from imgedit_modelkit.vision_towers import VisionTower
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.errors import DataError
@@ -102,7 +103,7 @@ class MgieTask:
 
     def collate(self, items: list[Row], generator: torch.Generator) -> dict[str, Any]:
         """Pictures of both sides, texts or tokens, and a seed for all that is drawn later."""
-        pairs = [pictures_of(row, self.form.size) for row in items]
+        pairs = [squares_of(row.source, row.goal, self.form.size, str(row.id)) for row in items]
         batch: dict[str, Any] = {
             "inputs": _stacked([source for source, _ in pairs]),
             "goals": _stacked([goal for _, goal in pairs]),

@@ -10,11 +10,12 @@ import torch
 from imgedit_mgie import folders
 from imgedit_mgie.folders import Kind, model_folder, pix2pix_folder, read_config
 from imgedit_mgie.results import write_model
-from imgedit_mgie.rows import Told, read_rows, split
+from imgedit_mgie.rows import Told, read_rows
 from imgedit_mgie.task import Form, Losses, MgieTask
 from imgedit_mgie.trained import Start
 from imgedit_mgie.training_forecast import Forecast, forecast, lighter
 from imgedit_modelkit.devices import choose_device, choose_precision, free_memory
+from imgedit_modelkit.readers.splits import split_share
 from imgedit_modelkit.training import TrainConfig, on_main, processes
 from imgedit_modelkit.training import train as run_training
 from imgedit_plugins.errors import WeightsError
@@ -98,7 +99,9 @@ def task_of(request: TrainRequest, start: Start, job: Job) -> MgieTask:
     options = request.options
     rows = read_rows(request.data, cast("Told", options["instructions"]), job)
     rows = rows[: int(options["limit"]) or None]
-    train_rows, validation = split(rows, float(options["validation"]))
+    train_rows, validation = split_share(
+        rows, float(options["validation"]), lambda row: str(row.id)
+    )
     return MgieTask(
         start,
         train_rows,

@@ -18,11 +18,12 @@ from safetensors.torch import load_file  # noqa: E402
 from imgedit_mgie.folders import read_config  # noqa: E402
 from imgedit_mgie.loading import load_head, load_llava  # noqa: E402
 from imgedit_mgie.plugin import train  # noqa: E402
-from imgedit_mgie.rows import read_rows, split  # noqa: E402
+from imgedit_mgie.rows import Row, read_rows  # noqa: E402
 from imgedit_mgie.task import Form, Losses, MgieTask  # noqa: E402
 from imgedit_mgie.trained import Start  # noqa: E402
 from imgedit_modelkit.diffusion.folders import load as load_diffusion  # noqa: E402
 from imgedit_modelkit.modes import set_training, trained  # noqa: E402
+from imgedit_modelkit.readers.splits import split_share  # noqa: E402
 from imgedit_plugins.errors import DataError, JobCancelledError, WeightsError  # noqa: E402
 from imgedit_plugins.jobs import Job  # noqa: E402
 from imgedit_plugins.manifest import FILE_NAME, load  # noqa: E402
@@ -220,11 +221,15 @@ def test_a_batch_hangs_on_its_generator_alone(folder, data):
 
 def test_a_row_is_always_on_the_same_side(data):
     rows = read_rows(data, "short", Job())
-    first = split(rows, 0.25)
+
+    def name(row: Row) -> str:
+        return str(row.id)
+
+    first = split_share(rows, 0.25, name)
     assert [len(part) for part in first] == [9, 3]
-    assert {r.id for r in first[1]} == {r.id for r in split(rows[::-1], 0.25)[1]}
-    assert [len(part) for part in split(rows, 0.0)] == [12, 0]
-    assert [len(part) for part in split(rows, 0.01)] == [11, 1]
+    assert {r.id for r in first[1]} == {r.id for r in split_share(rows[::-1], 0.25, name)[1]}
+    assert [len(part) for part in split_share(rows, 0.0, name)] == [12, 0]
+    assert [len(part) for part in split_share(rows, 0.01, name)] == [11, 1]
 
 
 def test_no_rows_are_told(tmp_path):

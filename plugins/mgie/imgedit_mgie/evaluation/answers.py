@@ -12,9 +12,9 @@ from imgedit_mgie.evaluation.layout import TEXTS
 from imgedit_mgie.evaluation.methods import Method
 from imgedit_mgie.evaluation.results import picture_in, texts_in
 from imgedit_mgie.evaluation.settings import Settings
-from imgedit_mgie.rows import square
 from imgedit_modelkit.evaluation.journal import stamp
 from imgedit_modelkit.regions.resampling import Map
+from imgedit_modelkit.squares import square
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import open_picture

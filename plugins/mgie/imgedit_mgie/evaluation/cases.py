@@ -10,8 +10,8 @@ from imgedit_mgie.evaluation.figures import FIGURES, LOWER, PERCENT
 from imgedit_mgie.evaluation.outcomes import Outcome
 from imgedit_mgie.evaluation.settings import Settings
 from imgedit_mgie.evaluation.summaries import Point, Summary, label
-from imgedit_mgie.rows import square
 from imgedit_modelkit.regions.resampling import Map
+from imgedit_modelkit.squares import square
 from imgedit_plugins.picture_files import open_picture
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.requests import Case

@@ -13,12 +13,13 @@ import numpy as np
 from imgedit_mgie.data.layout import KIND
 from imgedit_mgie.data.prepared import PreparedRow, read_prepared
 from imgedit_mgie.evaluation.settings import PREPARED, Settings
-from imgedit_mgie.rows import square, told_of
+from imgedit_mgie.rows import told_of
 from imgedit_modelkit.evaluation.journal import stamp
 from imgedit_modelkit.evaluation.rows import drawn
 from imgedit_modelkit.readers.instructed import part_of, read_instructed, set_of
 from imgedit_modelkit.readers.pairs import InstructedPair
 from imgedit_modelkit.readers.stored import Stored, open_stored
+from imgedit_modelkit.squares import square
 from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
 

@@ -14,7 +14,6 @@ import numpy as np
 from imgedit_mgie.evaluation.items import Item, items_of
 from imgedit_mgie.evaluation.kept import read_kept
 from imgedit_mgie.evaluation.results import picture_in, texts_in
-from imgedit_mgie.rows import square
 from imgedit_modelkit.folders import appearing
 from imgedit_modelkit.human_evaluation.study import (
     INSTRUCTION_CRITERIA,
@@ -22,6 +21,7 @@ from imgedit_modelkit.human_evaluation.study import (
     RESULT_CRITERIA,
     SCHEMA,
 )
+from imgedit_modelkit.squares import square
 from imgedit_plugins.errors import DataError, OptionError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import open_picture, save_picture

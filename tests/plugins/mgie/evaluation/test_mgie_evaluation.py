@@ -202,10 +202,10 @@ def test_a_model_s_row_is_what_the_model_makes(ma5k, model_folder, kept):
     """Put together from the model's parts; nothing of the input is put back."""
     from imgedit_mgie.folders import part
     from imgedit_mgie.loading import load_head, load_llava
-    from imgedit_mgie.rows import square
     from imgedit_mgie.writer import Writer
     from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling
     from imgedit_modelkit.diffusion.guidance import Guidance
+    from imgedit_modelkit.squares import square
 
     folder, report = kept
     llava = load_llava(model_folder)

@@ -12,8 +12,8 @@ import tiny_mgie  # noqa: E402
 import torch  # noqa: E402
 from tiny_evaluation import cells, evaluated, table  # noqa: E402
 
-from imgedit_mgie.rows import square  # noqa: E402
 from imgedit_modelkit.metrics.encoders import Encoder, clip_s  # noqa: E402
+from imgedit_modelkit.squares import square  # noqa: E402
 from imgedit_plugins.errors import OptionError  # noqa: E402
 from imgedit_plugins.picture_files import open_picture  # noqa: E402
 
