@@ -12,11 +12,9 @@ since it was made, or where MGIE is not ahead of what it is to be ahead of.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.arguments import positive
@@ -29,27 +27,19 @@ STEPS = ("prepare", "train", "report", "model")
 def prepare(folder: Path, processes: int) -> None:
     """VAE, LLaVA and UNet, the model folder that MGIE begins with, and the pairs."""
     from benchmarks.mgie_learning import work
+    from benchmarks.tiny_editing.stages import in_processes
 
-    _in_processes(processes, work.prepare, [(folder, stage) for stage in work.APART])
-    _in_processes(1, work.prepare, [(folder, stage) for stage in work.IN_TURN])
+    in_processes(processes, work.prepare, [(folder, stage) for stage in work.APART])
+    in_processes(1, work.prepare, [(folder, stage) for stage in work.IN_TURN])
 
 
 def train(folder: Path, processes: int) -> None:
     """Every training with its test, in so many processes."""
     from benchmarks.mgie_learning import finetuning, work
+    from benchmarks.tiny_editing.stages import in_processes
 
     names = [run.name for run in finetuning.all_runs(finetuning.Training())]
-    _in_processes(processes, work.work_on, [(folder, name) for name in names])
-
-
-def _in_processes(
-    processes: int, do: Callable[[Path, str], None], todo: Sequence[tuple[Path, str]]
-) -> None:
-    """Each in a process of its own, so that it records the modules that it loaded, not others'."""
-    spawned = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=spawned, max_tasks_per_child=1) as pool:
-        for done in [pool.submit(do, *given) for given in todo]:
-            done.result()
+    in_processes(processes, work.work_on, [(folder, name) for name in names])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

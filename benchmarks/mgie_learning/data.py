@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.mgie_learning import edits
-from benchmarks.mgie_learning.edits import Edit
-from benchmarks.mgie_learning.vae import VALIDATION
+from benchmarks.tiny_editing import edits
+from benchmarks.tiny_editing.edits import Edit
+from benchmarks.tiny_editing.scoring import FAMILY
+from benchmarks.tiny_editing.vae import VALIDATION
 from imgedit_mgie.data.layout import KIND
 from imgedit_mgie.data.prepared import PreparedRow, read_prepared
 from imgedit_modelkit.folders import appearing
@@ -28,9 +29,6 @@ LEARNT = {
     edits.NATURAL_KNOWN: 0.25, edits.MATCH: 0.25, edits.RECOLOUR: 0.3, edits.ADJUST: 0.2,
 }  # fmt: skip
 """Shares of the pairs to learn from. `NATURAL_NEW` is for tests alone."""
-
-FAMILY = "family"
-"""A field of each row, beside those that `prepare` writes."""
 
 
 def edits_to_learn(count: int) -> Iterator[Edit]:
@@ -93,8 +91,3 @@ def _row(shard: Path, number: int, edit: Edit) -> str:
 def read_pairs(folder: Path) -> tuple[PreparedRow, ...]:
     """The rows of such a folder, by the plugin's reader."""
     return read_prepared(folder, Job())
-
-
-def family_of(row: PreparedRow) -> str:
-    """What kind of edit a row is."""
-    return str(row.provenance[FAMILY])

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.mgie_learning.finetuning import MGIE, Training, all_runs
-from benchmarks.mgie_learning.work import OWN, SCORES
+from benchmarks.mgie_learning.work import OWN
+from benchmarks.tiny_editing.stages import SCORES
 from imgedit_mgie import folders
 from imgedit_mgie.folders import part, read_config, write_config
 from imgedit_modelkit.folders import appearing

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.mgie_learning import scenes
+from benchmarks.tiny_editing import scenes
 from imgedit_mgie import plugin
 from imgedit_plugins import manifest
 from imgedit_plugins.jobs import Job

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.learning import settings, trained
-from benchmarks.mgie_learning import captions, scenes
-from benchmarks.mgie_learning.captions import Said
+from benchmarks.mgie_learning import captions
 from benchmarks.mgie_learning.sizes import Sizes
-from benchmarks.mgie_learning.vae import VALIDATION
+from benchmarks.tiny_editing import patches
+from benchmarks.tiny_editing.captions import WORDS, Said, words_of
+from benchmarks.tiny_editing.vae import VALIDATION
 from imgedit_mgie.folders import Language
 from imgedit_mgie.llava import Llava, Read, pixels_of
 from imgedit_mgie.prompts import conversation
@@ -31,8 +31,6 @@ from imgedit_modelkit.vision_language import IGNORED
 from imgedit_plugins.jobs import Job
 
 _SPOKEN = 4  # of so many items one is without a picture
-_KINDS = ("", *scenes.KINDS)
-_COLOURS = ("", *scenes.COLOURS)
 
 
 def tokenizer_of(sizes: Sizes, language: Language) -> Any:
@@ -51,10 +49,8 @@ class Talking(nn.Module):
         super().__init__()
         self.llava = Llava(language, sizes.language_model(tokenizer), tokenizer)
         self.llava.tower.requires_grad_(requires_grad=True)
-        self.heads = nn.ModuleList(
-            nn.Linear(sizes.vision_width, len(names)) for names in (_KINDS, _COLOURS)
-        )
-        self.words = nn.Linear(sizes.width, len(captions.WORDS))
+        self.heads = patches.heads(sizes.vision_width)
+        self.words = nn.Linear(sizes.width, len(WORDS))
 
     def patches(self, pixels: Tensor) -> Tensor:
         """What CLIP makes of pictures, with a gradient: (n, patches, width)."""
@@ -89,26 +85,14 @@ class TalkingTask:
         seen = [captions.about_a_picture(rngs[s]) for s in items if s % _SPOKEN]
         spoken = [captions.in_words(rngs[s]) for s in items if not s % _SPOKEN]
         pictures = [one.picture for one in seen if one.picture is not None]
+        scenes = [one.scene for one in seen if one.scene is not None]
+        side = self._sizes.seen // self._sizes.patch
         return {
             "seen": seen,
             "spoken": spoken,
             "pixels": pixels_of(pictures, self._sizes.seen),
-            "shown": [
-                torch.from_numpy(np.stack(one)) for one in zip(*map(self._shown, seen), strict=True)
-            ],
+            "shown": patches.batch_of(scenes, side),
         }
-
-    def _shown(self, said: Said) -> tuple[np.ndarray, np.ndarray]:
-        """Shares of each kind and of each colour in each patch, (patches, kinds), row by row."""
-        side = self._sizes.seen // self._sizes.patch
-        kinds = np.zeros((side * side, len(_KINDS)), np.float32)
-        colours = np.zeros((side * side, len(_COLOURS)), np.float32)
-        assert said.scene is not None
-        for thing in said.scene.things:
-            mask = cv2.resize(scenes.mask_of(thing), (side, side), interpolation=cv2.INTER_AREA)
-            kinds[:, _KINDS.index(thing.kind)] += mask.ravel()
-            colours[:, _COLOURS.index(thing.colour)] += mask.ravel()
-        return _with_ground(kinds), _with_ground(colours)
 
     def _written(self, model: Talking, said: Sequence[Said]) -> tuple[list[Any], list[Any]]:
         tokens = model.llava.tokens
@@ -126,17 +110,15 @@ class TalkingTask:
     def loss(self, model: nn.Module, batch: Any) -> tuple[Tensor, dict[str, float]]:
         """Cross-entropies of what is said with and without pictures, and of the patches."""
         assert isinstance(model, Talking)
-        patches = model.patches(batch["pixels"])
-        seen = model.llava.projector(patches)
+        states = model.patches(batch["pixels"])
+        seen = model.llava.projector(states)
         read = model.llava.read(*self._written(model, batch["seen"]), seen)
         told = {"seen": model.llava.answer_loss(read)}
         told["words"] = _words_loss(model, read, batch["seen"])
         if batch["spoken"]:
             read = model.llava.read(*self._written(model, batch["spoken"]), None)
             told["spoken"] = model.llava.answer_loss(read)
-        for name, head, wanted in zip(("what", "colour"), model.heads, batch["shown"], strict=True):
-            found = head(patches).flatten(0, 1)
-            told[name] = nn.functional.cross_entropy(found, wanted.flatten(0, 1))
+        told |= patches.losses(model.heads, states, batch["shown"])
         total = torch.stack(list(told.values())).sum()
         figures: dict[str, Any] = {name: value.detach() for name, value in told.items()}
         return total, figures
@@ -167,17 +149,11 @@ class TalkingTask:
 
 def _words_loss(model: Talking, read: Read, said: Sequence[Said]) -> Tensor:
     """How badly the states behind each answer, at its full stop and its end, tell its words."""
-    wanted = torch.tensor([captions.words_of(one.answer) for one in said], dtype=torch.float32)
+    wanted = torch.tensor([words_of(one.answer) for one in said], dtype=torch.float32)
     last = read.ids.shape[1] - 1 - (read.labels != IGNORED).int().flip(1).argmax(1)
     rows = torch.arange(len(said))
     found = torch.stack([model.words(read.states[rows, last - back]) for back in (0, 1)])
     return 5 * nn.functional.binary_cross_entropy_with_logits(found, wanted.expand_as(found))
-
-
-def _with_ground(shares: np.ndarray) -> np.ndarray:
-    """Shares that sum to 1: what is no thing is the ground, in the first column."""
-    shares[:, 0] = np.clip(1 - shares.sum(1), 0, 1)
-    return np.asarray(shares / shares.sum(1, keepdims=True))
 
 
 def train_llava(folder: Path, sizes: Sizes, job: Job) -> tuple[Llava, Language, Any]:

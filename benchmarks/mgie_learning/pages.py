@@ -7,21 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.documents import aligned, piped, put_between
-from benchmarks.mgie_learning import sheet
-from benchmarks.mgie_learning.edits import FAMILIES, NEED_THE_PICTURE
-from benchmarks.mgie_learning.figures import OVERALL
+from benchmarks.tiny_editing import tables
+from benchmarks.tiny_editing.edits import FAMILIES, NEED_THE_PICTURE
+from benchmarks.tiny_editing.figures import OVERALL
+from benchmarks.tiny_editing.tables import Lines
 
 BEGIN = "<!-- benchmark: written by `python -m benchmarks.mgie_learning --write-docs` -->"
+SHEET = "pictures/mgie-learning.webp"
 
 Results = Mapping[str, Any]
-Lines = list[list[str]]
 COLUMNS = (*FAMILIES, OVERALL)
-
-
-def cell(found: Mapping[str, float], digits: int = 2, scale: float = 1.0) -> str:
-    """A figure with its interval."""
-    value, low, high = (scale * found[name] for name in ("value", "low", "high"))
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def errors_table(results: Results) -> Lines:
@@ -46,32 +41,12 @@ def ahead_table(results: Results) -> Lines:
 
 
 def _table(head: str, found: Mapping[str, Any], digits: int, scale: float = 1.0) -> Lines:
-    lines = [[head, *COLUMNS]]
-    for name, families in found.items():
-        lines.append([name, *(cell(families[family], digits, scale) for family in COLUMNS)])
-    return lines
+    return tables.table(head, COLUMNS, found, digits, scale)
 
 
 def verdict(results: Results) -> str:
     """What MGIE is ahead of, and what is missing."""
-    told = []
-    for name, families in results["claims"].items():
-        behind = [family for family, holds in families.items() if not holds]
-        among = f" in {', '.join(families)}" if len(families) < len(COLUMNS) else ""
-        told.append(
-            f"NOT ahead of {name} in {', '.join(behind)}"
-            if behind
-            else f"ahead of {name}{among or ' in every family'}"
-        )
-    sentence = f"MGIE is {'; '.join(told)}." if told else "MGIE was not run."
-    if results["missing"]:
-        sentence += f" Not run: {', '.join(results['missing'])}."
-    if results["changed_before"]:
-        names = ", ".join(results["changed_before"])
-        sentence += f" VAE, LLaVA and UNet were trained by earlier versions of {names}."
-    if results["changed"]:
-        sentence += f" Changed since: {', '.join(results['changed'])}."
-    return sentence
+    return tables.verdict("MGIE", results, COLUMNS, "VAE, LLaVA and UNet")
 
 
 def text(results: Results) -> str:
@@ -104,7 +79,7 @@ def markdown(results: Results) -> str:
         [
             about,
             made,
-            f"![Input, instruction, MGIE, LGIE and goal of test pictures]({sheet.FILE})",
+            f"![Input, instruction, MGIE, LGIE and goal of test pictures]({SHEET})",
             "The first two test pictures of each family, by the models of the first seed.",
             f"Mean absolute difference from the goal, in percent of the range (means of {seeds} "
             "seeds; 95 % intervals by bootstrap over pictures and seeds):",

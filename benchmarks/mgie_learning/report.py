@@ -9,13 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.loaded_sources import ROOT, changed, common, sha256_of
+from benchmarks.loaded_sources import ROOT, common, sha256_of
 from benchmarks.machine import machine
-from benchmarks.mgie_learning import data, figures, pages, sheet
-from benchmarks.mgie_learning.edits import FAMILIES, NEED_THE_PICTURE
-from benchmarks.mgie_learning.figures import OVERALL, Interval, Values
+from benchmarks.mgie_learning import data, pages
 from benchmarks.mgie_learning.finetuning import KINDS, LGIE, MGIE, Run, Training, all_runs
-from benchmarks.mgie_learning.scoring import Painting, chosen
+from benchmarks.mgie_learning.scoring import Painting
 from benchmarks.mgie_learning.sizes import Sizes
 from benchmarks.mgie_learning.work import (
     APART,
@@ -23,11 +21,15 @@ from benchmarks.mgie_learning.work import (
     FIRST,
     IN_TURN,
     OWN,
-    SCORES,
     SHUFFLED,
     SIZES,
     TEST,
 )
+from benchmarks.tiny_editing import figures, sheet, tables
+from benchmarks.tiny_editing.edits import FAMILIES, NEED_THE_PICTURE
+from benchmarks.tiny_editing.figures import OVERALL
+from benchmarks.tiny_editing.scoring import chosen, family_of
+from benchmarks.tiny_editing.stages import SCORES, all_changed, cpu_seconds, scores_of
 from imgedit_modelkit import fingerprints
 from imgedit_plugins.atomic import write_text_atomic
 
@@ -36,6 +38,7 @@ SCHEMA = "imgedit-mgie-learning/1"
 COPY, MIXED = "the input, copied", "MGIE, instructions shuffled"
 TITLES = {MGIE: "MGIE", LGIE: "LGIE"}
 _SHOWN = 2  # of each family
+_HEADS = ("input", "instruction, and what is made of it", "MGIE", "LGIE", "goal")
 TRAINING, PAINTING = Training(), Painting()
 
 CLAIMS: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +68,7 @@ def report(
         write_text_atomic(json_file, json.dumps(results, indent=1) + "\n")
     print(pages.text(results))
     if write_docs:
-        sheet.draw(shown(folder, training), docs / sheet.FILE)
+        sheet.draw(shown(folder, training), _HEADS, docs / pages.SHEET)
         pages.write(docs / "mgie.md", results)
     return 0 if results["passed"] else 1
 
@@ -78,12 +81,12 @@ def collected(folder: Path, sizes: Sizes, training: Training, painting: Painting
     """
     stages = (*APART, *IN_TURN)
     made = {name: json.loads((folder / f"{name}.json").read_text("utf-8")) for name in stages}
-    found = {run: _scores(folder, run) for run in all_runs(training)}
+    found = {run: scores_of(folder, run.name) for run in all_runs(training)}
     missing = [run.name for run, scores in found.items() if scores is None]
     there = {run: scores for run, scores in found.items() if scores is not None}
     sources = {name: one["sources"] for name, one in made.items()}
     trained = {run.name: s["sources"] for run, s in there.items()} | {FIRST: sources.pop(FIRST)}
-    stale = _changed(trained)
+    stale = all_changed(trained.values())
     return {
         "schema": SCHEMA,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -91,33 +94,15 @@ def collected(folder: Path, sizes: Sizes, training: Training, painting: Painting
         "sources": common(trained.values()),
         "sources_sha256": {name: sha256_of(one) for name, one in (sources | trained).items()},
         "changed": stale,
-        "changed_before": _changed(sources),
+        "changed_before": all_changed(sources.values()),
         "sizes": asdict(sizes),
         "training": asdict(training),
         "painting": asdict(painting),
         "missing": missing,
         "parameters": next((scores["parameters"] for scores in there.values()), {}),
-        "cpu_seconds": _seconds(made, there),
+        "cpu_seconds": cpu_seconds(made, {run.name: scores for run, scores in there.items()}),
         **_figures(there, outdated=bool(missing or stale)),
     }
-
-
-def _changed(sources: Mapping[str, Mapping[str, str]]) -> list[str]:
-    return sorted({name for one in sources.values() for name in changed(one)})
-
-
-def _scores(folder: Path, run: Run) -> dict[str, Any] | None:
-    path = folder / "runs" / run.name / SCORES
-    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else None
-
-
-def _seconds(
-    made: Mapping[str, Mapping[str, Any]], there: Mapping[Run, Mapping[str, Any]]
-) -> dict[str, float]:
-    found = {name: one["cpu_seconds"] for name, one in made.items()}
-    for run, scores in there.items():
-        found |= {f"{run.name}, {what}": s for what, s in scores["cpu_seconds"].items()}
-    return found
 
 
 def _figures(there: Mapping[Run, Mapping[str, Any]], *, outdated: bool) -> dict[str, Any]:
@@ -126,48 +111,25 @@ def _figures(there: Mapping[Run, Mapping[str, Any]], *, outdated: bool) -> dict[
         TITLES[kind]: [one["scores"][OWN] for run, one in there.items() if run.kind == kind]
         for kind in KINDS
     }
-    ours = scores[TITLES[MGIE]]
     scores[MIXED] = [one["scores"][SHUFFLED] for run, one in there.items() if run.kind == MGIE]
     scores = {name: seeds for name, seeds in scores.items() if seeds}
     families = [one["family"] for one in next(iter(scores.values()), [[]])[0]]
     errors = {name: figures.errors(seeds) for name, seeds in scores.items()}
     if errors:
         errors = {COPY: figures.copied(next(iter(scores.values()))), **errors}
-    ahead = _ahead(errors, families) if ours else {}
-    claims = {
-        name: {family: ahead[name][family].low > 0 for family in where}
-        for name, where in CLAIMS.items()
-        if name in ahead
-    }
+    ahead = tables.ahead(errors, TITLES[MGIE], families)
+    claims = tables.claims(ahead, CLAIMS)
     held = len(claims) == len(CLAIMS) and all(all(one.values()) for one in claims.values())
+    said = {name: figures.said_right(seeds) for name, seeds in scores.items() if name != MIXED}
+    reached = {name: figures.reached(seeds) for name, seeds in scores.items()}
     return {
-        "errors": {name: _told(figures.by_family(one, families)) for name, one in errors.items()},
-        "reached": {
-            name: _told(figures.by_family(figures.reached(seeds), families))
-            for name, seeds in scores.items()
-        },
-        "said": {
-            name: _told(figures.by_family(figures.said_right(seeds), families))
-            for name, seeds in scores.items()
-            if name != MIXED
-        },
-        "ahead": {name: _told(one) for name, one in ahead.items()},
+        "errors": tables.means(errors, families),
+        "reached": tables.means(reached, families),
+        "said": tables.means(said, families),
+        "ahead": {name: tables.told(one) for name, one in ahead.items()},
         "claims": claims,
         "passed": held and not outdated,
     }
-
-
-def _ahead(errors: Mapping[str, Values], families: Sequence[str]) -> dict[str, dict[str, Interval]]:
-    ours = errors[TITLES[MGIE]]
-    return {
-        name: figures.ahead(ours, theirs, families)
-        for name, theirs in errors.items()
-        if name != TITLES[MGIE]
-    }
-
-
-def _told(found: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
-    return {family: asdict(interval) for family, interval in found.items()}
 
 
 def shown(folder: Path, training: Training) -> list[sheet.Shown]:
@@ -178,10 +140,9 @@ def shown(folder: Path, training: Training) -> list[sheet.Shown]:
     said = {kind: _said(run) for kind, run in runs.items()}
     return [
         sheet.Shown(
-            data.family_of(row),
+            family_of(row),
             row.instruction,
-            said[MGIE][row.id],
-            said[LGIE][row.id],
+            tuple(f"{TITLES[kind]}: {said[kind][row.id] or '–'}" for kind in KINDS),
             (row.source, *(runs[kind] / EDITED / f"{row.id}.png" for kind in KINDS), row.edited),
         )
         for row in chosen(data.read_pairs(folder / TEST), _SHOWN)

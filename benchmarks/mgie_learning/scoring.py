@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.mgie_learning import scenes
-from benchmarks.mgie_learning.data import family_of
 from benchmarks.mgie_learning.finetuning import MANIFEST
+from benchmarks.tiny_editing import scenes
+from benchmarks.tiny_editing.scoring import difference, family_of
 from imgedit_mgie import plugin
 from imgedit_mgie.data.prepared import PreparedRow
 from imgedit_plugins.jobs import Job
@@ -58,38 +55,6 @@ class Scored:
     error: float
     copied: float
     right: bool
-
-
-def chosen(rows: Sequence[PreparedRow], each: int) -> list[PreparedRow]:
-    """The first so many rows of each family."""
-    counts: dict[str, int] = {}
-    found = []
-    for row in rows:
-        family = family_of(row)
-        counts[family] = counts.get(family, 0) + 1
-        if counts[family] <= each:
-            found.append(row)
-    return found
-
-
-def others(rows: Sequence[PreparedRow], seed: int) -> list[str]:
-    """For each row the instruction of another row, never the same text; each row's is used once.
-
-    Raises:
-        ValueError: one instruction is more than half of all.
-    """
-    order = sorted(range(len(rows)), key=lambda n: rows[n].instruction)
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row.instruction] = counts.get(row.instruction, 0) + 1
-    most = max(counts.values())
-    if 2 * most > len(rows):
-        raise ValueError("One instruction is more than half of all, so they cannot be exchanged.")
-    shift = random.Random(seed).randint(most, len(rows) - most)
-    taken = [""] * len(rows)
-    for place, number in enumerate(order):
-        taken[number] = rows[order[(place + shift) % len(rows)]].instruction
-    return taken
 
 
 def edited(
@@ -152,8 +117,3 @@ def scored(
         )  # fmt: skip
         found.append(asdict(one))
     return found
-
-
-def difference(one: RGB8, other: RGB8) -> float:
-    """Mean absolute difference of two pictures, in 0..1."""
-    return float(np.abs(one.astype(np.float32) - other.astype(np.float32)).mean() / 255)

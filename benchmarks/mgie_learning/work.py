@@ -14,17 +14,16 @@ Modules are imported where they are used: a step records those that it has loade
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.learning import Watch, telling
 from benchmarks.loaded_sources import loaded_sources
 from benchmarks.mgie_learning.sizes import Sizes
+from benchmarks.tiny_editing import stages
+from benchmarks.tiny_editing.stages import SCORES, SHARED, once, weights_of, write
 from imgedit_mgie import folders
-from imgedit_modelkit.runs import RunFolder
-from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.jobs import Job
 
 if TYPE_CHECKING:
@@ -32,20 +31,21 @@ if TYPE_CHECKING:
     from benchmarks.mgie_learning.scoring import Painting
 
 SIZES = Sizes()
-SCORES = "scores.json"
 OWN, SHUFFLED = "own", "shuffled"
 EDITED = "edited"
 TEST = "test"
 
 PLACES = (
-    "benchmarks/learning.py",
+    *SHARED,
     "benchmarks/mgie_learning",
-    "modelkit",
     "plugins/mgie",
 )
-TELLING = tuple(
-    f"benchmarks/mgie_learning/{name}.py"
-    for name in ("__main__", "export", "figures", "pages", "report", "sheet", "work")
+TELLING = (
+    *stages.TELLING,
+    *(
+        f"benchmarks/mgie_learning/{name}.py"
+        for name in ("__main__", "export", "pages", "report", "work")
+    ),
 )
 """Modules that only tell what was found, or what is to be done."""
 
@@ -59,18 +59,14 @@ def prepare(
     folder: Path, stage: str, sizes: Sizes = SIZES, training: Training | None = None
 ) -> None:
     """One stage; nothing where it is done already, and gone on with where it was begun."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record = folder / f"{stage}.json"
-    if record.exists():
-        return
-    watch = Watch(folder / f"{stage}.seconds")
-    job = telling(stage, watch.keep)
-    if stage == FIRST:
-        _first(folder, training, job)
-    else:
-        _STAGES[stage](folder, sizes, job)
-    sources = loaded_sources(PLACES, without=TELLING)
-    _write(record, {"sources": sources, "cpu_seconds": watch.seconds})
+
+    def do(job: Job) -> None:
+        if stage == FIRST:
+            _first(folder, training, job)
+        else:
+            _STAGES[stage](folder, sizes, job)
+
+    once(folder, stage, do, PLACES, TELLING)
 
 
 def _data(folder: Path, sizes: Sizes, job: Job) -> None:  # noqa: ARG001
@@ -82,7 +78,7 @@ def _data(folder: Path, sizes: Sizes, job: Job) -> None:  # noqa: ARG001
 
 
 def _vae(folder: Path, sizes: Sizes, job: Job) -> None:
-    from benchmarks.mgie_learning import vae
+    from benchmarks.tiny_editing import vae
 
     vae.train_vae(folder / "vae", sizes, job)
 
@@ -95,19 +91,14 @@ def _llava(folder: Path, sizes: Sizes, job: Job) -> None:
 
 def _unet(folder: Path, sizes: Sizes, job: Job) -> None:
     """The UNet, and of all parts the model folder that `train mgie` begins with."""
-    from benchmarks.mgie_learning import base, llava, unet, vae
+    from benchmarks.mgie_learning import base, llava
+    from benchmarks.tiny_editing import unet, vae
 
     painter = vae.train_vae(folder / "vae", sizes, job)
     talker = llava.train_llava(folder / "llava", sizes, job)
     editor = unet.train_unet(folder / "unet", sizes, painter, job)
-    lineage = {name: _weights(folder / name) for name in ("vae", "llava", "unet")}
+    lineage = {name: weights_of(folder / name) for name in ("vae", "llava", "unet")}
     base.write_base(folder / "base", talker, (editor, painter), lineage, sizes)
-
-
-def _weights(run: Path) -> Path:
-    best = RunFolder.open(run).best()
-    assert best is not None  # a finished training has a checkpoint
-    return best.weights
 
 
 def _first(folder: Path, training: Training | None, job: Job) -> None:
@@ -129,6 +120,7 @@ def work_on(
 ) -> None:
     """One training with its scores; nothing where they are there already."""
     from benchmarks.mgie_learning import data, finetuning, scoring
+    from benchmarks.tiny_editing.scoring import chosen, others
 
     training, painting = training or finetuning.Training(), painting or scoring.Painting()
     run = next(run for run in finetuning.all_runs(training) if run.name == name)
@@ -138,12 +130,12 @@ def work_on(
     watch = Watch(folder / f"{name}.seconds")
     finetuning.fine_tune(folder, run, training, telling(name, watch.keep))
     seconds = watch.seconds
-    rows = scoring.chosen(data.read_pairs(folder / TEST), painting.pictures)
+    rows = chosen(data.read_pairs(folder / TEST), painting.pictures)
     told = [row.instruction for row in rows]
     job = telling(f"{name}, test")
     scores = {OWN: scoring.scored(out, rows, told, out / EDITED, painting, job)}
     if run.kind == finetuning.MGIE:
-        told = scoring.others(rows, run.seed)
+        told = others(rows, run.seed)
         scores[SHUFFLED] = scoring.scored(out, rows, told, None, painting, job)
     found = {
         "sources": loaded_sources(PLACES, without=TELLING),
@@ -151,7 +143,7 @@ def work_on(
         "parameters": _parameters(out / folders.MODEL),
         "scores": scores,
     }
-    _write(out / SCORES, found)
+    write(out / SCORES, found)
 
 
 def _parameters(model: Path) -> dict[str, int]:
@@ -163,7 +155,3 @@ def _parameters(model: Path) -> dict[str, int]:
         folders.VAE,
     )  # fmt: skip
     return {name: numbers_in(folders.part(model, name)) for name in names}
-
-
-def _write(path: Path, found: Mapping[str, Any]) -> None:
-    write_text_atomic(path, json.dumps(found) + "\n")

@@ -20,22 +20,19 @@ from benchmarks.loaded_sources import changed, sha256_of  # noqa: E402
 from benchmarks.mgie_learning import (  # noqa: E402
     captions,
     data,
-    edits,
     export,
-    figures,
     pages,
     report,
-    scenes,
     scoring,
-    sheet,
-    unet,
-    vae,
     work,
 )
 from benchmarks.mgie_learning.__main__ import main  # noqa: E402
 from benchmarks.mgie_learning.finetuning import Training, all_runs  # noqa: E402
 from benchmarks.mgie_learning.scoring import Painting  # noqa: E402
 from benchmarks.mgie_learning.sizes import Sizes  # noqa: E402
+from benchmarks.tiny_editing import edits, figures, scenes, vae, words  # noqa: E402
+from benchmarks.tiny_editing.scoring import chosen, family_of, others  # noqa: E402
+from benchmarks.tiny_editing.stages import SCORES  # noqa: E402
 from imgedit_mgie.folders import read_config  # noqa: E402
 from imgedit_modelkit.runs import RunFolder  # noqa: E402
 from imgedit_plugins.errors import DataError  # noqa: E402
@@ -192,14 +189,14 @@ def test_llava_sees_no_edited_picture_and_its_answers_are_true():
         if said.answer.endswith("by nature."):
             kind = said.scene.things[0].kind
             assert said.answer == f"The {kind} is {scenes.NATURAL[kind]} by nature."
-        words = captions.in_words(rng)
-        assert words.picture is None
-        named = [kind for kind in scenes.KINDS if kind in words.answer]
-        assert all(kind in words.asked for kind in named)
+        spoken = captions.in_words(rng)
+        assert spoken.picture is None
+        named = [kind for kind in scenes.KINDS if kind in spoken.answer]
+        assert all(kind in spoken.asked for kind in named)
 
 
 def test_what_is_said_in_full_needs_no_picture():
-    known = set(unet.vocabulary())
+    known = set(words.vocabulary())
     for edit in data.edits_said_in_full(100):
         assert {word.strip(".").lower() for word in edit.expressive.split()} <= known
         if edit.family != edits.ADJUST:
@@ -259,11 +256,11 @@ def test_ahead_knows_a_difference_from_none():
 def test_shuffled_instructions_are_those_of_other_rows(folder):
     rows = data.read_pairs(folder / work.TEST)
     for seed in range(5):
-        told = scoring.others(rows, seed)
+        told = others(rows, seed)
         assert sorted(told) == sorted(row.instruction for row in rows)
         assert all(one != row.instruction for one, row in zip(told, rows, strict=True))
     with pytest.raises(ValueError, match="more than half"):
-        scoring.others(rows[:1], 0)
+        others(rows[:1], 0)
 
 
 # --- all of it --------------------------------------------------------------------------------
@@ -271,9 +268,9 @@ def test_shuffled_instructions_are_those_of_other_rows(folder):
 
 def test_so_many_of_each_family_are_tested(folder):
     rows = data.read_pairs(folder / work.TEST)
-    found = scoring.chosen(rows, 1)
-    assert [data.family_of(row) for row in found] == list(edits.FAMILIES)
-    assert scoring.chosen(rows, 100) == list(rows)
+    found = chosen(rows, 1)
+    assert [family_of(row) for row in found] == list(edits.FAMILIES)
+    assert chosen(rows, 100) == list(rows)
 
 
 def test_every_stage_is_there_and_is_not_done_again(folder):
@@ -281,7 +278,7 @@ def test_every_stage_is_there_and_is_not_done_again(folder):
         assert RunFolder.open(folder / stage).state["status"] == "finished"
     config = read_config(folder / "base")
     assert [part.part for part in config.lineage] == ["vae", "llava", "unet"]
-    path = folder / "runs" / "mgie-seed0" / work.SCORES
+    path = folder / "runs" / "mgie-seed0" / SCORES
     before = path.stat().st_mtime_ns
     work.prepare(folder, "unet", TINY)
     work.work_on(folder, "mgie-seed0", BRIEF)
@@ -290,7 +287,7 @@ def test_every_stage_is_there_and_is_not_done_again(folder):
 
 def test_scores_are_of_the_pictures_that_were_made(folder):
     out = folder / "runs" / "lgie-seed0"
-    found = json.loads((out / work.SCORES).read_text("utf-8"))
+    found = json.loads((out / SCORES).read_text("utf-8"))
     rows = data.read_pairs(folder / work.TEST)
     for one, row in zip(found["scores"][work.OWN], rows, strict=True):
         made = open_picture(out / work.EDITED / f"{row.id}.png").rgb8()
@@ -318,7 +315,7 @@ def test_a_report_of_models_that_learnt_nothing_fails(folder, tmp_path, capsys):
     assert not results["passed"]
     assert set(results["errors"]) == {report.COPY, "MGIE", "LGIE", report.MIXED}
     assert set(results["ahead"]) == {report.COPY, "LGIE", report.MIXED}
-    scores = json.loads((folder / "runs/mgie-seed0" / work.SCORES).read_text("utf-8"))
+    scores = json.loads((folder / "runs/mgie-seed0" / SCORES).read_text("utf-8"))
     assert results["sources_sha256"]["mgie-seed0"] == sha256_of(scores["sources"])
     assert "NOT ahead of the input, copied" in capsys.readouterr().out
     written = page.read_text("utf-8")
@@ -328,7 +325,7 @@ def test_a_report_of_models_that_learnt_nothing_fails(folder, tmp_path, capsys):
     assert "MGIE ahead of LGIE" in written
     from PIL import Image
 
-    with Image.open(docs / sheet.FILE) as opened:
+    with Image.open(docs / pages.SHEET) as opened:
         assert opened.height > 10 * 96
 
 
@@ -337,7 +334,7 @@ def test_a_report_names_missing_runs_and_changed_sources(folder):
     results = report.collected(folder, TINY, more, COARSE)
     assert results["missing"] == ["mgie-seed1", "lgie-seed1"]
     assert not results["passed"]
-    path = folder / "runs" / "lgie-seed0" / work.SCORES
+    path = folder / "runs" / "lgie-seed0" / SCORES
     whole = path.read_text("utf-8")
     found = json.loads(whole)
     found["sources"]["modelkit/imgedit_modelkit/loop.py"] = "0" * 64

@@ -1,12 +1,7 @@
-"""Third stage: a UNet learns to follow edits that are said in full, as InstructPix2Pix has.
-
-Words are read by a table of their own, which is thrown away: what MGIE's training begins with knows
-how to edit, and not yet what guides it.
-"""
+"""A UNet learns to follow edits that are said in full, as InstructPix2Pix has."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,43 +11,29 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.learning import settings, trained
-from benchmarks.mgie_learning import edits, scenes
-from benchmarks.mgie_learning.sizes import Sizes
-from benchmarks.mgie_learning.vae import VALIDATION, pixels
+from benchmarks.tiny_editing import edits
+from benchmarks.tiny_editing.sizes import Sizes
+from benchmarks.tiny_editing.vae import VALIDATION, pixels
+from benchmarks.tiny_editing.words import Table, numbers
 from imgedit_modelkit.checkpoints import load_weights
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.loss import Dropout, EditingLoss
 from imgedit_plugins.jobs import Job
 
-_LONGEST = 9  # words
 _DROPPED = Dropout(0.05, 0.05, 0.05)
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
-
-
-def vocabulary() -> list[str]:
-    """Every word of an expressive instruction; the empty one stands for none."""
-    said = [edits.picture_becomes(name) for name in edits.ADJUSTMENTS]
-    for place in ("", *(f" on the {place}" for place in scenes.PLACES)):
-        said += [f"The {kind}{place} is now." for kind in scenes.KINDS]
-    return sorted({"", *scenes.COLOURS, *(word for text in said for word in _words(text))})
 
 
 class Following(nn.Module):
     """The UNet that learns, with a table of words; VAE and scheduler are around it."""
 
-    def __init__(self, sizes: Sizes, words: int) -> None:
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.unet = sizes.unet()
-        self.words = nn.Embedding(words, sizes.attended)
-        self.places = nn.Parameter(torch.randn(_LONGEST, sizes.attended) * 0.5)
+        self.table = Table(sizes.attended)
 
-    def conditioning(self, ids: Tensor) -> Conditioning:
+    def conditioning(self, numbers: Tensor) -> Conditioning:
         """Words, each with its place; the empty text without any."""
-        null = self.words(torch.zeros_like(ids[:1])) + self.places
-        return Conditioning(self.words(ids) + self.places, null)
+        return Conditioning(self.table(numbers), self.table(torch.zeros_like(numbers[:1])))
 
 
 class FollowingTask:
@@ -65,11 +46,10 @@ class FollowingTask:
 
     def __init__(self, sizes: Sizes, vae: Any) -> None:
         self._sizes, self._vae = sizes, vae
-        self._ids = {word: number for number, word in enumerate(vocabulary())}
 
     def build(self) -> Following:
         """The model, with drawn weights."""
-        return Following(self._sizes, len(self._ids))
+        return Following(self._sizes)
 
     def train_items(self) -> range:
         """As many as the training sees."""
@@ -82,14 +62,10 @@ class FollowingTask:
     def collate(self, items: Sequence[int], generator: torch.Generator) -> dict[str, Any]:
         """Pictures of both sides, words, and a seed for all that is drawn later."""
         made = [edits.said_edit(np.random.default_rng(seed)) for seed in items]
-        ids = torch.zeros(len(made), _LONGEST, dtype=torch.long)
-        for row, edit in enumerate(made):
-            for place, word in enumerate(_words(edit.expressive)):
-                ids[row, place] = self._ids[word]
         return {
             "inputs": pixels([edit.before for edit in made]),
             "goals": pixels([edit.after for edit in made]),
-            "words": ids,
+            "words": numbers([edit.expressive for edit in made]),
             "seed": int(torch.randint(2**62, (), generator=generator)),
         }
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.mgie_learning import scenes
-from benchmarks.mgie_learning.scenes import COLOURS, KINDS, NATURAL, PLACES, Scene
+from benchmarks.tiny_editing import scenes
+from benchmarks.tiny_editing.scenes import COLOURS, KINDS, NATURAL, PLACES, Scene
 from imgedit_plugins.pictures import RGB8
 
 NATURAL_KNOWN, NATURAL_NEW, MATCH, RECOLOUR, ADJUST = (
@@ -21,10 +21,10 @@ NATURAL_KNOWN, NATURAL_NEW, MATCH, RECOLOUR, ADJUST = (
 FAMILIES = (NATURAL_KNOWN, NATURAL_NEW, MATCH, RECOLOUR, ADJUST)
 
 NEED_THE_PICTURE = (NATURAL_KNOWN, NATURAL_NEW, MATCH)
-"""Where MGIE is to be ahead of LGIE; in the others it may be as good."""
+"""Where a model that sees the picture is to be ahead; in the others it may be as good."""
 
 NEW_KINDS = ("cherry", "tree", "fish")
-"""No training of MGIE shows their natural colour; the LLaVA that it begins with knows it."""
+"""No training of an editor shows what is known of them; the LLaVA that it begins with knows it."""
 
 _NATURAL = (
     "give it its natural colour", "make it look natural", "paint it as it is by nature",
@@ -88,6 +88,13 @@ def becomes(scene: Scene, number: int, colour: str) -> str:
     return f"The {kind}{where} is {colour} now."
 
 
+def in_full(scene: Scene, number: int, colour: str) -> str:
+    """A brief instruction for the same that leaves nothing to the reader."""
+    # In the answer's order the language model could not say it: no three tokens come twice.
+    where = f"{PLACES[number]} " if len(scene.things) > 1 else ""
+    return f"make the {where}{scene.things[number].kind} {colour}"
+
+
 def picture_becomes(name: str) -> str:
     """The expressive instruction of an adjustment."""
     return f"The whole picture is {ADJUSTMENTS[name][2]} now."
@@ -101,10 +108,7 @@ def said_edit(rng: np.random.Generator) -> Edit:
     number = int(rng.integers(len(scene.things)))
     thing = scene.things[number]
     colour = str(rng.choice([name for name in COLOURS if name != thing.colour]))
-    # In the answer's order the language model could not say it: no three tokens come twice.
-    where = f"{PLACES[number]} " if len(scene.things) > 1 else ""
-    asked = f"make the {where}{thing.kind} {colour}"
-    return recoloured(RECOLOUR, scene, number, colour, asked)
+    return recoloured(RECOLOUR, scene, number, colour, in_full(scene, number, colour))
 
 
 # --- families ---------------------------------------------------------------------------------
@@ -117,19 +121,19 @@ def recoloured(family: str, scene: Scene, number: int, colour: str, instruction:
     return Edit(family, scene, scenes.drawn(scene), after, instruction, told)
 
 
-def _unnatural(rng: np.random.Generator, kinds: tuple[str, ...]) -> Scene:
+def unnatural(rng: np.random.Generator, kinds: tuple[str, ...]) -> Scene:
     """One thing of these kinds, in a colour that it does not have by nature."""
     kind = str(rng.choice(kinds))
     scene = scenes.draw_scene(rng, 1)
     colour = str(rng.choice([name for name in COLOURS if name != NATURAL[kind]]))
-    return scenes.with_kind(scene, kind).with_colour(0, colour)
+    return scenes.with_kinds(scene, kind).with_colour(0, colour)
 
 
 def natural(rng: np.random.Generator, family: str) -> Edit:
     """A thing gets the colour that its kind has."""
     new = family == NATURAL_NEW
     kinds = tuple(kind for kind in KINDS if (kind in NEW_KINDS) == new)
-    scene = _unnatural(rng, kinds)
+    scene = unnatural(rng, kinds)
     colour = NATURAL[scene.things[0].kind]
     return recoloured(family, scene, 0, colour, str(rng.choice(_NATURAL)))
 

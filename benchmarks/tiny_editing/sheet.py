@@ -9,11 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-FILE = "pictures/mgie-learning.webp"
-
 _SIDE, _GAP, _TEXT = 96, 10, 310  # pixels
 _INK, _SOFT, _PAPER = (30, 30, 30), (105, 105, 105), (255, 255, 255)
-_HEADS = ("input", "instruction, and what is made of it", "MGIE", "LGIE", "goal")
 
 
 @dataclass(frozen=True)
@@ -22,32 +19,31 @@ class Shown:
 
     Attributes:
         family: its title.
-        instruction: the brief one.
-        mgie, lgie: what the language models wrote.
-        pictures: files of the input, both results and the goal.
+        instruction: that was given.
+        lines: what more is told, two lines at most.
+        pictures: files of the input and of all that stands behind the text.
     """
 
     family: str
     instruction: str
-    mgie: str
-    lgie: str
+    lines: tuple[str, ...]
     pictures: tuple[Path, ...]
 
 
-def draw(shown: Sequence[Shown], out: Path) -> None:
-    """Write the sheet as WebP."""
-    width = 5 * _GAP + 4 * _SIDE + _GAP + _TEXT
+def draw(shown: Sequence[Shown], heads: Sequence[str], out: Path) -> None:
+    """Write the sheet as WebP; the columns have these heads, the text stands in the second."""
+    width = (len(heads) + 1) * _GAP + (len(heads) - 1) * _SIDE + _TEXT
     sheet = Image.new("RGB", (width, 30 + len(shown) * (_SIDE + _GAP)), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    columns = _columns()
-    for head, (left, wide) in zip(_HEADS, columns, strict=True):
+    columns = _columns(len(heads))
+    for head, (left, wide) in zip(heads, columns, strict=True):
         if wide == _SIDE:
             pen.text((left + wide / 2, 9), head, _SOFT, _font(13), anchor="ma")
         else:
             pen.text((left, 9), head, _SOFT, _font(13))
     for number, one in enumerate(shown):
         top = 30 + number * (_SIDE + _GAP)
-        places = [columns[i][0] for i in (0, 2, 3, 4)]
+        places = [left for left, wide in columns if wide == _SIDE]
         for left, path in zip(places, one.pictures, strict=True):
             with Image.open(path) as opened:
                 large = opened.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
@@ -57,10 +53,10 @@ def draw(shown: Sequence[Shown], out: Path) -> None:
     sheet.save(out, quality=88, method=6)
 
 
-def _columns() -> list[tuple[int, int]]:
+def _columns(count: int) -> list[tuple[int, int]]:
     """Left borders and widths."""
     found, left = [], _GAP
-    for wide in (_SIDE, _TEXT, _SIDE, _SIDE, _SIDE):
+    for wide in (_SIDE, _TEXT, *(_SIDE,) * (count - 2)):
         found.append((left, wide))
         left += wide + _GAP
     return found
@@ -70,8 +66,7 @@ def _tell(pen: ImageDraw.ImageDraw, one: Shown, left: int, top: int) -> None:
     lines = (
         (one.family, _SOFT, 12),
         (f"“{one.instruction}”", _INK, 14),
-        (f"MGIE: {one.mgie or '–'}", _INK, 12),
-        (f"LGIE: {one.lgie or '–'}", _INK, 12),
+        *((line, _INK, 12) for line in one.lines),
     )
     for number, (text, colour, size) in enumerate(lines):
         place = (left, top + 4 + (0, 20, 48, 68)[number])

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.learning import settings, trained
-from benchmarks.mgie_learning import edits
-from benchmarks.mgie_learning.sizes import Sizes
+from benchmarks.tiny_editing import edits
+from benchmarks.tiny_editing.sizes import Sizes
 from imgedit_modelkit.checkpoints import load_weights
 from imgedit_modelkit.diffusion.latents import input_latents
 from imgedit_plugins.jobs import Job
 
 VALIDATION = 1_000_000_000
-"""Seeds of validation items begin here; those of pairs to edit (`data`) at twice it."""
+"""Seeds of validation items begin here; those of pairs to edit at twice it."""
 
 _DIVERGENCE = 1e-6  # weight of the divergence from a normal distribution
 _QUIET = -6.0  # logarithm of the latents' variance at first: else noise drowns them for long

@@ -13,7 +13,7 @@ DRAWS = 2000
 OVERALL = "overall"
 
 Seeds = Sequence[Sequence[Mapping[str, Any]]]
-"""For each seed the scored test pictures, `scoring.Scored` for JSON, in the same order."""
+"""For each seed the scored test pictures, in the same order, with differences in 0..1."""
 
 Values = npt.NDArray[np.float64]
 
@@ -27,20 +27,20 @@ class Interval:
     high: float
 
 
-def errors(seeds: Seeds) -> Values:
+def errors(seeds: Seeds, field: str = "error") -> Values:
     """Mean absolute differences from the goal, in percent of the range: (seeds, pictures)."""
-    return np.array([[100 * one["error"] for one in rows] for rows in seeds])
+    return np.array([[100 * one[field] for one in rows] for rows in seeds])
 
 
-def copied(seeds: Seeds) -> Values:
+def copied(seeds: Seeds, field: str = "copied") -> Values:
     """The same of the input pictures: (1, pictures)."""
-    return np.array([[100 * one["copied"] for one in seeds[0]]])
+    return np.array([[100 * one[field] for one in seeds[0]]])
 
 
-def reached(seeds: Seeds) -> Values:
+def reached(seeds: Seeds, field: str = "error", of: str = "copied") -> Values:
     """1 where more than half of the way to the goal is made, by that difference; else 0."""
     return np.array(
-        [[float(one["error"] < one["copied"] / 2) for one in rows] for rows in seeds], np.float64
+        [[float(one[field] < one[of] / 2) for one in rows] for rows in seeds], np.float64
     )
 
 

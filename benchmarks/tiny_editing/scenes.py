@@ -91,10 +91,10 @@ def draw_scene(rng: np.random.Generator, count: int) -> Scene:
     return Scene(things, (first, second))  # type: ignore[arg-type]
 
 
-def with_kind(scene: Scene, kind: str) -> Scene:
-    """The same scene with another thing in place of its first one."""
-    first, *rest = scene.things
-    return replace(scene, things=(replace(first, kind=kind), *rest))
+def with_kinds(scene: Scene, *kinds: str) -> Scene:
+    """The same scene with things of these kinds in the place of its own."""
+    things = zip(scene.things, kinds, strict=True)
+    return replace(scene, things=tuple(replace(thing, kind=kind) for thing, kind in things))
 
 
 def _placed(rng: np.random.Generator, kind: str, colour: str, number: int, count: int) -> Thing:
