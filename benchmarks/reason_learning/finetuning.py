@@ -41,7 +41,7 @@ class Training:
     warmup: float = 0.05
     batch: int = 16
     ema: float = 0.99
-    longest: int = 24
+    longest: int = 32
     validation: float = 0.02
     validate_every: int = 250
     seeds: tuple[int, ...] = (0, 1, 2)
