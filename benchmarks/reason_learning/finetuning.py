@@ -1,4 +1,4 @@
-"""Training by the plugin's own `train`: with the picture in the language model's sight, or without."""
+"""Training by the plugin's own `train`: the language model sees the picture, or does not."""
 
 from __future__ import annotations
 

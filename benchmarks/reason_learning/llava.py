@@ -1,9 +1,8 @@
 """A LLaVA of transformers learns to talk of generated pictures, and is frozen.
 
 Its states have to tell what an instruction comes to where an editor reads them, which is before any
-answer: a head reads from the states at the end of the prompt which words the answer will have, and
-two others read from each of CLIP's patches what is there and in which colour. Large models have
-both without being taught.
+answer: a head reads from the states at the end of the prompt which words the answer will have.
+Large models have that without being taught. CLIP goes on learning what its patches show.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.learning import settings, trained
 from benchmarks.reason_learning import captions
+from benchmarks.reason_learning.clip import Seeing, image_processor, patch_states
 from benchmarks.reason_learning.sizes import Sizes
 from benchmarks.tiny_editing import patches
 from benchmarks.tiny_editing.captions import WORDS, Said, words_of
@@ -57,12 +57,11 @@ def tokenizer_of(sizes: Sizes) -> Any:
 
 def processor_of(sizes: Sizes, tokenizer: Any) -> Any:
     """What lays out pictures and text for the model."""
-    from transformers import CLIPImageProcessor, LlavaProcessor
+    from transformers import LlavaProcessor
 
-    side = {"height": sizes.seen, "width": sizes.seen}
     kind: Any = LlavaProcessor
     return kind(
-        CLIPImageProcessor(size={"shortest_edge": sizes.seen}, crop_size=side),
+        image_processor(sizes),
         tokenizer,
         patch_size=sizes.patch,
         vision_feature_select_strategy="default",
@@ -72,12 +71,14 @@ def processor_of(sizes: Sizes, tokenizer: Any) -> Any:
 
 
 class Talking(nn.Module):
-    """A LLaVA all of which learns, and the heads that read its states."""
+    """A LLaVA all of which learns, with heads that read its states; it begins to see as `eyes`."""
 
-    def __init__(self, sizes: Sizes, tokenizer: Any) -> None:
+    def __init__(self, sizes: Sizes, tokenizer: Any, eyes: Seeing) -> None:
         super().__init__()
         self.llava = sizes.llava(tokenizer, IMAGE)
+        self.llava.model.vision_tower.load_state_dict(eyes.tower.state_dict())
         self.heads = patches.heads(sizes.vision_width)
+        self.heads.load_state_dict(eyes.heads.state_dict())
         self.words = nn.Linear(sizes.width, len(WORDS))
 
     def read(self, batch: dict[str, Tensor], seen: Tensor | None) -> Tensor:
@@ -97,22 +98,25 @@ class Talking(nn.Module):
 
     def patches(self, pixels: Tensor) -> Tensor:
         """What CLIP makes of pictures: (n, patches, width)."""
-        tower = self.llava.model.vision_tower
-        states = tower(pixels, output_hidden_states=True).hidden_states
-        return torch.as_tensor(states[self.llava.config.vision_feature_layer][:, 1:])
+        return patch_states(self.llava.model.vision_tower, pixels)
 
 
 class TalkingTask:
-    """A `TrainingTask`: items are seeds of questions and answers, each seen once."""
+    """A `TrainingTask`: items are seeds of questions and answers, each seen once.
 
-    def __init__(self, sizes: Sizes) -> None:
-        self._sizes = sizes
+    Args:
+        sizes: of model and training.
+        eyes: a trained vision model with its heads.
+    """
+
+    def __init__(self, sizes: Sizes, eyes: Seeing) -> None:
+        self._sizes, self._eyes = sizes, eyes
         self.tokenizer = tokenizer_of(sizes)
         self.processor = processor_of(sizes, self.tokenizer)
 
     def build(self) -> Talking:
         """The model, with drawn weights."""
-        return Talking(self._sizes, self.tokenizer)
+        return Talking(self._sizes, self.tokenizer, self._eyes)
 
     def train_items(self) -> range:
         """As many as the training sees."""
@@ -216,16 +220,17 @@ def _words_loss(model: Talking, states: Tensor, batch: dict[str, Tensor]) -> Ten
     return 10 * nn.functional.binary_cross_entropy_with_logits(told, wanted)
 
 
-def train_llava(folder: Path, out: Path, sizes: Sizes, job: Job) -> None:
+def train_llava(folder: Path, out: Path, sizes: Sizes, eyes: Seeing, job: Job) -> None:
     """Train in a run folder, or go on there, and save the model with its processor.
 
     Args:
         folder: of the run.
         out: gets what `transformers` loads; made once.
         sizes: of model and training.
+        eyes: a trained vision model with its heads.
         job: progress and cancellation.
     """
-    task = TalkingTask(sizes)
+    task = TalkingTask(sizes, eyes)
     trained(task, settings(sizes.llava_steps, sizes.llava_batch, sizes.llava_rate), folder, job)
     if out.exists():
         return

@@ -82,8 +82,8 @@ def markdown(results: Results) -> str:
             made,
             f"![Input, instruction, goal and what was made of test pictures]({SHEET})",
             "The first two test pictures of each family, by the models of the first seed.",
-            "Mean absolute difference from the goal over the pixels where goal and input differ, in "
-            f"percent of the range (means of {seeds} seeds; 95 % intervals by bootstrap over "
+            "Mean absolute difference from the goal over the pixels where goal and input differ, "
+            f"in percent of the range (means of {seeds} seeds; 95 % intervals by bootstrap over "
             "pictures and seeds):",
             piped(changed_table(results)),
             "By how much the model's is smaller, on the same pictures:",

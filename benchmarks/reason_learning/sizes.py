@@ -1,4 +1,4 @@
-"""The shared sizes, and LLaVA as transformers has it."""
+"""The shared sizes, and those of CLIP and LLaVA as transformers has them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from benchmarks.tiny_editing import sizes
 
 @dataclass(frozen=True)
 class Sizes(sizes.Sizes):
-    """Sizes for which one processor core is enough."""
+    """Sizes for which one processor core is enough.
+
+    Attributes:
+        clip_steps, clip_batch, clip_rate: of CLIP's training before LLaVA's.
+    """
+
+    clip_steps: int = 1500
+    clip_batch: int = 32
+    clip_rate: float = 2e-3
 
     def llava(self, tokenizer: Any, image: str) -> Any:
         """A LlavaForConditionalGeneration with drawn weights.

@@ -4,7 +4,7 @@ Modules are imported where they are used: a step records those that it has loade
 
 ::
 
-    FOLDER/vae, llava, unet    run folders of what comes before the plugin's training
+    FOLDER/vae, clip, llava, unet   run folders of what comes before the plugin's training
     FOLDER/mllm, pix2pix       what came out of them, as transformers and diffusers save it
     FOLDER/start               both, by `weights import reason_edit`
     FOLDER/pairs, test         data, as `data reason_edit make` lays it out
@@ -64,9 +64,10 @@ def _vae(folder: Path, sizes: Sizes, job: Job) -> None:
 
 
 def _llava(folder: Path, sizes: Sizes, job: Job) -> None:
-    from benchmarks.reason_learning import llava
+    from benchmarks.reason_learning import clip, llava
 
-    llava.train_llava(folder / "llava", folder / "mllm", sizes, job)
+    eyes = clip.train_clip(folder / "clip", sizes, job)
+    llava.train_llava(folder / "llava", folder / "mllm", sizes, eyes, job)
 
 
 def _unet(folder: Path, sizes: Sizes, job: Job) -> None:
