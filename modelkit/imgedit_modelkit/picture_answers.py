@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.pictures import RGB8
 
 if TYPE_CHECKING:
-    from imgedit_modelkit.json_decoding import JsonForm
+    from imgedit_modelkit.json_decoding import JsonForm, JsonForms
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class PictureAnswers:
     max_new_tokens: int = 1024
     no_repeat: int = 0
     _loaded: list[Any] = field(default_factory=list, init=False, repr=False)
-    _forms: dict[str, JsonForm] = field(default_factory=dict, init=False, repr=False)
+    _forms: JsonForms | None = field(default=None, init=False, repr=False)
 
     def __call__(
         self,
@@ -166,12 +165,10 @@ class PictureAnswers:
         return [text.strip() for text in found]
 
     def _form(self, processor: Any, schema: Mapping[str, Any]) -> JsonForm:
-        from imgedit_modelkit.json_decoding import JsonForm
+        from imgedit_modelkit.json_decoding import JsonForms
 
-        key = json.dumps(schema, sort_keys=True)
-        if key not in self._forms:
-            self._forms[key] = JsonForm(schema, processor.tokenizer)
-        return self._forms[key]
+        self._forms = self._forms or JsonForms(processor.tokenizer)
+        return self._forms.form(schema)
 
     def _load(self) -> tuple[Any, Any]:
         if not self._loaded:
