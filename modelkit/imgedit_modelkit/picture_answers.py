@@ -74,6 +74,13 @@ class LocalModel:
         with _told(self.folder):
             return self._read(kind, **options)
 
+    def load_with_processor(self, kind: Any) -> tuple[Any, Any]:
+        """The model of one of transformers' auto classes, and its processor; raises as `load`."""
+        from transformers import AutoProcessor
+
+        processor = self.read(AutoProcessor, backend="pil")  # needs no torchvision
+        return self.load(kind), processor
+
     def _read(self, kind: Any, **options: Any) -> Any:
         return kind.from_pretrained(
             self.folder, local_files_only=True, trust_remote_code=False, **options
@@ -172,13 +179,13 @@ class PictureAnswers:
 
     def _load(self) -> tuple[Any, Any]:
         if not self._loaded:
-            from transformers import AutoModelForImageTextToText, AutoProcessor
+            from transformers import AutoModelForImageTextToText
 
-            processor = self.source.read(AutoProcessor, backend="pil")  # needs no torchvision
+            model, processor = self.source.load_with_processor(AutoModelForImageTextToText)
             processor.tokenizer.padding_side = "left"
             if processor.tokenizer.pad_token_id is None:
                 processor.tokenizer.pad_token = processor.tokenizer.eos_token
-            self._loaded = [self.source.load(AutoModelForImageTextToText), processor]
+            self._loaded = [model, processor]
         model, processor = self._loaded
         return model, processor
 
