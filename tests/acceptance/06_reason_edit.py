@@ -20,6 +20,7 @@ from pathlib import Path
 
 import acceptance
 import reason_data
+import reason_model
 import reasoned_plans
 from acceptance import NOT_RUN, Session, run_script
 
@@ -89,6 +90,18 @@ def point_3(s: Session) -> None:
     reason_data.benchmark(s, _files(s))
 
 
+def point_4(s: Session) -> None:
+    """Model."""
+    s.begin(4, "Model")
+    user = _files(s)
+    reason_model.imported(s, user)
+    reason_model.trained(s, user)
+    reason_model.edits(s, user)
+    s.say(NOT_RUN, "LLaVA-1.5-7B and Stable Diffusion 1.5 themselves",
+          "no machine here can reach them")  # fmt: skip
+    s.say(NOT_RUN, "several GPUs", GPU)
+
+
 def point_7(s: Session) -> None:
     """Reasoned plan."""
     s.begin(7, "Reasoned plan")
@@ -97,7 +110,7 @@ def point_7(s: Session) -> None:
     s.say(NOT_RUN, "a trained vision-language model", "no machine here can reach one")
 
 
-POINTS = (point_0, point_1, point_2, point_3, point_7)
+POINTS = (point_0, point_1, point_2, point_3, point_4, point_7)
 
 
 def main() -> int:
