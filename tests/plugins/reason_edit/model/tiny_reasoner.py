@@ -71,9 +71,7 @@ def pix2pix(folder: Path, *, channels: int = 8) -> Path:
     words.mkdir()
     (words / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
     (words / "merges.txt").write_text("#version: 0.2\n")
-    known = CLIPTokenizer(
-        str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=24
-    )
+    known = CLIPTokenizer(str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=24)
     known.save_pretrained(folder / "tokenizer")
     config = CLIPTextConfig(
         vocab_size=len(tokens), hidden_size=FEATURES, intermediate_size=32,
