@@ -6,7 +6,7 @@ what is not given is said to be missing, with the way to get it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,13 @@ from imgedit_plugins.errors import ImgeditError, WeightsError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options, Table
 
-NAMES = ("clip", "dino", "alexnet")
-
-_FIGURES = {"clip": "CVS, CLIP-S, edit and input consistency", "dino": "DINO", "alexnet": "LPIPS"}
-
 _USUAL = {
     "clip": ("CLIP ViT-B/32", "openai/clip-vit-base-patch32, MIT, 0.6 GB"),
     "dino": ("DINO ViT-S/16", "facebook/dino-vits16, Apache-2.0, 0.1 GB"),
     "alexnet": ("AlexNet", "torchvision's alexnet-owt-7be5be79.pth, BSD-3-Clause, 0.2 GB"),
 }
-"""What published figures of this kind are made with; MGIE's paper does not name its own."""
+"""What published figures of this kind are made with; MGIE's and ReasonPix2Pix's papers do not name
+their own."""
 
 _HOW = {
     "clip": "hf download openai/clip-vit-base-patch32 --local-dir CLIP; then -O clip=CLIP",
@@ -72,12 +69,12 @@ class Given:
     Attributes:
         encoders: for the metrics.
         told: what they are, by option.
-        needed: the options whose encoders this table's figures need.
+        needed: what this table's figures need: by option, what is measured with its encoder.
     """
 
     encoders: EditEncoders
     told: dict[str, Told] = field(default_factory=dict)
-    needed: tuple[str, ...] = NAMES
+    needed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -103,7 +100,7 @@ class Given:
                 title="Not measured",
                 columns=("figures", "needs", "how to get it"),
                 rows=tuple(
-                    (_FIGURES[name], " (".join(_USUAL[name]) + ")", _HOW[name])
+                    (self.needed[name], " (".join(_USUAL[name]) + ")", _HOW[name])
                     for name in self.missing
                 ),
             )
@@ -115,7 +112,7 @@ class Given:
                 title="Encoders",
                 columns=("figures", "weights", "kind", "SHA-256", "as in published figures"),
                 rows=tuple(
-                    (_FIGURES[t.name], t.place, t.kind, t.sha256, "yes" if t.is_usual else "no")
+                    (self.needed[t.name], t.place, t.kind, t.sha256, "yes" if t.is_usual else "no")
                     for t in self.told.values()
                 ),
             )
@@ -126,12 +123,12 @@ def how_to_get(name: str) -> str:
     return _HOW[name]
 
 
-def given_encoders(options: Options, needed: tuple[str, ...], job: Job) -> Given:
+def given_encoders(options: Options, needed: Mapping[str, str], job: Job) -> Given:
     """The encoders that options name, as far as a table needs them, checked.
 
     Args:
         options: with 'clip', 'dino' and 'alexnet': folders, and torchvision's file.
-        needed: some of these names.
+        needed: some of these, each with the figures that it is for.
         job: warned of what is missing, and of encoders that published figures are not made with.
 
     Raises:
@@ -151,7 +148,7 @@ def given_encoders(options: Options, needed: tuple[str, ...], job: Job) -> Given
     encoders = EditEncoders(found.get("clip"), found.get("dino"), found.get("alexnet"))
     given = Given(encoders, told, needed)
     for name in given.missing:
-        job.warn(f"{_FIGURES[name]} cannot be measured without -O {name}; the report says how.")
+        job.warn(f"{needed[name]} cannot be measured without -O {name}; the report says how.")
     for one in told.values():
         if not one.is_usual:
             job.warn(

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from imgedit_mgie.evaluation.items import Item
-from imgedit_mgie.evaluation.layout import TEXTS
-from imgedit_mgie.evaluation.methods import Method
-from imgedit_mgie.evaluation.results import picture_in, texts_in
-from imgedit_mgie.evaluation.settings import Settings
+from imgedit_modelkit.evaluation.items import Item
 from imgedit_modelkit.evaluation.journal import stamp
+from imgedit_modelkit.evaluation.layout import TEXTS
+from imgedit_modelkit.evaluation.results import picture_in, texts_in
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_modelkit.squares import square
 from imgedit_plugins.errors import DataError
@@ -46,7 +44,7 @@ class Answering(Protocol):
 
     @property
     def varies(self) -> bool:
-        """Whether seeds and guidance change anything."""
+        """Whether it computes anything, so that seeds and guidance may change it."""
         ...
 
     @property
@@ -57,6 +55,10 @@ class Answering(Protocol):
     @property
     def folders(self) -> tuple[Path, ...]:
         """Where its weights or its results lie."""
+        ...
+
+    def release(self) -> None:
+        """Free what it has loaded; another answer would load it again."""
         ...
 
     def answers(
@@ -77,12 +79,15 @@ class Answering(Protocol):
         ...
 
 
-class _Still:
-    """A row that computes nothing."""
+class _Plain:
+    """A row whose answers hang on nothing but itself and the item."""
 
-    varies = False
-    parameters = 0
     folders: tuple[Path, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """None."""
+        return 0
 
     def stamp_of(self, item: Item) -> Any:
         """Nothing but the item."""
@@ -93,8 +98,23 @@ class _Still:
         del item
         return None
 
+    def release(self) -> None:
+        """Nothing is loaded."""
 
-class Copy(_Still):
+
+class Still(_Plain):
+    """A row that computes nothing."""
+
+    varies = False
+
+
+class Computing(_Plain):
+    """A row that makes its answers."""
+
+    varies = True
+
+
+class Copy(Still):
     """The input itself."""
 
     stamp = "copy"
@@ -107,35 +127,23 @@ class Copy(_Still):
         yield from (Answer("", source) for _ in guidances)
 
 
-class Words(_Still):
-    """The instruction itself, or an expressive one that the data has."""
+class Results(Still):
+    """Pictures and texts that are there already.
 
-    def __init__(self, method: Method) -> None:
-        self._form = method.given
-        self.stamp = ["words", self._form]
+    Args:
+        folder: where they are.
+        size: side of the square that is scored, in pixels.
+        pictures: whether they are asked for; texts alone otherwise.
 
-    def answers(
-        self, item: Item, source: Map, number: int, guidances: Sequence[float], job: Job
-    ) -> Iterator[Answer]:
-        """The instruction itself, or what the data tells in a form."""
-        del source, number, job
-        text = item.told.get(self._form, "") if self._form else item.instruction
-        if not text:
-            raise DataError(
-                f"The data has no {self._form} instruction for {item.name}.",
-                hint="`data mgie prepare` makes data that has.",
-            )
-        yield from (Answer(text) for _ in guidances)
+    Raises:
+        DataError: there is no such folder, or no texts where they are asked for.
+    """
 
-
-class Results(_Still):
-    """Pictures and texts that are there already."""
-
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, size: int, *, pictures: bool = True) -> None:
         if not folder.is_dir():
             raise DataError(f"There is no folder {folder} of results.", path=folder)
-        self._folder, self._size, self.folders = folder, settings.size, (folder,)
-        self._pictures = settings.subject.work != "texts"
+        self._folder, self._size, self.folders = folder, size, (folder,)
+        self._pictures = pictures
         self._texts = texts_in(folder)
         if not self._pictures and not self._texts:
             raise DataError(f"{folder} has no {TEXTS}.", path=folder)

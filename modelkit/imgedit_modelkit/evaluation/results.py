@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from imgedit_mgie.evaluation.layout import SUFFIXES, TEXTS
+from imgedit_modelkit.evaluation.layout import SUFFIXES, TEXTS
 from imgedit_plugins.errors import DataError
 
 

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgedit_mgie.evaluation.answers import Answer, Answering
-from imgedit_mgie.evaluation.encoders import Given
-from imgedit_mgie.evaluation.figures import (
-    as_saved,
-    figures_of_curve,
-    figures_of_edit,
-    figures_of_text,
-)
-from imgedit_mgie.evaluation.items import Item
-from imgedit_mgie.evaluation.methods import Method
-from imgedit_mgie.evaluation.outcomes import Outcome, Task
-from imgedit_mgie.evaluation.settings import Settings
+from imgedit_modelkit.evaluation.answers import Answer, Answering
+from imgedit_modelkit.evaluation.items import Item
 from imgedit_modelkit.evaluation.journal import JournalFile, key_of, stamp
+from imgedit_modelkit.evaluation.methods import Method
+from imgedit_modelkit.evaluation.outcomes import Done, Outcome, Task
+from imgedit_modelkit.evaluation.settings import Settings
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_plugins import __version__
 from imgedit_plugins.errors import (
@@ -37,6 +30,10 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import open_picture, save_picture
 from imgedit_plugins.pictures import Picture
 
+Measure = Callable[[Item, Map, Map, Answer], dict[str, float]]
+"""(item, source, goal, answer) -> its figures; pictures (size, size, 3) float32 in 0..1, those of
+answers as a file of 8 bits keeps them."""
+
 
 class Quiet(Job):
     """One edit among many: its warnings are counted, its progress is not shown."""
@@ -50,34 +47,14 @@ class Quiet(Job):
         self._whole.check()
 
 
-@dataclass
-class Done:
-    """What came of an evaluation.
-
-    Attributes:
-        outcomes: of each row, by its title.
-        unreadable: why an item's pictures cannot be used, by its name; no row has it.
-        warnings: how often each row was warned of what, by its title.
-        parameters: of each row's language model, by its title.
-    """
-
-    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
-    unreadable: dict[str, str] = field(default_factory=dict)
-    warnings: dict[str, dict[str, int]] = field(default_factory=dict)
-    parameters: dict[str, int] = field(default_factory=dict)
-
-    def failures(self, title: str) -> list[Outcome]:
-        """The outcomes of a row that are none."""
-        return [outcome for outcome in self.outcomes[title] if outcome.failure]
-
-
 class Evaluation:
     """An evaluation at work.
 
     Args:
         settings: what is asked.
         items: what is edited.
-        given: the encoders.
+        measure: what the figures of an answer are.
+        measured_with: what changes when `measure` does, such as its encoders; JSON.
         folder: for pictures, one folder a row, and `journal`.
         journal: what was finished before.
         job: progress and cancellation.
@@ -87,12 +64,14 @@ class Evaluation:
         self,
         settings: Settings,
         items: tuple[Item, ...],
-        given: Given,
+        measure: Measure,
+        measured_with: Any,
         folder: Path,
         journal: JournalFile,
         job: Job,
     ) -> None:
-        self._settings, self._items, self._given = settings, items, given
+        self._settings, self._items = settings, items
+        self._measure, self._measured_with = measure, measured_with
         self._folder, self._journal, self._job = folder, journal, job
         self._finished, self._total, self._stamp = 0, 0, ""
         self.done = Done()
@@ -106,7 +85,7 @@ class Evaluation:
         """
         self._total = len(self._items) * len(rows)
         for method, answering in rows.items():
-            if method.is_model:
+            if answering.varies:
                 (self._folder / method.folder).mkdir(parents=True, exist_ok=True)
             self.done.parameters[method.title] = answering.parameters
             outcomes = self.done.outcomes[method.title] = []
@@ -116,6 +95,7 @@ class Evaluation:
                 self._job.report(stage, self._finished, self._total)
                 self._finished += 1
                 outcomes += self._of_item(method, answering, item)
+            answering.release()
             if len(self.done.unreadable) == len(self._items):
                 first = next(iter(self.done.unreadable.values()))
                 raise DataError(f"No pair can be opened, the first: {first}")
@@ -176,7 +156,8 @@ class Evaluation:
             seconds = time.perf_counter() - began
             path = answering.file_of(item)
             outcome = Outcome(task, {}, answer.expressive, round(seconds, 3), path)
-            found.append(self._scored(key, outcome, answer, source, goal))
+            outcome = self._noted(key, outcome, answer.pixels if answering.varies else None)
+            found.append(self._measured(key, outcome, answer, source, goal))
         self._count(tasks[0].method, job.warnings)
         return found
 
@@ -196,12 +177,12 @@ class Evaluation:
     def _key(self, answering: Answering, task: Task) -> str:
         settings = self._settings
         drawn = [settings.seed, task.number, task.image_guidance] if answering.varies else []
-        what = [__version__, settings.subject.work, settings.size, task.method.title]
+        what = [__version__, settings.work, settings.size, task.method.title]
         own = [self._stamp, answering.stamp_of(task.item)]
         return key_of(what, own, task.item.stamp, drawn)
 
     def _figures_key(self, key: str) -> str:
-        return key_of("figures", key, self._given.stamp)
+        return key_of("figures", key, self._measured_with)
 
     def _known(self, answering: Answering, key: str, task: Task) -> Outcome | None:
         """What was finished before; a picture that was made must still be as it was then."""
@@ -225,45 +206,34 @@ class Evaluation:
         pixels = None if outcome.picture is None else _pixels(outcome.picture)
         return self._measured(key, outcome, Answer(outcome.expressive, pixels), source, goal)
 
-    def _scored(
-        self, key: str, outcome: Outcome, answer: Answer, source: Map, goal: Map
-    ) -> Outcome:
-        """Keep what a model made; what is there already stays where it is."""
-        task, made = outcome.task, answer.pixels is not None and outcome.task.method.is_model
+    def _noted(self, key: str, outcome: Outcome, made: Map | None) -> Outcome:
+        """The outcome, with its file where a picture was made; what is there already stays."""
+        path = None if made is None else self._saved(outcome.task, made)
         line: dict[str, Any] = {
-            "row": task.method.title,
-            "item": task.item.name,
+            "row": outcome.task.method.title,
+            "item": outcome.task.item.name,
             "expressive": outcome.expressive,
             "seconds": outcome.seconds,
             "picture": "",
         }
-        if made:
-            path = self._saved(task, answer)
-            outcome = replace(outcome, picture=path)
+        if path is not None:
             line["picture"] = path.relative_to(self._folder).as_posix()
             line["stamp"] = list(stamp(path) or ())
         self._journal.keep(key, line)
-        return self._measured(key, outcome, answer, source, goal)
+        return outcome if path is None else replace(outcome, picture=path)
 
-    def _saved(self, task: Task, answer: Answer) -> Path:
-        assert answer.pixels is not None
-        name = picture_name(task, of_curve=self._settings.subject.work == "trade-off")
+    def _saved(self, task: Task, pixels: Map) -> Path:
+        name = picture_name(task, of_curve=self._settings.curve)
         path = self._folder / task.method.folder / f"{name}.png"
-        pixels = np.rint(np.clip(answer.pixels, 0, 1) * 255).astype(np.uint8)
-        save_picture(Picture(pixels), path)
+        save_picture(Picture(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)), path)
         return path
 
     def _measured(
         self, key: str, outcome: Outcome, answer: Answer, source: Map, goal: Map
     ) -> Outcome:
-        encoders, item = self._given.encoders, outcome.task.item
-        if answer.pixels is None:
-            figures = figures_of_text(source, goal, answer.expressive, encoders)
-        elif self._settings.subject.work == "trade-off":
-            figures = figures_of_curve(source, goal, as_saved(answer.pixels), encoders)
-        else:
-            edited = as_saved(answer.pixels)
-            figures = figures_of_edit(goal, edited, item.instruction, answer.expressive, encoders)
+        if answer.pixels is not None:
+            answer = replace(answer, pixels=_as_saved(answer.pixels))
+        figures = self._measure(outcome.task.item, source, goal, answer)
         self._journal.keep(self._figures_key(key), {"figures": figures})
         return replace(outcome, figures=figures)
 
@@ -285,8 +255,6 @@ def _pixels(path: Path) -> Map:
     return np.asarray(open_picture(path).rgb8() / 255, np.float32)
 
 
-def warned(done: Done) -> Iterator[str]:
-    """What rows were warned of, a sentence each with how often."""
-    for title, counts in done.warnings.items():
-        for warning, count in counts.items():
-            yield f"{title}, {count} times: {warning}"
+def _as_saved(pixels: Map) -> Map:
+    """What a file of 8 bits keeps of a picture."""
+    return np.asarray(np.rint(np.clip(pixels, 0, 1) * 255) / 255, np.float32)

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgedit_mgie.evaluation.layout import FILE, JOURNAL, JOURNAL_SCHEMA, SCHEMA, TEXTS
 from imgedit_modelkit import locks
 from imgedit_modelkit.evaluation.journal import JournalFile, open_journal_file
+from imgedit_modelkit.evaluation.layout import FILE, JOURNAL, TEXTS, Layout
+from imgedit_modelkit.evaluation.methods import RESULTS
 from imgedit_plugins.atomic import write_failure, write_text_atomic
 from imgedit_plugins.errors import DataError
 
 if TYPE_CHECKING:
-    from imgedit_mgie.evaluation.methods import Method
-    from imgedit_mgie.evaluation.outcomes import Outcome
-    from imgedit_mgie.evaluation.settings import Settings
-    from imgedit_mgie.evaluation.work import Done
+    from imgedit_modelkit.evaluation.methods import Method
+    from imgedit_modelkit.evaluation.outcomes import Done, Outcome
+    from imgedit_modelkit.evaluation.settings import Settings
 
 _FIELDS = ("schema", "data", "set", "split", "instructions", "work", "size", "rows")
 
@@ -34,7 +34,7 @@ def kept(settings: Settings, set_name: str) -> Iterator[tuple[Path, JournalFile]
     if settings.keep is None:
         with tempfile.TemporaryDirectory(prefix="imgedit-evaluate-") as name:
             folder = Path(name)
-            yield folder, open_journal_file(folder / JOURNAL, JOURNAL_SCHEMA)
+            yield folder, _journal(folder, settings)
         return
     folder = settings.keep
     with contextlib.ExitStack() as stack:
@@ -47,7 +47,11 @@ def kept(settings: Settings, set_name: str) -> Iterator[tuple[Path, JournalFile]
         except OSError as error:
             told = write_failure(error)
             raise DataError(f"{folder} cannot be written to: {told}.", path=folder) from error
-        yield folder, open_journal_file(folder / JOURNAL, JOURNAL_SCHEMA)
+        yield folder, _journal(folder, settings)
+
+
+def _journal(folder: Path, settings: Settings) -> JournalFile:
+    return open_journal_file(folder / JOURNAL, settings.layout.journal_schema)
 
 
 def _check(folder: Path, settings: Settings, set_name: str) -> None:
@@ -60,7 +64,7 @@ def _check(folder: Path, settings: Settings, set_name: str) -> None:
             path=folder,
             hint="Name a folder that is not there yet.",
         )
-    before, now = read_kept(folder), _described(settings, set_name)
+    before, now = read_kept(folder, settings.layout), _described(settings, set_name)
     for name in ("data", "set", "work", "size"):
         if before[name] != now[name]:
             raise DataError(
@@ -71,7 +75,7 @@ def _check(folder: Path, settings: Settings, set_name: str) -> None:
             )
 
 
-def read_kept(folder: Path) -> dict[str, Any]:
+def read_kept(folder: Path, layout: Layout) -> dict[str, Any]:
     """What an evaluation was of: the content of `FILE`.
 
     Raises:
@@ -85,25 +89,25 @@ def read_kept(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder} keeps no evaluation: it has no {FILE}.",
             path=path,
-            hint="`imgedit-plugins evaluate mgie -O keep=FOLDER` makes one.",
+            hint=f"`imgedit-plugins evaluate {layout.plugin} -O keep=FOLDER` makes one.",
         ) from None
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} is no evaluation: {error}.", path=path) from error
-    if missing or found["schema"] != SCHEMA:
+    if missing or found["schema"] != layout.schema:
         raise DataError(f"{path} is no evaluation of this version.", path=path)
     return dict(found)
 
 
 def _described(settings: Settings, set_name: str) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
+        "schema": settings.layout.schema,
         "data": str(settings.data.resolve()),
         "set": set_name,
         "split": settings.split,
         "limit": settings.limit,
         "instructions": "all" if settings.every_instruction else "first",
         "table": settings.table,
-        "work": settings.subject.work,
+        "work": settings.work,
         "size": settings.size,
         "seed": settings.seed,
         "rows": [
@@ -115,7 +119,7 @@ def _described(settings: Settings, set_name: str) -> dict[str, Any]:
 
 def _place(method: Method) -> str:
     """Where a row's results are: below the folder, or elsewhere."""
-    return str(Path(method.given).resolve()) if method.kind == "results" else method.folder
+    return str(Path(method.given).resolve()) if method.kind == RESULTS else method.folder
 
 
 def _write(folder: Path, settings: Settings, set_name: str) -> None:
@@ -123,7 +127,9 @@ def _write(folder: Path, settings: Settings, set_name: str) -> None:
     found = _described(settings, set_name)
     if (folder / FILE).is_file():
         own = {row["folder"] for row in found["rows"]}
-        earlier = [row for row in read_kept(folder)["rows"] if row["folder"] not in own]
+        earlier = [
+            row for row in read_kept(folder, settings.layout)["rows"] if row["folder"] not in own
+        ]
         found["rows"] = [*earlier, *found["rows"]]
     text = json.dumps(found, indent=1, ensure_ascii=False)
     write_text_atomic(folder / FILE, text + "\n")
@@ -133,7 +139,7 @@ def write_texts(folder: Path, done: Done) -> None:
     """The expressive instructions of each row that has some, as the row 'results' reads them."""
     for outcomes in done.outcomes.values():
         told = {o.task.item.name: o for o in outcomes if o.expressive and not o.task.number}
-        if told and outcomes[0].task.method.kind != "results":
+        if told and outcomes[0].task.method.kind != RESULTS:
             lines = "".join(_line(name, one) for name, one in told.items())
             place = folder / outcomes[0].task.method.folder
             place.mkdir(exist_ok=True)
