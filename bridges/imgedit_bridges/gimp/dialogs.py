@@ -199,11 +199,11 @@ def _exact(client: Client, layer: Any, plan: Plan) -> Pixels:
 
 
 def _layered_line(result: Result) -> str:
-    """What of a result is done by operations and what was painted; empty where nothing is."""
+    """What of a result is done by operations, and where the rest is; empty without such."""
     if not result.layered or result.plan is None:
         return ""
     told = title(result.plan)
-    return f"As filters: {told[:1].lower()}{told[1:]}. The rest was painted, in a layer above."
+    return f"As filters: {told[:1].lower()}{told[1:]}. The rest lies in a layer above."
 
 
 def asked(procedure: Any, title: str, config: Any, names: Sequence[str]) -> bool:
