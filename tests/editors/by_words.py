@@ -143,6 +143,8 @@ mark("status", working=status.work.isVisible(), stage=status.stage.text(),
 
 def keep(screen, name):
     """A screenshot; with IMGEDIT_WRITE_DOCS=1 it goes into docs/screenshots."""
+    screen.move_away()  # or a tooltip is in it
+    time.sleep(2)
     picture = screen.screenshot(name)
     if os.environ.get("IMGEDIT_WRITE_DOCS"):
         (PROJECT / "docs" / "screenshots" / picture.name).write_bytes(picture.read_bytes())

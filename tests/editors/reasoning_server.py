@@ -10,7 +10,17 @@ from reasoned_answers import SKY, WARM, Model, plan, serving
 
 from imgedit_modelkit.language.testing import Said, text
 
-__all__ = ["ANSWERS", "ENVIRONMENT", "MISBEHAVIOUR", "WARM", "Model", "Mood", "plan", "serving"]
+__all__ = [
+    "ANSWERS",
+    "ENVIRONMENT",
+    "MISBEHAVIOUR",
+    "SKY",
+    "WARM",
+    "Model",
+    "Mood",
+    "plan",
+    "serving",
+]
 
 ENVIRONMENT = {"IMGEDIT_PLUGINS": "reason_edit,painter"}
 """Of the editors, and so of the worker: `painter` is the one that paints."""

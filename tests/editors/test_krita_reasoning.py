@@ -12,6 +12,7 @@ from reasoning_server import (
     ANSWERS,
     ENVIRONMENT,
     MISBEHAVIOUR,
+    SKY,
     WARM,
     Model,
     Mood,
@@ -127,7 +128,7 @@ seen(document, {str(folder / "seen.bin")!r})
 def test_the_docker_cancels_tells_and_shows(krita_reasons, krita_window, folder):
     path = folder / "photo.png"
     save_picture(photograph(900, 600), path)
-    model = Mood(ANSWERS)
+    model = Mood([plan(WARM, SKY)])
     with serving(model) as address:
         edit = KritaAction(krita_window(path), krita_reasons, "reason_edit/reason")
         edit.start(instruction="slowly, please", options={"endpoint": address})

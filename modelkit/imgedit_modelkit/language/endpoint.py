@@ -280,7 +280,8 @@ class Endpoint:
         if error.code in _PASSING and not stumbled:
             return
         kind = _NotUnderstoodError if error.code in _UNKNOWN or stumbled else EndpointError
-        raise kind(f"{self.address} refuses: {told}. {reason[:500]}", reason) from error
+        why = f"{told}. {reason[:500]}".strip().rstrip(".")
+        raise kind(f"{self.address} refuses: {why}.", reason) from error
 
 
 class _NotUnderstoodError(EndpointError):
