@@ -22,7 +22,11 @@ class GimpEntry:
         self.title = label.rstrip("….")
 
     def ask(self, **given):
-        """Start the entry, and fill in its dialog by the letters that are underlined in it."""
+        """Start the entry, and fill in its dialog by the letters that are underlined in it.
+
+        Args:
+            given: by the names of the arguments, the instruction first.
+        """
         self.window.run(f"""
 labels = {{one.name: one.nick for one in
           Gimp.get_pdb().lookup_procedure({self._procedure!r}).get_arguments()}}
@@ -34,8 +38,9 @@ mark("labels", **{{name: labels[name] for name in {tuple(given)!r}}})
         self.window.action(self.title)
         self.window.wait_for_window(f"^{self._label}$")
         time.sleep(0.5)
-        for letter, text in zip(letters, given.values(), strict=True):
-            self.screen.keys(f"alt+{letter}", "ctrl+a")
+        for name, letter, text in zip(given, letters, given.values(), strict=True):
+            # The keyboard is where the instruction is wanted.
+            self.screen.keys(*([] if name == "instruction" else [f"alt+{letter}"]), "ctrl+a")
             # Only a Tab makes GIMP take a number that was typed.
             self.screen.type(text if isinstance(text, str) else f"{text}\t")
 

@@ -136,7 +136,7 @@ def test_the_windows_cancel_tell_and_show(gimp_reasons, gimp_window, folder):
         assert edit.is_untouched()
 
         edit.ask(instruction="make it the last warm evening of the year", endpoint=address)
-        keep(edit.screen, "gimp-reason-asked")
+        edit.screen.screenshot("asked")
         edit.begin()
         edit.wait_for_result()
         keep(edit.screen, "gimp-reason-result")

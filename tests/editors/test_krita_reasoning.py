@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 
 import numpy as np
 import painter
@@ -32,10 +33,10 @@ actions = []
 engine.actions(actions.extend)
 spin(lambda: actions)
 
-def reason(document, words, name="reason", **options):
+def reason(picture, words, name="reason", **options):
     action = next(one for one in actions if (one["plugin"], one["id"]) == ("reason_edit", name))
-    return work("run_action", action, [background(document)], instruction=words, options=options,
-                document=document)
+    return work("run_action", action, [background(picture)], instruction=words, options=options,
+                document=picture)
 """
 
 
@@ -141,20 +142,20 @@ def test_the_docker_cancels_tells_and_shows(krita_reasons, krita_window, folder)
         edit.start(instruction="rudely, please", options={"endpoint": address})
         now = edit.wait_for(lambda now: now["message"], "a message", 90)
         assert "gave no plan that can be used" in now["message"]
+        time.sleep(1)  # Krita draws later than it answers
         edit.screen.screenshot("fault")
         assert len(edit.layers()) == 1
 
         edit.ask()
+        # The keyboard is where the instruction is wanted.
         edit.screen.type("make it the last warm evening of the year")
-        edit.screen.keys("Tab")
-        edit.screen.screenshot("dialog")
         edit.run(f"""
 from PyQt5.QtWidgets import QApplication
 dialog = QApplication.activeModalWidget()
 field = next(one for one in dialog.fields if one.name == "endpoint")
 field.show_value({address!r})
 """)
-        keep(edit.screen, "krita-reason-asked")
+        edit.screen.screenshot("asked")
         edit.screen.keys("alt+a")
         wait = edit.window.running.wait_until
         wait(lambda: len(edit.layers()) == 2, "the edit", 120)

@@ -267,8 +267,9 @@ class Status(QtWidgets.QWidget):
 
     def show_work(self, stage: str, share: float) -> None:
         """Say what is being done."""
-        self.stage.setText(stage or "Working")
-        self.bar.setAccessibleName(stage or "Working")
+        told = f"{stage[:1].upper()}{stage[1:]}" or "Working"
+        self.stage.setText(told)
+        self.bar.setAccessibleName(told)
         known = share >= 0
         self.bar.setRange(0, 1000 if known else 0)
         if known:
