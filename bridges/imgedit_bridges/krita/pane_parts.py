@@ -115,7 +115,7 @@ class EditHead(QtWidgets.QWidget):
 
     def show_edit(self, edit: seam.Edit) -> None:
         """Show another edit, or the same one."""
-        self.title.setText(edit.title)
+        self.title.setText(edit.title[:1].upper() + edit.title[1:])  # may be names of operations
         if not self._held:
             self.before.setEnabled(edit.shown)
             self.before.setToolTip(
@@ -267,7 +267,7 @@ class Status(QtWidgets.QWidget):
 
     def show_work(self, stage: str, share: float) -> None:
         """Say what is being done."""
-        told = f"{stage[:1].upper()}{stage[1:]}" or "Working"
+        told = stage[:1].upper() + stage[1:] or "Working"
         self.stage.setText(told)
         self.bar.setAccessibleName(told)
         known = share >= 0
