@@ -95,13 +95,9 @@ class Constraint:
             state = following
         return state
 
-    def processor(self, start: Hashable | None = None) -> LogitsProcessor:
-        """A fresh processor for one call of `generate` from embeddings.
-
-        Args:
-            start: the state to begin in, where it is not the automaton's.
-        """
-        return _Processor(self, self.automaton.start if start is None else start)
+    def processor(self) -> LogitsProcessor:
+        """A fresh processor for one call of `generate` from embeddings."""
+        return _Processor(self)
 
 
 class _Processor(LogitsProcessor):
@@ -110,9 +106,9 @@ class _Processor(LogitsProcessor):
     With `generate(inputs_embeds=...)` the ids that arrive are those of the new tokens alone.
     """
 
-    def __init__(self, constraint: Constraint, start: Hashable) -> None:
+    def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
-        self._states: dict[tuple[int, ...], Hashable | None] = {(): start}
+        self._states: dict[tuple[int, ...], Hashable | None] = {(): constraint.automaton.start}
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         limited = torch.full_like(scores, -torch.inf)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import secrets
@@ -209,16 +210,18 @@ def load_language_model(folder: Path, dtype: torch.dtype, **settings: Any) -> tu
 
 
 @contextlib.contextmanager
-def no_progress_bars() -> Iterator[None]:
-    """Bars of transformers do not know whether anybody looks; jobs report for them."""
-    from transformers.utils import logging as bars
+def no_progress_bars(*libraries: str) -> Iterator[None]:
+    """No bars of transformers, or of other libraries that log as it does, during the block.
 
-    logging: Any = bars
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    They do not know whether anybody looks; jobs report for them.
+    """
+    names = libraries or ("transformers",)
+    logs: list[Any] = [importlib.import_module(f"{name}.utils.logging") for name in names]
+    shown = [log for log in logs if log.is_progress_bar_enabled()]
+    for log in shown:
+        log.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
-            logging.enable_progress_bar()
+        for log in shown:
+            log.enable_progress_bar()

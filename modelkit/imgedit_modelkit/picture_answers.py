@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.pictures import RGB8
 
 if TYPE_CHECKING:
-    from imgedit_modelkit.json_decoding import JsonForm
+    from imgedit_modelkit.json_decoding import JsonForm, JsonForms
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,13 @@ class LocalModel:
         with _told(self.folder):
             return self._read(kind, **options)
 
+    def load_with_processor(self, kind: Any) -> tuple[Any, Any]:
+        """The model of one of transformers' auto classes, and its processor; raises as `load`."""
+        from transformers import AutoProcessor
+
+        processor = self.read(AutoProcessor, backend="pil")  # needs no torchvision
+        return self.load(kind), processor
+
     def _read(self, kind: Any, **options: Any) -> Any:
         return kind.from_pretrained(
             self.folder, local_files_only=True, trust_remote_code=False, **options
@@ -104,7 +110,7 @@ class PictureAnswers:
     max_new_tokens: int = 1024
     no_repeat: int = 0
     _loaded: list[Any] = field(default_factory=list, init=False, repr=False)
-    _forms: dict[str, JsonForm] = field(default_factory=dict, init=False, repr=False)
+    _forms: JsonForms | None = field(default=None, init=False, repr=False)
 
     def __call__(
         self,
@@ -166,22 +172,20 @@ class PictureAnswers:
         return [text.strip() for text in found]
 
     def _form(self, processor: Any, schema: Mapping[str, Any]) -> JsonForm:
-        from imgedit_modelkit.json_decoding import JsonForm
+        from imgedit_modelkit.json_decoding import JsonForms
 
-        key = json.dumps(schema, sort_keys=True)
-        if key not in self._forms:
-            self._forms[key] = JsonForm(schema, processor.tokenizer)
-        return self._forms[key]
+        self._forms = self._forms or JsonForms(processor.tokenizer)
+        return self._forms.form(schema)
 
     def _load(self) -> tuple[Any, Any]:
         if not self._loaded:
-            from transformers import AutoModelForImageTextToText, AutoProcessor
+            from transformers import AutoModelForImageTextToText
 
-            processor = self.source.read(AutoProcessor, backend="pil")  # needs no torchvision
+            model, processor = self.source.load_with_processor(AutoModelForImageTextToText)
             processor.tokenizer.padding_side = "left"
             if processor.tokenizer.pad_token_id is None:
                 processor.tokenizer.pad_token = processor.tokenizer.eos_token
-            self._loaded = [self.source.load(AutoModelForImageTextToText), processor]
+            self._loaded = [model, processor]
         model, processor = self._loaded
         return model, processor
 

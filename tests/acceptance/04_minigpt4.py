@@ -26,7 +26,7 @@ from typing import Any
 
 import acceptance
 import training_runs
-from acceptance import FAIL, NOT_RUN, Session, read_tests, run_script
+from acceptance import FAIL, NOT_RUN, Session, run_script
 
 KIT = [
     *("training", "resume", "processes", "runs", "adapters", "features", "vision_language"),
@@ -63,15 +63,7 @@ def point_0(s: Session) -> None:
         "tests/benchmarks/test_training_benchmark.py",
         "tests/benchmarks/test_minigpt4_learning.py",
     ]
-    there = [name for name in files if (s.root / name).is_file()]
-    s.check(there == files, "test modules", f"{len(there)} of {len(files)}")
-    junit = s.work / "junit.xml"
-    env = {"PYTEST_ADDOPTS": f"--junitxml={junit}", "OMP_NUM_THREADS": "1"}
-    done = s.run("python3", "scripts/test.py", "-n", "auto", "--maxprocesses", "8", *there, env=env)
-    s.tests = read_tests(junit) if junit.is_file() else None
-    where = "this working tree" if OPTIONS.here else "a fresh clone, bare environment"
-    s.check(done.code == 0, f"tests of this part in {where}", done.last.strip("= "))
-    print("               $ python3 scripts/test.py tests/modelkit tests/plugins/... ...")
+    s.run_tests(files, here=OPTIONS.here, shown="tests/modelkit tests/plugins/... ...")
 
 
 # --- what several points use ------------------------------------------------------------------

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import acceptance
+import mgie_evaluations
 import training_runs
-from acceptance import FAIL, NOT_RUN, Session, read_tests, run_script
+from acceptance import FAIL, NOT_RUN, Session, run_script
 
 DIFFUSION = ["editing_loss", "editor", "editor_folders", "painting", "previews"]
 REGIONS = ["boxes", "editing", "profiles"]
@@ -63,15 +64,7 @@ def point_0(s: Session) -> None:
         *(f"{mgie}/data/test_{name}.py" for name in DATA),
         *(f"tests/{name}.py" for name in OTHERS),
     ]
-    there = [name for name in files if (s.root / name).is_file()]
-    s.check(there == files, "test modules", f"{len(there)} of {len(files)}")
-    junit = s.work / "junit.xml"
-    env = {"PYTEST_ADDOPTS": f"--junitxml={junit}", "OMP_NUM_THREADS": "1"}
-    done = s.run("python3", "scripts/test.py", "-n", "auto", "--maxprocesses", "8", *there, env=env)
-    s.tests = read_tests(junit) if junit.is_file() else None
-    where = "this working tree" if OPTIONS.here else "a fresh clone, bare environment"
-    s.check(done.code == 0, f"tests of this part in {where}", done.last.strip("= "))
-    print("               $ python3 scripts/test.py tests/modelkit tests/plugins/mgie ...")
+    s.run_tests(files, here=OPTIONS.here, shown="tests/modelkit tests/plugins/mgie ...")
 
 
 OTHERS = (
@@ -163,21 +156,15 @@ def point_1(s: Session) -> None:
     done = _apply(s, "no.png", scheduler="NoSuchScheduler")
     good = done.code == 2 and done.is_one_sentence
     s.check(good, "an unknown scheduler", done.err.strip()[:140], done.command)
-    told = _results(s, "overhead beside diffusers", OPTIONS.diffusion_results, "diffusion")
+    told = training_runs.known(
+        s, "overhead beside diffusers", OPTIONS.diffusion_results, "diffusion"
+    )
     if told:
         figure = f"{told['ratio']:.3f} x diffusers' pipeline, limit {told['limit']}; "
         figure += f"same pixels: {told['same_pixels']}; {told['rounds']} rounds"
         s.check(told["passed"], "overhead beside diffusers, same pixels", figure)
     s.suite(*(f"tests.modelkit.diffusion.test_{name}" for name in DIFFUSION))
     s.suite("tests.bridges.test_worker_previews")
-
-
-def _results(s: Session, what: str, path: Path | None, benchmark: str) -> dict[str, Any] | None:
-    if path is None:
-        why = f"give the results of `python -m benchmarks.{benchmark} --json FILE`"
-        s.say(NOT_RUN, what, why)
-        return None
-    return training_runs.results(s, what, path)
 
 
 def point_2(s: Session) -> None:
@@ -355,7 +342,7 @@ def point_7(s: Session) -> None:
     _trained(s, "saving", "EMA, accumulation, bf16, LoRA", ema=0.9, accumulate=2,
              precision="bf16", lora=2, **few)  # fmt: skip
     _edited(s, "what was trained edits", "trained.png", weights=s.work / "whole")
-    told = _results(s, "throughput", OPTIONS.training_results, "mgie_training")
+    told = training_runs.known(s, "throughput", OPTIONS.training_results, "mgie_training")
     if told:
         figure = f"{told['ratio']:.3f} x a plain loop, goal >= {told['limit']}; {told['rounds']} "
         s.check(told["passed"], "throughput", f"{figure}rounds of {told['steps']} steps")
@@ -368,7 +355,7 @@ def point_7(s: Session) -> None:
 def point_8(s: Session) -> None:
     """It learns."""
     s.begin(8, "It learns, shown here")
-    told = _results(s, "goals", OPTIONS.learn_results, "mgie_learning")
+    told = training_runs.known(s, "goals", OPTIONS.learn_results, "mgie_learning")
     if told:
         _learning(s, told)
     s.suite("tests.benchmarks.test_mgie_learning")
@@ -398,34 +385,7 @@ def _learning(s: Session, told: dict[str, Any]) -> None:
 def point_9(s: Session) -> None:
     """Evaluation."""
     s.begin(9, "Evaluation")
-    user = _files(s)
-    for name in ("evr", "gier", "ma5k", "magicbrush", "pix2pix-pairs"):
-        done = _evaluate(s, name, "models=copy")
-        titles = [table["title"] for table in _tables(done)]
-        s.check(titles, f"reads {name}", titles[0] if titles else done.last, done.command)
-    rows = f"instructpix2pix,lgie:{user / 'model'},mgie:{user / 'model'},copy"
-    for table, what in {
-        "zero-shot": "table 1, zero-shot", "fine-tuned": "table 2, fine-tuned",
-        "trade-off": "figure 3, trade-off", "instructions": "figure 4, CLIP-S of instructions",
-        "sizes": "figure 9, sizes", "prompts": "figure 11, how and what",
-    }.items():  # fmt: skip
-        few = rows if table in ("zero-shot", "fine-tuned") else f"mgie:{user / 'model'}"
-        page = s.work / f"{table}.html"
-        done = _evaluate(s, "magicbrush", f"table={table}", f"models={few}", more=(
-            "--baseline", "--report", page, "--worst", "1"))  # fmt: skip
-        tables = _tables(done)
-        figure = f"{len(tables)} tables, {page.stat().st_size // 1024} KiB" if tables else done.last
-        s.check(tables and page.is_file(), what, figure, done.command)
-        if table == "fine-tuned":
-            text = json.dumps(tables)
-            good = "published, not reproduced here" in text and "95.3" in text
-            s.check(good, "published numbers in their own columns", "marked; CVS 95.3 is there")
-        if table == "trade-off":
-            s.check("<svg" in page.read_text("utf-8"), "the curve is drawn", page.name)
-    done = _evaluate(s, "rows", "table=forms", "models=told:full,told:short,told:summarised")
-    s.check(_tables(done), "figure 10, full, short, summarised", done.last[:100], done.command)
-    _people(s, rows)
-    _left_out(s)
+    mgie_evaluations.every_table(s, _files(s))
     for name in ("", "_figures", "_front_ends"):
         s.suite(f"tests.plugins.mgie.evaluation.test_mgie_evaluation{name}")
     s.suite("tests.modelkit.test_human_evaluation", "tests.modelkit.test_instructed_pairs",
@@ -433,47 +393,12 @@ def point_9(s: Session) -> None:
     s.say(NOT_RUN, "the published data sets and weights", "no machine here can reach them")
 
 
-def _people(s: Session, rows: str) -> None:
-    """Figures 5 and 6: a study of kept results."""
-    keep, study = s.work / "keep", s.work / "study"
-    done = _evaluate(s, "magicbrush", f"models={rows}", f"keep={keep}")
-    if done.code == 0:
-        done = s.cli("data", "mgie", "study", "--results", keep, "--out", study, "--items", "2")
-    s.check((study / "study.json").is_file(), "figures 5 and 6, a study for people", done.last,
-            done.command)  # fmt: skip
-
-
-def _left_out(s: Session) -> None:
-    """What is missing is told, and not silently left out."""
-    done = _evaluate(s, "ma5k", "models=copy")
-    said = [
-        line for line in done.err.splitlines() if "dino" in line and "cannot be measured" in line
-    ]
-    s.check(said, "an encoder that is not given", said[0].strip()[:140] if said else done.err[:140])
-    done = _evaluate(s, "ma5k", "models=mgie:gone")
-    error = next((line for line in done.err.splitlines() if line.startswith("Error")), "")
-    good = done.code == 1 and error and "Traceback" not in done.err
-    s.check(good, "a model that is not there", error[:140], done.command)
-
-
-def _evaluate(
-    s: Session, data: str, *options: str, more: tuple[str | Path, ...] = ()
-) -> acceptance.Ran:
-    user = s.work / "user"
-    given = (f"clip={user / 'encoder'}", "size=32", "steps=2", "max-tokens=16", "limit=2",
-             f"painter-weights={user / 'pipeline' / 'pipeline'}", *options)  # fmt: skip
-    words = [word for one in given for word in ("-O", one)]
-    return s.cli("evaluate", "mgie", "--data", user / data, "--json", *words, *more)
-
-
-def _tables(done: acceptance.Ran) -> list[dict[str, Any]]:
-    return list(json.loads(done.out)["tables"]) if done.code == 0 else []
-
-
 def point_10(s: Session) -> None:
     """Full size."""
     s.begin(10, "Full size, on the CPU")
-    told = _results(s, "random full-size weights", OPTIONS.full_size_results, "mgie_full_size")
+    told = training_runs.known(
+        s, "random full-size weights", OPTIONS.full_size_results, "mgie_full_size"
+    )
     if told:
         _full_size(s, told)
     s.suite("tests.benchmarks.test_mgie_full_size")

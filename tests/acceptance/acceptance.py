@@ -135,6 +135,27 @@ class Session:
             raise ProbeError(f"{name}: {done.last}")
         return json.loads(done.out)
 
+    def run_tests(self, files: Sequence[str], *, here: bool, shown: str) -> None:
+        """Install, run test modules whose counts other points print, and say how it went.
+
+        Args:
+            files: all of which must be there.
+            here: whether this is the working tree.
+            shown: what stands for them where the command is printed.
+        """
+        there = [name for name in files if (self.root / name).is_file()]
+        missing = ", ".join(name for name in files if name not in there)
+        figure = f"{len(there)} of {len(files)}" + (f"; missing: {missing}" if missing else "")
+        self.check(not missing, "test modules", figure)
+        junit = self.work / "junit.xml"
+        env = {"PYTEST_ADDOPTS": f"--junitxml={junit}", "OMP_NUM_THREADS": "1"}
+        words = ("python3", "scripts/test.py", "-n", "auto", "--maxprocesses", "8", *there)
+        done = self.run(*words, env=env)
+        self.tests = read_tests(junit) if junit.is_file() else None
+        where = "this working tree" if here else "a fresh clone, bare environment"
+        self.check(done.code == 0, f"tests of this part in {where}", done.last.strip("= "))
+        print(f"               $ python3 scripts/test.py {shown}")
+
     def suite(self, *modules: str) -> None:
         """One line for what the suite's run said about these modules; `*` at the end is allowed."""
         if self.tests is None:

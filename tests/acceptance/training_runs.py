@@ -91,6 +91,15 @@ def results(s: Session, what: str, path: Path) -> dict[str, Any] | None:
     return None
 
 
+def known(s: Session, what: str, path: Path | None, benchmark: str) -> dict[str, Any] | None:
+    """As `results`; NOT RUN, with the command that makes them, where no file is given."""
+    if path is None:
+        why = f"give the results of `python -m benchmarks.{benchmark} --json FILE`"
+        s.say(NOT_RUN, what, why)
+        return None
+    return results(s, what, path)
+
+
 def _saved(out: Path) -> set[str]:
     folder = out / "checkpoints"
     return {path.name for path in folder.glob("step-*")} if folder.is_dir() else set()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def load_pipeline(
         WeightsError: the folder is another pipeline's, or incomplete.
     """
     try:
-        with no_progress_bars(), _no_bars_of_diffusers():
+        with no_progress_bars("transformers", "diffusers"):
             made = kind.from_pretrained(
                 folder,
                 dtype=dtype,
@@ -80,17 +79,3 @@ def load_pipeline(
         made.to(device)
     made.set_progress_bar_config(disable=True)
     return made
-
-
-@contextlib.contextmanager
-def _no_bars_of_diffusers() -> Iterator[None]:
-    from diffusers.utils import logging as bars
-
-    logging: Any = bars
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -64,6 +64,10 @@ class Reply:
     tokens_out: int | None = None
 
 
+OnReply = Callable[[int, Reply], None]
+"""Told the number of a conversation and its answer."""
+
+
 class LanguageModel(Protocol):
     """A server or a local model."""
 
@@ -72,11 +76,26 @@ class LanguageModel(Protocol):
         """Names the model, for provenance."""
 
     def replies(
-        self, chats: Sequence[Chat], on_wait: Callable[[], None] = lambda: None
+        self,
+        chats: Sequence[Chat],
+        on_wait: Callable[[], None] = lambda: None,
+        on_reply: OnReply = lambda _, __: None,
     ) -> list[Reply]:
         """One for each conversation.
 
         Args:
             chats: independent of each other.
             on_wait: called often; what it raises ends the work.
+            on_reply: told each answer when it is there, in any order.
         """
+
+
+def one_by_one(
+    chats: Sequence[Chat], answer: Callable[[Chat], Reply], on_reply: OnReply
+) -> list[Reply]:
+    """The answers of a model that gives one at a time."""
+    found = []
+    for number, chat in enumerate(chats):
+        found.append(answer(chat))
+        on_reply(number, found[-1])
+    return found

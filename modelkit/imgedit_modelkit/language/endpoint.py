@@ -18,12 +18,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from imgedit_modelkit.language.addresses import opener_for
-from imgedit_modelkit.language.chats import Chat, Message, Reply
+from imgedit_modelkit.language.chats import Chat, Message, OnReply, Reply
 from imgedit_plugins.errors import ImgeditError
 
 if TYPE_CHECKING:
@@ -116,13 +116,17 @@ class Endpoint:
         return [reply.text for reply in found]
 
     def replies(
-        self, chats: Sequence[Chat], on_wait: Callable[[], None] = lambda: None
+        self,
+        chats: Sequence[Chat],
+        on_wait: Callable[[], None] = lambda: None,
+        on_reply: OnReply = lambda _, __: None,
     ) -> list[Reply]:
         """Answers, asked for at the same time.
 
         Args:
             chats: independent of each other.
             on_wait: called some times a second; what it raises ends the work.
+            on_reply: told each answer when it is there, before an error of another one is raised.
 
         Raises:
             EndpointError: the server cannot be reached or refuses.
@@ -133,13 +137,17 @@ class Endpoint:
         pool = ThreadPoolExecutor(max_workers=min(self.parallel, len(chats)))
         try:
             asked = [pool.submit(self._reply, chat, stop) for chat in chats]
-            while True:
-                done, waiting = wait(asked, timeout=0.3, return_when=FIRST_EXCEPTION)
-                for future in done:
+            numbers = {future: number for number, future in enumerate(asked)}
+            waiting = set(asked)
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.3, return_when=FIRST_COMPLETED)
+                failed = [future for future in done if future.exception()]
+                for future in done.difference(failed):
+                    on_reply(numbers[future], future.result())
+                for future in failed:
                     future.result()  # the others would only be refused one after another
-                if not waiting:
-                    return [future.result() for future in asked]
                 on_wait()
+            return [future.result() for future in asked]
         finally:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgedit_modelkit.language.chats import Chat, LanguageModel, Reply
+from imgedit_modelkit.language.chats import Chat, LanguageModel, OnReply, Reply
 
 
 class JournaledModel:
@@ -46,17 +46,29 @@ class JournaledModel:
         path.unlink(missing_ok=True)
 
     def replies(
-        self, chats: Sequence[Chat], on_wait: Callable[[], None] = lambda: None
+        self,
+        chats: Sequence[Chat],
+        on_wait: Callable[[], None] = lambda: None,
+        on_reply: OnReply = lambda _, __: None,
     ) -> list[Reply]:
-        """As the model's, or as it answered the same before."""
+        """As the model's, or as it answered the same before; each is written down as it comes."""
         keys = [self._key(chat) for chat in chats]
-        new = [n for n, key in enumerate(keys) if key not in self._known]
-        found = self._model.replies([chats[n] for n in new], on_wait) if new else []
-        fresh = {keys[n]: reply for n, reply in zip(new, found, strict=True)}
-        if self._path is not None and fresh:
-            _append(self._path, fresh)
-            self._known |= fresh
-        return [self._known.get(key) or fresh[key] for key in keys]
+        found = {n: self._known[key] for n, key in enumerate(keys) if key in self._known}
+        new = [n for n in range(len(chats)) if n not in found]
+        for n, reply in found.items():
+            on_reply(n, reply)
+
+        def take(place: int, reply: Reply) -> None:
+            n = new[place]
+            found[n] = reply
+            if self._path is not None:
+                _append(self._path, keys[n], reply)
+                self._known[keys[n]] = reply
+            on_reply(n, reply)
+
+        if new:
+            self._model.replies([chats[n] for n in new], on_wait, take)
+        return [found[n] for n in range(len(chats))]
 
     def _key(self, chat: Chat) -> str:
         told = [
@@ -68,11 +80,11 @@ class JournaledModel:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _append(path: Path, replies: dict[str, Reply]) -> None:
-    lines = [json.dumps({"key": key, **asdict(reply)}) for key, reply in replies.items()]
+def _append(path: Path, key: str, reply: Reply) -> None:
+    line = json.dumps({"key": key, **asdict(reply)})
     with path.open("ab") as file:
         # Begins with a line end: the last process may have been killed within a line.
-        file.write(("\n" + "\n".join(lines) + "\n").encode())
+        file.write(f"\n{line}\n".encode())
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):

@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from transformers import LogitsProcessorList
 
-from imgedit_modelkit.constrained_decoding import Constraint
-from imgedit_modelkit.language.chats import Chat, Reply
-from imgedit_modelkit.language.json_form import JsonForms, start_of
+from imgedit_modelkit.json_decoding import JsonForms
+from imgedit_modelkit.language.chats import Chat, OnReply, Reply, one_by_one
 from imgedit_modelkit.picture_answers import LocalModel
-from imgedit_modelkit.token_strings import token_strings
 from imgedit_modelkit.vision_language import Watch
 
 
@@ -40,24 +38,27 @@ class LocalChat:
         return self.source.identity
 
     def replies(
-        self, chats: Sequence[Chat], on_wait: Callable[[], None] = lambda: None
+        self,
+        chats: Sequence[Chat],
+        on_wait: Callable[[], None] = lambda: None,
+        on_reply: OnReply = lambda _, __: None,
     ) -> list[Reply]:
         """One after another, each drawn from a seed of its own.
 
         Args:
             chats: independent of each other; pictures are not shown.
             on_wait: called after each token; what it raises ends the work.
+            on_reply: told each answer.
 
         Raises:
             WeightsError, OptionError: as `LocalModel.load`.
             ImgeditError: the tokenizer cannot write an answer of the wanted form.
         """
-        return [self._reply(chat, on_wait) for chat in chats]
+        return one_by_one(chats, lambda chat: self._reply(chat, on_wait), on_reply)
 
     def _reply(self, chat: Chat, on_wait: Callable[[], None]) -> Reply:
         model, tokenizer = self._load()
         ids = self._ids(tokenizer, chat).to(model.device)
-        # From embeddings, so that what the constraint sees are the new tokens alone.
         embeds = model.get_input_embeddings()(ids)
         drawn = chat.temperature > 0
         with torch.no_grad(), torch.random.fork_rng(_devices(model.device)):
@@ -83,8 +84,9 @@ class LocalChat:
     def _processors(self, chat: Chat) -> LogitsProcessorList:
         if chat.schema is None:
             return LogitsProcessorList()
-        constraint: Constraint = self._loaded[2]
-        return LogitsProcessorList([constraint.processor(start_of(chat.schema))])
+        forms: JsonForms = self._loaded[2]
+        # From embeddings, `generate` passes on the new tokens alone.
+        return LogitsProcessorList([forms.form(chat.schema).processor(0)])
 
     def _load(self) -> tuple[Any, Any]:
         if not self._loaded:
@@ -92,9 +94,7 @@ class LocalChat:
 
             tokenizer = self.source.read(AutoTokenizer)
             model = self.source.load(AutoModelForCausalLM)
-            strings = token_strings(tokenizer, model.config.get_text_config().vocab_size)
-            constraint = Constraint(JsonForms(), strings, _end(tokenizer))
-            self._loaded = [model, tokenizer, constraint]
+            self._loaded = [model, tokenizer, JsonForms(tokenizer)]
         return self._loaded[0], self._loaded[1]
 
     @staticmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from imgedit_modelkit.language.chats import Chat, Message, Reply
+from imgedit_modelkit.language.chats import Chat, Message, OnReply, Reply, one_by_one
 from imgedit_modelkit.picture_answers import LocalModel, PictureAnswers
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.pictures import RGB8
@@ -37,19 +37,23 @@ class SeeingModel:
         return self._source.identity
 
     def replies(
-        self, chats: Sequence[Chat], on_wait: Callable[[], None] = lambda: None
+        self,
+        chats: Sequence[Chat],
+        on_wait: Callable[[], None] = lambda: None,
+        on_reply: OnReply = lambda _, __: None,
     ) -> list[Reply]:
         """Answers, one after another.
 
         Args:
             chats: each with one picture.
             on_wait: called after each token; what it raises ends the work.
+            on_reply: told each answer.
 
         Raises:
             ImgeditError: the model cannot be loaded, cannot be held to a schema, or reads less than
                 it was told.
         """
-        return [self._reply(chat, on_wait) for chat in chats]
+        return one_by_one(chats, lambda chat: self._reply(chat, on_wait), on_reply)
 
     def _reply(self, chat: Chat, on_wait: Callable[[], None]) -> Reply:
         pictures = [picture for message in chat.messages for picture in message.pictures]

@@ -7,23 +7,38 @@ is given up. What it answered is never repaired beyond taking the object out of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from imgedit_modelkit.language.answers import UnusableError, read_object
 from imgedit_modelkit.language.chats import Chat, LanguageModel, Message, Reply
+from imgedit_modelkit.language.prompts import PromptFile, retry_prompt
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
-_AGAIN = "This answer cannot be used: {reason}. Answer again with the JSON object and nothing else."
-_BROKEN_OFF = "it was broken off"
-_KEPT = 500
+_KEPT = 4000
 """Characters of a bad answer that the model is shown again."""
 
+_AGAIN_TEMPERATURE = 0.4
+"""At the least: a model that only takes its likeliest word would make the same mistake again."""
 
-class UnusableError(ValueError):
-    """What a check raises: why an answer of the right form will not do, as a clause."""
+
+@dataclass(frozen=True)
+class Form(Generic[T]):
+    """What an answer must be.
+
+    Attributes:
+        schema: JSON Schema of the object.
+        key: a field that it has.
+        read: makes something of the object; raises `UnusableError` where that cannot be.
+    """
+
+    schema: dict[str, Any]
+    key: str
+    read: Callable[[Mapping[str, Any]], T]
 
 
 @dataclass(frozen=True)
@@ -31,51 +46,14 @@ class Question(Generic[T]):
     """A conversation whose answer must have a form.
 
     Attributes:
-        chat: with the question at its end; `schema` is filled in.
-        form: fields and their types.
-        choices: the values that a field may have, for some fields: texts, or numbers in a row.
-        check: raises `UnusableError` where an answer of that form will not do.
+        chat: with the question at its end; the form's schema is filled in.
+        form: of the answer.
         attempts: how often it is asked, at most.
     """
 
     chat: Chat
-    form: type[T]
-    choices: Mapping[str, Sequence[str] | range] = field(default_factory=dict)
-    check: Callable[[T], None] = lambda _: None
+    form: Form[T]
     attempts: int = 3
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """Of the answer, as servers want it: one object without references."""
-        found = msgspec.json.schema(self.form)
-        if "$ref" in found:
-            found = found["$defs"][found["$ref"].rpartition("/")[2]]
-        fields = {name: dict(told) for name, told in found["properties"].items()}
-        for name, values in self.choices.items():
-            if isinstance(values, range):
-                fields[name] |= {"minimum": values[0], "maximum": values[-1]}
-            else:
-                fields[name]["enum"] = list(values)
-        return {
-            "type": "object",
-            "properties": fields,
-            "required": list(fields),
-            "additionalProperties": False,
-        }
-
-    def refuse(self, value: T) -> None:
-        """Refuse an answer that will not do.
-
-        Raises:
-            UnusableError: says why.
-        """
-        for name, values in self.choices.items():
-            if getattr(value, name) not in values:
-                shown = ", ".join(map(str, values))
-                raise UnusableError(
-                    f"{name!r} must be one of {shown}, not {getattr(value, name)!r}"
-                )
-        self.check(value)
 
 
 @dataclass(frozen=True)
@@ -99,9 +77,9 @@ class Answered(Generic[T]):
 class _Open(Generic[T]):
     """A question that has no answer yet."""
 
-    def __init__(self, question: Question[T]) -> None:
-        self.question = question
-        self.chat = replace(question.chat, schema=question.schema)
+    def __init__(self, question: Question[T], again: PromptFile) -> None:
+        self.question, self._again = question, again
+        self.chat = replace(question.chat, schema=question.form.schema)
         self.value: T | None = None
         self.reasons: list[str] = []
         self.calls = self.tokens_in = self.tokens_out = 0
@@ -115,21 +93,24 @@ class _Open(Generic[T]):
         self.calls += 1
         self.tokens_in += said // 4 if reply.tokens_in is None else reply.tokens_in
         self.tokens_out += len(reply.text) // 4 if reply.tokens_out is None else reply.tokens_out
+        form = self.question.form
         try:
-            value = parse(reply, self.question.form)
-            self.question.refuse(value)
-            self.value = value
+            self.value = form.read(read_object(reply, form.key))
         except UnusableError as error:
-            self.reasons.append(reply.fault.rstrip(".") or str(error))
-            self._ask_again(reply.text, str(error))
+            self.reasons.append(error.reason)
+            self._ask_again(reply.text, error.reason)
 
     def _ask_again(self, text: str, reason: str) -> None:
         """The next call shows the last bad answer; earlier ones would only lead astray."""
-        told = [Message("assistant", text[:_KEPT])] if text else []
-        told.append(Message("user", _AGAIN.format(reason=reason)))
-        seed = None if self.chat.seed is None else self.chat.seed + 1
         first = self.question.chat.messages
-        self.chat = replace(self.chat, messages=(*first, *told), seed=seed)
+        # Never two turns of one side in a row: many chat templates refuse that.
+        said = Message("assistant", text[:_KEPT] or "(nothing)")
+        self.chat = replace(
+            self.chat,
+            messages=(*first, said, *self._again.messages({"reason": reason})),
+            temperature=max(self.chat.temperature, _AGAIN_TEMPERATURE),
+            seed=None if self.chat.seed is None else self.chat.seed + 1,
+        )
 
     @property
     def answered(self) -> Answered[T]:
@@ -142,6 +123,9 @@ def ask(
     model: LanguageModel,
     questions: Sequence[Question[T]],
     on_wait: Callable[[], None] = lambda: None,
+    *,
+    again: PromptFile | None = None,
+    on_round: Callable[[int], None] = lambda _: None,
 ) -> list[Answered[T]]:
     """Ask all questions at the same time, and those again whose answers will not do.
 
@@ -149,34 +133,77 @@ def ask(
         model: to ask.
         questions: independent of each other.
         on_wait: called often; what it raises ends the work.
+        again: what is said of an answer that will not do; `retry_prompt()` where none is given.
+        on_round: told the number of each round before it, from 0.
 
     Raises:
         EndpointError, WeightsError: the model cannot be used.
     """
-    asked = [_Open(question) for question in questions]
+    again = again or retry_prompt()
+    asked = [_Open(question, again) for question in questions]
+    number = 0
     while waiting := [one for one in asked if one.waits]:
+        on_round(number)
         replies = model.replies([one.chat for one in waiting], on_wait)
         for one, reply in zip(waiting, replies, strict=True):
             one.take(reply)
+        number += 1
     return [one.answered for one in asked]
 
 
-def parse(reply: Reply, form: type[T]) -> T:
-    """The object in an answer.
+# --- forms of structs -------------------------------------------------------------------------
 
-    Raises:
-        UnusableError: there is none, or it is of another form.
+
+def form_of(
+    kind: type[S],
+    choices: Mapping[str, Sequence[str] | range] | None = None,
+    check: Callable[[S], None] = lambda _: None,
+) -> Form[S]:
+    """The form of a struct.
+
+    Args:
+        kind: fields and their types.
+        choices: the values that a field may have, for some fields: texts, or numbers in a row.
+        check: raises `UnusableError` where an answer of that form will not do.
     """
-    if reply.fault or not reply.text:
-        raise UnusableError("there is no text in it")
-    text = reply.text
-    first, last = text.find("{"), text.rfind("}")
-    if first < 0 or last < first:
-        raise UnusableError("there is no JSON object in it" if reply.ended else _BROKEN_OFF)
-    try:
-        return msgspec.json.decode(text[first : last + 1], type=form)
-    except msgspec.ValidationError as error:
-        raise UnusableError(str(error).rstrip(".")) from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        told = f"it is no valid JSON ({error})" if reply.ended else _BROKEN_OFF
-        raise UnusableError(told) from error
+    choices = choices or {}
+
+    def read(data: Mapping[str, Any]) -> S:
+        try:
+            value = msgspec.convert(data, kind)
+        except msgspec.ValidationError as error:
+            raise UnusableError(str(error)) from error
+        _refuse_others(value, choices)
+        check(value)
+        return value
+
+    schema = _schema(kind, choices)
+    return Form(schema, next(iter(schema["properties"])), read)
+
+
+def _schema(
+    kind: type[msgspec.Struct], choices: Mapping[str, Sequence[str] | range]
+) -> dict[str, Any]:
+    """As servers want it: one object without references."""
+    found = msgspec.json.schema(kind)
+    if "$ref" in found:
+        found = found["$defs"][found["$ref"].rpartition("/")[2]]
+    fields = {name: dict(told) for name, told in found["properties"].items()}
+    for name, values in choices.items():
+        if isinstance(values, range):
+            fields[name] |= {"minimum": values[0], "maximum": values[-1]}
+        else:
+            fields[name]["enum"] = list(values)
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def _refuse_others(value: Any, choices: Mapping[str, Sequence[str] | range]) -> None:
+    for name, values in choices.items():
+        if getattr(value, name) not in values:
+            shown = ", ".join(map(str, values))
+            raise UnusableError(f"{name!r} must be one of {shown}, not {getattr(value, name)!r}")

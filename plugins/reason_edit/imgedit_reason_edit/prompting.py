@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
-from imgedit_modelkit.language.prompts import PromptFile, read_prompt
-from imgedit_plugins.errors import DataError
+from imgedit_modelkit.language import prompts
+from imgedit_modelkit.language.prompts import PromptFile
 
 GENERATE, SELECT, REPLACE = "generate", "select", "replace"
+PLAN, CRITICISE, CHOOSE = "plan", "criticise", "choose"
+RETRY = "retry"
+"""What is said of an answer that cannot be used; the model kit's, for all of the others."""
 
-_VERSIONS = {GENERATE: 1, SELECT: 1, REPLACE: 1}
+_FOLDER = Path(__file__).with_name("prompts")
 _PLACEHOLDERS = {
-    GENERATE: frozenset({"before", "after", "instruction"}),
-    SELECT: frozenset({"before", "after", "instruction", "candidates"}),
-    REPLACE: frozenset({"caption", "categories"}),
+    "generate-1": frozenset({"before", "after", "instruction"}),
+    "select-1": frozenset({"before", "after", "instruction", "candidates"}),
+    "replace-1": frozenset({"caption", "categories"}),
+    "plan-1": frozenset(
+        {"instruction", "painting", "moving", "selection", "operations", "example"}
+    ),
+    "criticise-1": frozenset(
+        {"instruction", "intent", "layers", "painting", "operations", "example"}
+    ),
+    "choose-1": frozenset({"instruction", "example"}),
 }
+"""Of each file: the newest version of each prompt."""
 
 
 def load_prompt(name: str, folder: str = "") -> PromptFile:
     """A prompt by its name.
 
     Args:
-        name: GENERATE, SELECT or REPLACE.
+        name: GENERATE, SELECT …
         folder: with one file NAME-VERSION.toml or NAME.toml; those it lacks come from the package.
 
     Raises:
         DataError: the folder is missing or has several such files, or a file is malformed.
     """
-    return read_prompt(_path(name, folder), _PLACEHOLDERS[name])
-
-
-def _path(name: str, folder: str) -> Path:
-    if folder:
-        place = Path(folder)
-        if not place.is_dir():
-            raise DataError(f"There is no folder of prompts {folder}.", path=place)
-        found = sorted({*place.glob(f"{name}.toml"), *place.glob(f"{name}-*.toml")})
-        if len(found) > 1:
-            told = ", ".join(path.name for path in found)
-            raise DataError(f"{folder} has several prompts {name!r}: {told}.", path=place)
-        if found:
-            return found[0]
-    shipped = files("imgedit_reason_edit") / "prompts" / f"{name}-{_VERSIONS[name]}.toml"
-    return Path(str(shipped))
+    if name == RETRY:
+        return prompts.retry_prompt(folder)
+    version = next(one for one in _PLACEHOLDERS if one.rpartition("-")[0] == name)
+    return prompts.load_prompt(_FOLDER / f"{version}.toml", _PLACEHOLDERS[version], folder)

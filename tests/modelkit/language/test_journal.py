@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
-from imgedit_modelkit.language.chats import Chat, Message, Reply
+from imgedit_modelkit.language.chats import Chat, Message, OnReply, Reply, one_by_one
+from imgedit_modelkit.language.endpoint import Endpoint, EndpointError
 from imgedit_modelkit.language.journal import JournaledModel
+from imgedit_modelkit.language.testing import Said, chat_server, text
 
 
 class Counting:
@@ -20,10 +25,18 @@ class Counting:
         self.asked: list[str] = []
 
     def replies(
-        self, chats: Sequence[Chat], on_wait: Callable[[], None] = lambda: None
+        self,
+        chats: Sequence[Chat],
+        on_wait: Callable[[], None] = lambda: None,
+        on_reply: OnReply = lambda _, __: None,
     ) -> list[Reply]:
         self.asked += [chat.messages[0].text for chat in chats]
-        return [Reply(f"{chat.messages[0].text}!", tokens_out=len(self.asked)) for chat in chats]
+        return one_by_one(chats, self._reply, on_reply)
+
+    def _reply(self, chat: Chat) -> Reply:
+        if chat.messages[0].text == "gone":
+            raise OSError("gone")
+        return Reply(f"{chat.messages[0].text}!", tokens_out=len(self.asked))
 
 
 def chats(*said: str) -> list[Chat]:
@@ -90,3 +103,44 @@ def test_everything_that_matters_is_another_question(tmp_path: Path) -> None:
         for chat in different * 2:
             journaled.replies([chat])
     assert len(model.asked) == len(different)
+
+
+def test_answers_that_came_before_a_failure_are_kept(tmp_path: Path) -> None:
+    path, model = tmp_path / "answers.jsonl", Counting()
+    journaled = JournaledModel(model)
+    with pytest.raises(OSError, match="gone"), journaled.journal(path):
+        journaled.replies(chats("a", "b", "gone", "c"))
+    told: list[tuple[int, str]] = []
+    with journaled.journal(path):
+        journaled.replies(chats("c", "b", "a"), on_reply=lambda n, it: told.append((n, it.text)))
+    assert model.asked == ["a", "b", "gone", "c", "c"]
+    assert sorted(told) == [(0, "c!"), (1, "b!"), (2, "a!")]
+
+
+def test_a_server_that_fails_in_the_middle_is_not_asked_again_for_what_it_said(
+    tmp_path: Path,
+) -> None:
+    """Of requests at the same time, too."""
+    late = threading.Event()
+
+    def answer(body: dict[str, Any], _: Any) -> Said:
+        if body["messages"][0]["content"] != "last":
+            return text("yes")
+        late.wait(5)
+        return Said(b"no credit", 403)
+
+    path = tmp_path / "answers.jsonl"
+    with chat_server(answer) as (address, asked):
+        journaled = JournaledModel(Endpoint(address, "m"))
+        seen: list[int] = []
+
+        def after_two(number: int, _: Reply) -> None:
+            seen.append(number)
+            if len(seen) == 2:
+                late.set()
+
+        with pytest.raises(EndpointError, match="no credit"), journaled.journal(path):
+            journaled.replies(chats("a", "b", "last"), on_reply=after_two)
+        with journaled.journal(path):
+            assert [it.text for it in journaled.replies(chats("a", "b"))] == ["yes", "yes"]
+    assert len(asked) == 3

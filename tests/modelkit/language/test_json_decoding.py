@@ -16,7 +16,7 @@ import torch  # noqa: E402
 
 from imgedit_modelkit import json_decoding  # noqa: E402
 from imgedit_modelkit.errors import MissingPackageError  # noqa: E402
-from imgedit_modelkit.json_decoding import JsonForm  # noqa: E402
+from imgedit_modelkit.json_decoding import JsonForms  # noqa: E402
 from imgedit_modelkit.testing import tiny_llama, tiny_tokenizer  # noqa: E402
 from imgedit_plugins.errors import ImgeditError  # noqa: E402
 
@@ -66,7 +66,7 @@ def written(kind: Any, seed: int, schema: dict[str, Any] = SCHEMA, longest: int 
     torch.manual_seed(seed)
     out = model.generate(
         input_ids=ids, do_sample=True, max_new_tokens=longest,
-        logits_processor=[JsonForm(schema, tokenizer).processor(ids.shape[1])],
+        logits_processor=[JsonForms(tokenizer).form(schema).processor(ids.shape[1])],
         pad_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
     return str(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
@@ -100,7 +100,7 @@ def test_an_answer_that_is_broken_off_is_no_whole_json() -> None:
 
 def test_a_form_serves_several_texts_and_a_padded_vocabulary() -> None:
     tokenizer = tiny_tokenizer(TEXTS, size=120)
-    form = JsonForm({"enum": ["a", "b"]}, tokenizer)
+    form = JsonForms(tokenizer).form({"enum": ["a", "b"]})
     size = len(tokenizer) + 64
     for _ in range(2):
         processor = form.processor(2)
@@ -113,14 +113,15 @@ def test_a_form_serves_several_texts_and_a_padded_vocabulary() -> None:
 
 
 def test_a_schema_that_nothing_fits_is_told() -> None:
-    form = JsonForm({"type": "string", "minLength": 5, "maxLength": 2}, tiny_tokenizer(TEXTS))
+    forms = JsonForms(tiny_tokenizer(TEXTS))
+    form = forms.form({"type": "string", "minLength": 5, "maxLength": 2})
     with pytest.raises(ImgeditError, match="No answer can have the wanted form"):
         form.matcher(900)
 
 
 def test_a_tokenizer_that_cannot_be_held_is_told() -> None:
     with pytest.raises(ImgeditError, match=r"cannot be held to a form: .* Turn constrained"):
-        JsonForm({"type": "null"}, object()).matcher(10)
+        JsonForms(object()).form({"type": "null"}).matcher(10)
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,4 +131,4 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
         lambda name: None if name == "llguidance" else found(name),
     )  # fmt: skip
     with pytest.raises(MissingPackageError, match="pip install llguidance"):
-        JsonForm({}, None)
+        JsonForms(None)

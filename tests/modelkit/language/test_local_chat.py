@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -12,46 +14,47 @@ pytestmark = pytest.mark.torch
 
 import torch  # noqa: E402
 
-from imgedit_modelkit.constrained_decoding import Constraint  # noqa: E402
+from imgedit_modelkit.json_decoding import JsonForms  # noqa: E402
 from imgedit_modelkit.language.chats import Chat, Message  # noqa: E402
-from imgedit_modelkit.language.json_form import JsonForms, start_of  # noqa: E402
 from imgedit_modelkit.language.local import LocalChat  # noqa: E402
-from imgedit_modelkit.language.structured import Question, ask  # noqa: E402
+from imgedit_modelkit.language.structured import Question, ask, form_of  # noqa: E402
 from imgedit_modelkit.picture_answers import LocalModel  # noqa: E402
 from imgedit_modelkit.testing import tiny_llama, tiny_tokenizer  # noqa: E402
-from imgedit_plugins.errors import JobCancelledError, WeightsError  # noqa: E402
+from imgedit_plugins.errors import ImgeditError, JobCancelledError, WeightsError  # noqa: E402
 from imgedit_plugins.jobs import Job  # noqa: E402
 
 
 class Choice(msgspec.Struct):
     category: str
     number: int
-    words: str
+    words: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 CHOICES = {"category": ["bee", 'a "cat"', "bee hive"], "number": range(1, 13)}
 
 
 def schema() -> dict[str, object]:
-    return Question(Chat(()), Choice, CHOICES).schema
+    return form_of(Choice, CHOICES).schema
 
 
-def accepts(written: str) -> bool:
-    forms, state = JsonForms(), start_of(schema())
-    for character in written:
-        following = forms.step(state, character)
-        if following is None:
-            return False
-        state = following
-    return forms.is_end(state)
+@pytest.fixture(scope="module")
+def forms() -> JsonForms:
+    return JsonForms(words())
+
+
+def accepts(forms: JsonForms, written: str) -> bool:
+    tokenizer = words()
+    matcher = forms.form(schema()).matcher(len(tokenizer))
+    tokens = forms.table(len(tokenizer)).tokenize_str(written)
+    return all(matcher.consume_token(one) for one in tokens) and bool(matcher.is_accepting())
 
 
 @pytest.mark.parametrize("number", range(1, 13))
-def test_objects_of_the_schema(number: int) -> None:
+def test_objects_of_the_schema(forms: JsonForms, number: int) -> None:
     for category in CHOICES["category"]:
         value = Choice(str(category), number, "a b, é {}:]")
         told = msgspec.to_builtins(value)
-        assert accepts(json.dumps(told, ensure_ascii=False))
+        assert accepts(forms, json.dumps(told, ensure_ascii=False))
 
 
 @pytest.mark.parametrize(
@@ -71,28 +74,33 @@ def test_objects_of_the_schema(number: int) -> None:
         '{"number": 1, "category": "bee", "words": "a"}',
     ],
 )
-def test_nothing_else(written: str) -> None:
-    assert not accepts(written)
+def test_nothing_else(forms: JsonForms, written: str) -> None:
+    assert not accepts(forms, written)
 
 
-def test_other_schemas_are_told() -> None:
-    with pytest.raises(ValueError, match="'a' has no form"):
-        start_of({"properties": {"a": {"type": "array"}}})
+def test_schemas_that_are_none_are_told(forms: JsonForms) -> None:
+    form = forms.form({"type": "object", "properties": {"a": {"type": "heap"}}})
+    with pytest.raises(ImgeditError, match="No answer can have the wanted form"):
+        form.matcher(len(words()))
+
+
+@functools.cache
+def words() -> Any:
+    letters = [chr(code) for code in range(32, 127)]
+    return tiny_tokenizer(['{"category": "bee hive", "number": 12, "words": "'] * 3 + letters)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("llama-tiny")
-    letters = [chr(code) for code in range(32, 127)]
-    words = tiny_tokenizer(['{"category": "bee hive", "number": 12, "words": "'] * 3 + letters)
-    tiny_llama(words).save_pretrained(folder)
-    words.save_pretrained(folder)
+    tiny_llama(words()).save_pretrained(folder)
+    words().save_pretrained(folder)
     return folder
 
 
 def asked(seed: int = 0, temperature: float = 1.0, tokens: int = 200) -> Question[Choice]:
     chat = Chat((Message("system", "s"), Message("user", "?")), tokens, temperature, seed)
-    return Question(chat, Choice, CHOICES)
+    return Question(chat, form_of(Choice, CHOICES))
 
 
 def test_answers_have_the_form(folder: Path) -> None:
@@ -105,7 +113,7 @@ def test_answers_have_the_form(folder: Path) -> None:
     again = ask(LocalChat(LocalModel(folder, "cpu")), [asked(seed) for seed in range(4)])
     assert [one.value for one in again] == [one.value for one in found]
     broken = [reason for one in found for reason in one.reasons]
-    assert set(broken) <= {"it was broken off"}
+    assert set(broken) <= {"it was broken off because it became too long; be shorter"}
 
 
 def test_the_machine_s_own_dice_are_left_alone(folder: Path) -> None:
@@ -128,12 +136,15 @@ def test_the_likeliest_answer_without_temperature(folder: Path) -> None:
 def test_one_constraint_serves_many_schemas(folder: Path) -> None:
     model = LocalChat(LocalModel(folder, "cpu"))
     for names in (["bee", "hive"], ["bee", "number"], ["12"]):
-        one = Question(asked().chat, Choice, {**CHOICES, "category": names})
+        one = Question(asked().chat, form_of(Choice, {**CHOICES, "category": names}))
         (found,) = ask(model, [one])
         assert found.value is None or found.value.category in names
-    constraint: Constraint = model._loaded[2]
-    rest = [state for state in constraint._allowed if state[0][:1] == (None,)]  # type: ignore[index]
-    assert len(rest) <= 2, "the same rest of different schemas is one state"
+    forms: JsonForms = model._loaded[2]
+    assert len(forms._known) == 3
+    assert len(forms._tables) == 1, "the tokenizer is looked through once"
+    many = [forms.form({"enum": [str(number)]}) for number in range(100)]
+    assert forms.form({"enum": ["99"]}) is many[-1]
+    assert len(forms._known) < 10, "those of thousands of pictures are not kept"
 
 
 def test_it_can_be_cancelled(folder: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from imgedit_modelkit.language.answers import UnusableError
 from imgedit_modelkit.language.chats import Chat, Message, Reply
 from imgedit_modelkit.language.endpoint import Endpoint
-from imgedit_modelkit.language.structured import Question, UnusableError, ask
+from imgedit_modelkit.language.prompts import PromptFile
+from imgedit_modelkit.language.structured import Question, ask, form_of
 from imgedit_modelkit.language.testing import Said, chat_server, text
 
 
@@ -25,15 +27,15 @@ class Best(msgspec.Struct):
 
 def question(**fields: Any) -> Question[Swap]:
     chat = Chat((Message("system", "s"), Message("user", "which?")), seed=5)
-    return Question(chat, Swap, {"category": ["cat", "dog"]}, **fields)
+    return Question(chat, form_of(Swap, {"category": ["cat", "dog"]}, **fields))
 
 
 GOOD = '{"category": "cat", "target": "bee"}'
 BAD = {
-    "": "there is no text in it",
+    "": "it is empty",
     "I cannot do that.": "no JSON object",
-    '{"category": "cat", "tar': "no JSON object",
-    '{"category": "cat" "target": "bee"}': "no valid JSON",
+    '{"category": "cat", "tar': "not valid JSON, or not whole",
+    '{"category": "cat" "target": "bee"}': "not valid JSON, or not whole",
     '{"category": "cat"}': "missing required field `target`",
     '{"category": "cat", "target": 3}': "Expected `str`, got `int`",
     '{"category": "cow", "target": "bee"}': "'category' must be one of cat, dog, not 'cow'",
@@ -55,7 +57,12 @@ class Written:
         self.texts = list(texts)
         self.asked: list[Chat] = []
 
-    def replies(self, chats: Sequence[Chat], on_wait: Callable[[], None] = lambda: None) -> Any:
+    def replies(
+        self,
+        chats: Sequence[Chat],
+        on_wait: Callable[[], None] = lambda: None,
+        on_reply: Any = None,
+    ) -> Any:
         self.asked += chats
         return [Reply(self.texts.pop(0)) for _ in chats]
 
@@ -80,8 +87,11 @@ def test_what_will_not_do_is_asked_again_with_the_reason(bad: str) -> None:
     again = model.asked[1]
     assert again.messages[:2] == model.asked[0].messages
     assert found.reasons[0] in again.messages[-1].text
-    assert [turn.text for turn in again.messages if turn.role == "assistant"] == [bad] * bool(bad)
+    # Chat templates refuse two turns of one side in a row.
+    assert [turn.role for turn in again.messages] == ["system", "user", "assistant", "user"]
+    assert again.messages[2].text == (bad or "(nothing)")
     assert again.seed != model.asked[0].seed
+    assert again.temperature > model.asked[0].temperature == 0, "its likeliest words were wrong"
 
 
 def test_what_stays_bad_is_given_up_alone() -> None:
@@ -95,7 +105,7 @@ def test_what_stays_bad_is_given_up_alone() -> None:
 
 
 def test_the_schema_has_the_choices() -> None:
-    assert question().schema == {
+    assert question().form.schema == {
         "type": "object",
         "properties": {
             "category": {"type": "string", "enum": ["cat", "dog"]},
@@ -104,8 +114,10 @@ def test_the_schema_has_the_choices() -> None:
         "required": ["category", "target"],
         "additionalProperties": False,
     }
-    best = Question(Chat((Message("user", "?"),)), Best, {"best": range(1, 6)})
-    assert best.schema["properties"] == {"best": {"type": "integer", "minimum": 1, "maximum": 5}}
+    best = Question(Chat((Message("user", "?"),)), form_of(Best, {"best": range(1, 6)}))
+    assert best.form.schema["properties"] == {
+        "best": {"type": "integer", "minimum": 1, "maximum": 5}
+    }
     (found,) = ask(Written('{"best": 6}', '{"best": 5}'), [best])
     assert found.value == Best(5)
     assert "must be one of 1, 2, 3, 4, 5, not 6" in found.reasons[0]
@@ -130,7 +142,7 @@ def test_over_http() -> None:
 
     chats = [Chat((Message("system", "s"), Message("user", f"{how}?"))) for how in ("good", "bad")]
     with chat_server(answer) as (address, _):
-        good, bad = ask(Endpoint(address, "m"), [Question(chat, Swap) for chat in chats])
+        good, bad = ask(Endpoint(address, "m"), [Question(chat, form_of(Swap)) for chat in chats])
     assert (good.value, good.calls) == (Swap("cat", "bee"), 2)
     assert (bad.value, bad.calls) == (None, 3)
 
@@ -139,3 +151,12 @@ def test_an_object_that_is_nested_too_deeply() -> None:
     deep = '{"category": ' + "[" * 100_000 + "}"
     (found,) = ask(Written(deep, '{"category": "dog", "target": "é"}'), [question()])
     assert found.value == Swap("dog", "é")
+
+
+def test_the_user_s_own_words_ask_again_and_rounds_are_told() -> None:
+    again = PromptFile("retry-mine", "0", "", "No: {reason}!")
+    rounds: list[int] = []
+    model = Written("no", GOOD)
+    ask(model, [question()], again=again, on_round=rounds.append)
+    assert model.asked[1].messages[-1].text.startswith("No: there is no JSON object in it")
+    assert rounds == [0, 1]

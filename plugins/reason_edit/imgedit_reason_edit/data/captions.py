@@ -57,9 +57,8 @@ class Captioner:
 
     def _load(self) -> tuple[Any, Any]:
         if not self._loaded:
-            from transformers import AutoModelForImageTextToText, AutoProcessor
+            from transformers import AutoModelForImageTextToText
 
-            processor = self.source.read(AutoProcessor, backend="pil")  # needs no torchvision
-            self._loaded = [self.source.load(AutoModelForImageTextToText), processor]
+            self._loaded = [*self.source.load_with_processor(AutoModelForImageTextToText)]
         model, processor = self._loaded
         return model, processor

@@ -99,15 +99,14 @@ class Detector:
             left, top, right, bottom = (round(value) for value in told["boxes"][index].tolist())
             box = max(0, left), max(0, top), min(width, right), min(height, bottom)
             covered = max(0, box[2] - box[0]) * max(0, box[3] - box[1]) / (height * width)
-            if self.limits.smallest <= covered <= self.limits.largest:
+            if covered and self.limits.smallest <= covered <= self.limits.largest:
                 return box
         return None
 
     def _load(self) -> tuple[Any, Any]:
         if not self._loaded:
-            from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+            from transformers import AutoModelForZeroShotObjectDetection
 
-            processor = self.source.read(AutoProcessor, backend="pil")  # needs no torchvision
-            self._loaded = [self.source.load(AutoModelForZeroShotObjectDetection), processor]
+            self._loaded = [*self.source.load_with_processor(AutoModelForZeroShotObjectDetection)]
         model, processor = self._loaded
         return model, processor

@@ -29,9 +29,13 @@ def squared_distance(before: RGB8, after: RGB8) -> float:
     return float(np.square(a - b, dtype=np.float64).sum())
 
 
-def is_too_alike(distance: float, threshold: float) -> bool:
-    """Whether a pair is left out: below the threshold, or not changed at all."""
-    return distance < threshold or distance == 0.0
+def why_too_alike(distance: float, threshold: float) -> str:
+    """Why a pair is left out: below the threshold, or not changed at all; '' where it is not."""
+    if distance == 0.0:
+        return "both pictures are the same"
+    if distance < threshold:
+        return f"the squared distance is {distance:.4g}, below {threshold:.4g}"
+    return ""
 
 
 def share_of(tau: str) -> float | None:
@@ -46,7 +50,7 @@ def share_of(tau: str) -> float | None:
             return share
     else:
         try:
-            if float(tau) >= 0:
+            if 0 <= float(tau) < float("inf"):
                 return None
         except ValueError:
             pass

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from imgedit_modelkit.language.answers import UnusableError
 from imgedit_modelkit.language.chats import Chat, LanguageModel
 from imgedit_modelkit.language.prompts import PromptFile
-from imgedit_modelkit.language.structured import Answered, Question, UnusableError, ask
+from imgedit_modelkit.language.structured import Answered, Question, ask, form_of
 from imgedit_reason_edit.data.wording import is_direct
+from imgedit_reason_edit.prompting import GENERATE, REPLACE, RETRY, SELECT
 
 _LONGEST = 240
 _TARGET_WORDS = 5
@@ -20,10 +22,14 @@ _APART = 1000
 """Seeds between two candidates: further attempts count up from each."""
 
 
+T = TypeVar("T")
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class Generated(msgspec.Struct):
     """One candidate."""
 
-    instruction: str
+    instruction: Text
 
 
 class Selected(msgspec.Struct):
@@ -36,8 +42,8 @@ class Replacement(msgspec.Struct):
     """What to replace, by what, and how to ask for it."""
 
     category: str
-    target: str
-    instruction: str
+    target: Text
+    instruction: Text
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ class Writer:
         questions = [
             self._generate(told, told.seed + _APART * n) for told in pairs for n in range(count)
         ]
-        answers = ask(self._model, questions, on_wait)
+        answers = self._ask(questions, on_wait)
         usages = [Usage() for _ in pairs]
         candidates: list[dict[str, None]] = [{} for _ in pairs]
         for number, answered in enumerate(answers):
@@ -146,7 +152,7 @@ class Writer:
                 candidates[number // count][_tidy(answered.value.instruction)] = None
         found = [tuple(names) for names in candidates]
         several = [n for n, names in enumerate(found) if len(names) > 1]
-        choices = ask(self._model, [self._select(pairs[n], found[n]) for n in several], on_wait)
+        choices = self._ask([self._select(pairs[n], found[n]) for n in several], on_wait)
         best = {n: names[0] if len(names) == 1 else "" for n, names in enumerate(found)}
         for n, choice in zip(several, choices, strict=True):
             usages[n].add(choice)
@@ -172,7 +178,12 @@ class Writer:
             EndpointError, WeightsError: the model cannot be used.
         """
         rows = zip(captions, categories, seeds, strict=True)
-        return ask(self._model, [self._replace(*row) for row in rows], on_wait)
+        return self._ask([self._replace(*row) for row in rows], on_wait)
+
+    def _ask(
+        self, questions: Sequence[Question[T]], on_wait: Callable[[], None]
+    ) -> list[Answered[T]]:
+        return ask(self._model, questions, on_wait, again=self._prompts[RETRY])
 
     def _generate(self, told: Told, seed: int) -> Question[Generated]:
         values = {"before": told.before, "after": told.after, "instruction": told.instruction}
@@ -182,22 +193,22 @@ class Writer:
             if is_direct(value.instruction, told.instruction, told.after):
                 raise UnusableError("the instruction says directly what to change")
 
-        chat = self._chat("generate", values, seed, self._effort.temperature)
-        return Question(chat, Generated, check=check, attempts=self._effort.attempts)
+        chat = self._chat(GENERATE, values, seed, self._effort.temperature)
+        return Question(chat, form_of(Generated, check=check), self._effort.attempts)
 
     def _select(self, told: Told, candidates: Sequence[str]) -> Question[Selected]:
         numbered = " ".join(f'{n}. "{text}"' for n, text in enumerate(candidates, 1))
         values = {"before": told.before, "after": told.after, "instruction": told.instruction}
-        chat = self._chat("select", {**values, "candidates": numbered}, told.seed, 0.0)
+        chat = self._chat(SELECT, {**values, "candidates": numbered}, told.seed, 0.0)
         choices = {"best": range(1, len(candidates) + 1)}
-        return Question(chat, Selected, choices, attempts=self._effort.attempts)
+        return Question(chat, form_of(Selected, choices), self._effort.attempts)
 
     def _replace(self, caption: str, categories: Sequence[str], seed: int) -> Question[Replacement]:
         values = {"caption": caption, "categories": ", ".join(categories)}
-        chat = self._chat("replace", values, seed, self._effort.temperature)
+        chat = self._chat(REPLACE, values, seed, self._effort.temperature)
         check = functools.partial(_check_replacement, categories)
-        choices = {"category": list(categories)}
-        return Question(chat, Replacement, choices, check, self._effort.attempts)
+        form = form_of(Replacement, {"category": list(categories)}, check)
+        return Question(chat, form, self._effort.attempts)
 
     def _chat(self, name: str, values: dict[str, str], seed: int, temperature: float) -> Chat:
         messages = self._prompts[name].messages(values)

@@ -7,7 +7,8 @@ killed goes on with the first missing one, with the answers of the language mode
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,21 +93,28 @@ class _Steps:
     def __init__(self, work: Work, there: dict[int, Counts], manner: Manner, job: Job) -> None:
         self._work, self._manner, self._job = work, manner, job
         self._rows = sum(found["rows"] for found in there.values())
-        self._dropped: dict[int, Counts] = dict(there)
+        self._dropped = Counter(dropped(there))
+        self._first = _first_of(there)
         self._report()
 
     def add_batch(self, made: Sequence[Row | Left]) -> None:
-        self._rows += sum(isinstance(one, Row) for one in made)
-        self._report()
+        """On this machine, where a shard may be so large that nobody would wait for its end."""
+        left = [one for one in made if isinstance(one, Left)]
+        self._first = self._first or next((f"{one.item.source}: {one.reason}" for one in left), "")
+        self._add(len(made) - len(left), Counter(one.kind for one in left))
 
     def add_shard(self, found: Counts) -> None:
-        self._dropped[found["shard"]] = found
+        """On a cluster, where nothing is heard of batches."""
         if self._manner.cluster.address:
-            self._rows += found["rows"]
-            self._report()
-        seen = sum(counts["skipped"] for counts in self._dropped.values())
-        if not self._rows and seen >= _HOPELESS:
-            raise _nothing(self._work, self._dropped)
+            self._first = self._first or found["first"]
+            self._add(found["rows"], Counter(found["kinds"]))
+
+    def _add(self, rows: int, left: Counter[str]) -> None:
+        self._rows += rows
+        self._dropped += left
+        self._report()
+        if not self._rows and self._dropped.total() >= _HOPELESS:
+            raise _nothing(self._work, dict(self._dropped), self._first)
 
     def _report(self) -> None:
         wanted = self._work.settings.count
@@ -115,9 +123,9 @@ class _Steps:
 
 def _report(work: Work, counts: dict[int, Counts], resumed: int, job: Job) -> DataReport:
     rows = sum(found["rows"] for found in counts.values())
-    if not rows:
-        raise _nothing(work, counts)
     left = dropped(counts)
+    if not rows:
+        raise _nothing(work, left, _first_of(counts))
     if rows < work.settings.count:
         job.warn(
             f"{work.out} has {rows} of {work.settings.count} rows: all {len(work.items)} pictures "
@@ -127,12 +135,16 @@ def _report(work: Work, counts: dict[int, Counts], resumed: int, job: Job) -> Da
     return DataReport(folder=work.out, rows=rows, resumed=min(resumed, rows), details=details)
 
 
-def _nothing(work: Work, counts: dict[int, Counts]) -> DataError:
-    left = dropped(counts)
-    told = "; ".join(f"{kind}: {number}" for kind, number in left.items())
-    first = next((counts[shard]["first"] for shard in sorted(counts)), "").rstrip(".")
+def _first_of(counts: dict[int, Counts]) -> str:
+    """The first picture that was left out, and why."""
+    return next((counts[shard]["first"] for shard in sorted(counts) if counts[shard]["first"]), "")
+
+
+def _nothing(work: Work, left: Mapping[str, int], first: str) -> DataError:
+    told = "; ".join(f"{kind}: {left[kind]}" for kind in sorted(left))
+    why = first.rstrip(".")
     return DataError(
-        f"None of {sum(left.values())} pictures became a row ({told}). The first: {first}.",
+        f"None of {sum(left.values())} pictures became a row ({told}). The first: {why}.",
         path=Path(work.settings.source),
-        hint="skipped.json in each shard says why.",
+        hint="skipped.json in each shard says why." if any(work.out.glob("shard-*")) else "",
     )

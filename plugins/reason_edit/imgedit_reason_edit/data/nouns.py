@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +72,8 @@ def _nouns(document: Any) -> tuple[str, ...]:
             row.append(token.text.lower())
             continue
         if row and row[-1] not in _PICTURES:
-            found[" ".join(word for word in row if word not in _PICTURES)] = None
+            # Only from the front: words that do not stand together are in no caption.
+            found[" ".join(itertools.dropwhile(_PICTURES.__contains__, row))] = None
         row = []
     return tuple(found)
 

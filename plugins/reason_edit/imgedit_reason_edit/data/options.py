@@ -109,6 +109,10 @@ class Options:
             )
         if folder:
             return self.local(folder)
+        if not address.startswith(("http://", "https://")):
+            raise OptionError(
+                f"The option 'endpoint' is an address that begins with http, not {address!r}."
+            )
         name = self.needed("endpoint-model", "the model's name on the server")
         return Endpoint(address, name, timeout=self.number("timeout", 120.0))
 

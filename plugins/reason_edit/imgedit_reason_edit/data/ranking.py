@@ -6,6 +6,7 @@ import functools
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def _measure_all(work: Work, cluster: scale.Cluster, job: Job) -> list[float]:
     missing = [chunk for chunk in chunks if not _path(folder, chunk).exists()]
     check = (lambda: None) if cluster.address else job.check
     done = len(chunks) - len(missing)
-    make: Callable[[], Callable[[int], dict[str, Any]]] = functools.partial(_Measurer, work, check)
+    # On a cluster without the list of pictures, which each worker reads for itself.
+    told = replace(work) if cluster.address else work
+    make: Callable[[], Callable[[int], dict[str, Any]]] = functools.partial(_Measurer, told, check)
     for number, _ in enumerate(scale.each(make, missing, cluster)):
         job.report("measuring pairs", min((done + number + 1) * _CHUNK, len(work.items)),
                    len(work.items))  # fmt: skip

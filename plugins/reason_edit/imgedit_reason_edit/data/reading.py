@@ -67,7 +67,10 @@ def read_rows(folder: Path, job: Job) -> tuple[ReasonRow, ...]:
         rows += _rows(shard, kind)
     if not rows:
         raise DataError(f"{folder} has no rows.", path=folder)
-    wanted = int(record["request"]["count"])
+    wanted = record["request"].get("count")
+    if not isinstance(wanted, int):
+        raise DataError(f"{folder / kind.record} does not say how many rows were wanted.",
+                        path=folder)  # fmt: skip
     if len(rows) < wanted:
         job.warn(f"{folder} has {len(rows)} of {wanted} rows.")
     return tuple(rows)
@@ -82,7 +85,7 @@ def _rows(shard: Path, kind: Kind) -> list[ReasonRow]:
         return [_row(json.loads(line), find) for line in path.read_text("utf-8").splitlines()]
     except KeyError as error:
         raise DataError(f"{shard} lacks {error}.", path=shard) from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is not what {kind.recipe} writes: {error}.", path=path) from error
 
 

@@ -11,6 +11,7 @@ from imgedit_reason_edit.data.instructions import Usage
 from imgedit_reason_edit.data.layout import EDITED, INPUT
 from imgedit_reason_edit.data.settings import Settings
 from imgedit_reason_edit.data.squares import Box
+from imgedit_reason_edit.prompting import GENERATE, REPLACE, RETRY, SELECT
 
 
 class LeftOutError(Exception):
@@ -118,7 +119,7 @@ class Left:
         return {**named, "kind": self.kind, "reason": self.reason, **_told(self.usage)}
 
 
-_PROMPTS = ("generate", "select", "replace")
+_PROMPTS = (GENERATE, SELECT, REPLACE, RETRY)
 
 
 def _told(usage: Usage) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +18,14 @@ from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError, PictureReadError
 from imgedit_plugins.picture_files import open_picture, save_picture
 from imgedit_plugins.pictures import RGB8, Picture
-from imgedit_reason_edit.data.difference import is_too_alike, squared_distance
-from imgedit_reason_edit.data.instructions import Replacement, Usage, Writer
+from imgedit_reason_edit.data.difference import squared_distance, why_too_alike
+from imgedit_reason_edit.data.instructions import Replacement, Usage
 from imgedit_reason_edit.data.layout import EDITED, INPUT, Dropped
 from imgedit_reason_edit.data.painting import MULTIPLE, Wish
+from imgedit_reason_edit.data.part_making import PartMaker
 from imgedit_reason_edit.data.records import Item, Left, LeftOutError, Row, seed_of
-from imgedit_reason_edit.data.settings import Settings
 from imgedit_reason_edit.data.sources import read_source, refuse_vanished
 from imgedit_reason_edit.data.squares import Box
-from imgedit_reason_edit.data.tools import Tools
 from imgedit_reason_edit.data.wording import direct_instruction, replaced
 
 _SMALLEST_SIDE = 64
@@ -40,7 +40,7 @@ class _Scene:
 
     item: Item
     seed: int
-    file: str
+    files: list[str]
     picture: RGB8
     source_sha256: str
     caption: str
@@ -48,61 +48,31 @@ class _Scene:
     usage: Usage
     replacement: Replacement | None = None
     edited: RGB8 | None = None
+    distance: float = 0.0
 
 
-class Replacing:
-    """Makes rows of Parts II and III.
+class Replacing(PartMaker[_Scene]):
+    """Makes rows of Parts II and III."""
 
-    Args:
-        settings: of the work.
-        tools: the models.
-        writer: the language model.
-        threshold: of eq. 1.
-        check: called often; what it raises ends the work.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        tools: Tools,
-        writer: Writer,
-        threshold: float,
-        check: Callable[[], None],
-    ) -> None:
-        self._settings, self._tools, self._writer = settings, tools, writer
-        self._threshold, self._check = threshold, check
-
-    def __call__(self, folder: Path, items: Sequence[Item]) -> list[Row | Left]:
-        """Rows with their pictures in the folder, or why there are none, in the items' order.
-
-        Raises:
-            EndpointError, WeightsError, PluginError: a model cannot be used.
-        """
-        found: dict[int, Row | Left] = {}
-        scenes = []
-        for item in items:
-            self._check()
-            try:
-                scenes.append(self._read(folder, item))
-            except LeftOutError as error:
-                found[item.number] = Left(item, error.kind, error.reason)
+    def _made(self, folder: Path, read: Sequence[_Scene]) -> Iterator[Row | Left]:
+        scenes = list(read)
         for stage, kind in (
             (self._caption, Dropped.CAPTION),
             (self._categories, Dropped.CATEGORY),
             (self._locate, Dropped.BOX),
             (self._choose, Dropped.ANSWER),
             (self._paint, Dropped.PAINTING),
-            (self._compare, Dropped.ALIKE),
+            (functools.partial(self._compare, folder), Dropped.ALIKE),
         ):
             reasons = stage(scenes) if scenes else []
-            for scene, reason in zip(scenes, reasons, strict=True):
-                if reason:
-                    drop(folder, [scene.file])
-                    found[scene.item.number] = Left(scene.item, kind, reason, scene.usage)
-            scenes = [scene for scene in scenes if scene.item.number not in found]
+            left = dict(zip([scene.item.number for scene in scenes], reasons, strict=True))
+            for scene in scenes:
+                if reason := left[scene.item.number]:
+                    drop(folder, scene.files)
+                    yield Left(scene.item, kind, reason, scene.usage)
+            scenes = [scene for scene in scenes if not left[scene.item.number]]
         for scene, caption in zip(scenes, self._edited_captions(scenes), strict=True):
-            found[scene.item.number] = self._row(folder, scene, caption)
-        return [found[item.number] for item in items]
+            yield _row(scene, caption)
 
     def _read(self, folder: Path, item: Item) -> _Scene:
         settings = self._settings
@@ -120,7 +90,7 @@ class Replacing:
         # The painter gets the file as it is written: its compression is part of both pictures.
         picture = self._saved(folder / name, picture)
         seed = seed_of(settings, item)
-        return _Scene(item, seed, name, picture, sha256, source.captions[0], {}, Usage())
+        return _Scene(item, seed, [name], picture, sha256, source.captions[0], {}, Usage())
 
     def _caption(self, scenes: list[_Scene]) -> list[str]:
         bare = [scene for scene in scenes if not scene.caption]
@@ -173,14 +143,19 @@ class Replacing:
         refused = "the painter's safety checker refused what it had painted"
         return ["" if scene.edited is not None else refused for scene in scenes]
 
-    def _compare(self, scenes: list[_Scene]) -> list[str]:
-        reasons = []
-        for scene in scenes:
-            assert scene.edited is not None
-            distance = squared_distance(scene.picture, scene.edited)
-            alike = is_too_alike(distance, self._threshold)
-            reasons.append(f"the squared distance is only {distance:.1f}" if alike else "")
-        return reasons
+    def _compare(self, folder: Path, scenes: list[_Scene]) -> list[str]:
+        """Eq. 1 of what was painted, and of what others will read: compression changes both."""
+        return [self._why_alike(folder, scene) for scene in scenes]
+
+    def _why_alike(self, folder: Path, scene: _Scene) -> str:
+        assert scene.edited is not None
+        if why := why_too_alike(squared_distance(scene.picture, scene.edited), self._threshold):
+            return why
+        name = f"{scene.item.number:07d}_{EDITED}.{self._settings.format}"
+        scene.files.append(name)
+        scene.edited = self._saved(folder / name, scene.edited)
+        scene.distance = squared_distance(scene.picture, scene.edited)
+        return why_too_alike(scene.distance, self._threshold)
 
     def _edited_captions(self, scenes: list[_Scene]) -> list[str]:
         if self._settings.edited_captions == "captioner" and scenes:
@@ -194,34 +169,33 @@ class Replacing:
             if value is not None
         ]
 
-    def _row(self, folder: Path, scene: _Scene, edited_caption: str) -> Row:
-        value = scene.replacement
-        assert value is not None
-        assert scene.edited is not None
-        name = f"{scene.item.number:07d}_{EDITED}.{self._settings.format}"
-        written = self._saved(folder / name, scene.edited)
-        target, instruction = (" ".join(t.split()) for t in (value.target, value.instruction))
-        return Row(
-            item=scene.item,
-            files=(scene.file, name),
-            source_sha256=scene.source_sha256,
-            instruction=instruction,
-            direct=direct_instruction(value.category, target, scene.seed),
-            captions=(scene.caption, edited_caption),
-            category=value.category,
-            target=target,
-            box=scene.boxes[value.category],
-            candidates=(instruction,),
-            distance=squared_distance(scene.picture, written),
-            seed=scene.seed,
-            usage=scene.usage,
-        )
-
     def _saved(self, path: Path, picture: RGB8) -> RGB8:
         """The picture as others will read it from the file."""
         quality = self._settings.quality if self._settings.format == "jpg" else None
         save_picture(Picture(picture), path, quality=quality)
         return open_picture(path).rgb8()
+
+
+def _row(scene: _Scene, edited_caption: str) -> Row:
+    value = scene.replacement
+    assert value is not None
+    target, instruction = (" ".join(t.split()) for t in (value.target, value.instruction))
+    before, after = scene.files
+    return Row(
+        item=scene.item,
+        files=(before, after),
+        source_sha256=scene.source_sha256,
+        instruction=instruction,
+        direct=direct_instruction(value.category, target, scene.seed),
+        captions=(scene.caption, edited_caption),
+        category=value.category,
+        target=target,
+        box=scene.boxes[value.category],
+        candidates=(instruction,),
+        distance=scene.distance,
+        seed=scene.seed,
+        usage=scene.usage,
+    )
 
 
 def fitted(picture: RGB8, size: int) -> RGB8:

@@ -19,6 +19,7 @@ from imgedit_plugins.errors import DataError
 from imgedit_reason_edit.data.instructions import Writer
 from imgedit_reason_edit.data.layout import EDITED, INPUT, TAR
 from imgedit_reason_edit.data.pairing import Pairing
+from imgedit_reason_edit.data.part_making import PartMaker
 from imgedit_reason_edit.data.records import Item, Left, Row
 from imgedit_reason_edit.data.replacing import Replacing
 from imgedit_reason_edit.data.settings import Settings
@@ -62,7 +63,7 @@ class ShardMaker:
 
             self._model = JournaledModel(LocalChat(tools.language))
         writer = Writer(self._model, tools.prompts, self._settings.effort)
-        stage = Pairing if self._settings.part == "I" else Replacing
+        stage: type[PartMaker[Any]] = Pairing if self._settings.part == "I" else Replacing
         self._stage = stage(self._settings, tools, writer, threshold, check)
 
     def __call__(self, shard: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from imgedit_reason_edit.data.detection import Detector
 from imgedit_reason_edit.data.nouns import DEFAULT, NounFinder
 from imgedit_reason_edit.data.options import Options
 from imgedit_reason_edit.data.painting import Painter
-from imgedit_reason_edit.prompting import GENERATE, REPLACE, SELECT, load_prompt
+from imgedit_reason_edit.prompting import GENERATE, REPLACE, RETRY, SELECT, load_prompt
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def tools_of(request: DataRequest) -> Tools:
     options = Options(request)
     part, folder = options.part(), options.text("prompts")
     paints = part != "I"
-    names = (REPLACE,) if paints else (GENERATE, SELECT)
+    names = (REPLACE, RETRY) if paints else (GENERATE, SELECT, RETRY)
     captioner = options.text("captioner")
     if part == "III" and not captioner:
         raise options.lacking("captioner", "the folder of BLIP-2, since V3Det has no captions")

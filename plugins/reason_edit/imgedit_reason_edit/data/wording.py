@@ -35,9 +35,7 @@ _SMALL = frozenset(
 def direct_instruction(category: str, target: str, seed: int) -> str:
     """One of the templates, drawn by the seed."""
     template = random.Random(f"direct/{seed}").choice(DIRECT)  # noqa: S311 (not for secrets)
-    return template.format(
-        a=f"the {category}", b=_with_article(target), article_b=_with_article(target)
-    )
+    return template.format(a=f"the {category}", b=_with_article(target))
 
 
 def replaced(caption: str, category: str, target: str) -> str:

@@ -112,8 +112,8 @@ def carry_out(document: Document, work: Work, earlier: Carried | None = None) ->
         earlier: of another document on the same picture; layers that begin both are not made again.
 
     Raises:
-        DocumentError: a region has no pixels, its picture is missing, or pixels are moved within a
-            selection.
+        DocumentError: a region has no pixels, its picture is missing, pixels are moved within a
+            selection, or all lies outside of it.
         ImgeditError: nothing but painting was to be done, and it failed.
         JobCancelledError: cancelled.
     """
@@ -145,6 +145,11 @@ def carry_out(document: Document, work: Work, earlier: Carried | None = None) ->
         done.append(Done(layer, current, mask))
     if told and not done:
         raise told[0]
+    if failed and not done:
+        raise DocumentError(
+            f"Nothing of this edit lies within the selection: {failed[0]}",
+            hint="Select more, or nothing.",
+        )
     return Carried(work.picture, tuple(done), tuple(failed))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgedit_plugins import __version__
@@ -40,6 +40,11 @@ class _Reasoned:
     masks: Path | None
     planner: Planner | None
 
+    def without_painting(self) -> _Reasoned:
+        """The same; its planner may not paint in what it would rather have."""
+        planner = self.planner and replace(self.planner, paints=False)
+        return replace(self, planner=planner)
+
 
 def predict(request: PredictRequest, job: Job) -> EditPlan:
     """The operations for the whole picture that an instruction comes to, as a plan.
@@ -61,7 +66,7 @@ def predict(request: PredictRequest, job: Job) -> EditPlan:
     folder.write(document, request.source, reasoned.masks)
     work = Work(request.source, None, reasoned.masks, painter, request.seed, job)
     if not any(layer.paint for layer in document.layers):
-        document, _ = _criticised(reasoned, work, None, request.options)
+        document, _ = _criticised(reasoned.without_painting(), work, None, request.options)
         folder.write(document, request.source, reasoned.masks)
     return _as_plan(document, reasoned, job)
 

@@ -9,18 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from imgedit_plugins import __version__
+from imgedit_modelkit.language.answers import UnusableError
+from imgedit_modelkit.language.structured import Form
+from imgedit_plugins import __version__, documents
 from imgedit_plugins.operations import Vocabulary, default_vocabulary
 from imgedit_plugins.pictures import Picture
+from imgedit_reason_edit.prompting import CHOOSE, CRITICISE, PLAN, RETRY, load_prompt
 from imgedit_reason_edit.reasoning import answer_forms
-from imgedit_reason_edit.reasoning.answers import AnswerError
-from imgedit_reason_edit.reasoning.asking import Asker, Question
-from imgedit_reason_edit.reasoning.document import Document, Origin, parse_document
-from imgedit_reason_edit.reasoning.prompts import CHOOSE, CRITICISE, PLAN, RETRY, prompt
-from imgedit_reason_edit.reasoning.regions import Mask
+from imgedit_reason_edit.reasoning.asking import Asker
+from imgedit_reason_edit.reasoning.document import (
+    Document,
+    DocumentError,
+    Origin,
+    parse_document,
+)
+from imgedit_reason_edit.reasoning.regions import Mask, mask_of
 from imgedit_reason_edit.reasoning.views import side_by_side, view
-
-_PROMPTS = ", ".join((PLAN, CRITICISE, CHOOSE, RETRY))
 
 _PAINTS = """\
 - or paint: an instruction for a diffusion model, for what operations cannot do: adding, removing \
@@ -57,28 +61,31 @@ class Planner:
             ReasoningError: the model gives no plan that can be used.
             ImgeditError: it cannot be reached or loaded.
         """
-        text = prompt(
-            PLAN,
-            instruction=_quoted(instruction),
-            painting=self._painting,
-            selection=_selected(selection),
-            moving=answer_forms.moving(self.vocabulary),
-            operations=answer_forms.described(self.vocabulary),
-            example=answer_forms.plan_example(paints=self.paints),
-        )
-        question = Question(
-            view(picture),
-            text,
+        told = {
+            "instruction": _quoted(instruction),
+            "painting": self._painting,
+            "selection": _selected(selection),
+            "moving": answer_forms.moving(self.vocabulary),
+            "operations": answer_forms.described(self.vocabulary),
+            "example": answer_forms.plan_example(paints=self.paints),
+        }
+        form = Form(
             answer_forms.plan_form(self.vocabulary, paints=self.paints),
             "layers",
-            lambda data: self._document(instruction, data.get("intent", ""), data["layers"]),
+            lambda data: self._document(
+                picture, instruction, data.get("intent", ""), data["layers"]
+            ),
+        )
+        document, attempts = self.asker.ask(
+            load_prompt(PLAN).messages(told, (view(picture),)),
+            form,
             what="plan",
             stage="asking what the instruction means",
         )
-        document, attempts = self.asker.ask(question)
+        named = (load_prompt(name).identity for name in (PLAN, CRITICISE, CHOOSE, RETRY))
         origin = Origin(
             model=self.asker.model.identity,
-            prompts=_PROMPTS,
+            prompts=", ".join(named),
             version=__version__,
             attempts=attempts,
         )
@@ -92,25 +99,27 @@ class Planner:
         Raises:
             ReasoningError, ImgeditError: as `plan`.
         """
-        text = prompt(
-            CRITICISE,
-            instruction=_quoted(document.instruction),
-            intent=document.intent or "(nobody said)",
-            layers=json.dumps(json.loads(document.to_json()).get("layers", []), ensure_ascii=False),
-            painting=self._painting,
-            operations=answer_forms.described(self.vocabulary),
-            example=answer_forms.criticism_example(paints=self.paints),
-        )
-        question = Question(
-            side_by_side(before, after),
-            text,
+        layers = json.loads(document.to_json()).get("layers", [])
+        told = {
+            "instruction": _quoted(document.instruction),
+            "intent": document.intent or "(nobody said)",
+            "layers": json.dumps(layers, ensure_ascii=False),
+            "painting": self._painting,
+            "operations": answer_forms.described(self.vocabulary),
+            "example": answer_forms.criticism_example(paints=self.paints),
+        }
+        form = Form(
             answer_forms.criticism_form(self.vocabulary, paints=self.paints),
             "criticism",
-            lambda data: self._criticism(document, data),
+            lambda data: self._criticism(before, document, data),
+        )
+        found, _ = self.asker.ask(
+            load_prompt(CRITICISE).messages(told, (side_by_side(before, after),)),
+            form,
             what="criticism",
             stage="looking at the result",
         )
-        return self.asker.ask(question)[0]
+        return found
 
     def choose(
         self, document: Document, before: Picture, first: Picture, second: Picture
@@ -124,51 +133,55 @@ class Planner:
         """
         turned = bool(np.random.default_rng(self.asker.seed).integers(2))
         shown = (second, first) if turned else (first, second)
-        question = Question(
-            side_by_side(before, *shown),
-            prompt(
-                CHOOSE,
-                instruction=_quoted(document.instruction),
-                example=answer_forms.choice_example(),
-            ),
-            answer_forms.choice_form(),
-            "better",
-            _choice,
+        told = {
+            "instruction": _quoted(document.instruction),
+            "example": answer_forms.choice_example(),
+        }
+        (better, reason), _ = self.asker.ask(
+            load_prompt(CHOOSE).messages(told, (side_by_side(before, *shown),)),
+            Form(answer_forms.choice_form(), "better", _choice),
             what="choice",
             stage="comparing both results",
         )
-        (better, reason), _ = self.asker.ask(question)
         return better == ("middle" if turned else "right"), reason
 
     @property
     def _painting(self) -> str:
         return _PAINTS if self.paints else _PAINTS_NOT
 
-    def _document(self, instruction: str, intent: object, layers: object) -> Document:
+    def _document(
+        self, picture: Picture, instruction: str, intent: object, layers: object
+    ) -> Document:
+        """What a model wrote, if it can be carried out on this picture."""
         data = {"instruction": instruction, "intent": intent, "layers": layers}
-        document = parse_document(data)
+        try:
+            document = parse_document(data)
+            if any(layer.region and layer.region.mask for layer in document.layers):
+                raise UnusableError("a region has a box; there are no masks")
+            for layer in document.layers:
+                mask_of(layer.region, (picture.height, picture.width))
+        except DocumentError as error:
+            raise UnusableError(documents.told(error.problems) or error.message) from error
         if not self.paints and any(layer.paint for layer in document.layers):
-            raise AnswerError("nothing can be painted here, so no layer can have 'paint'.")
-        if any(layer.region and layer.region.mask for layer in document.layers):
-            raise AnswerError("a region has a box; there are no masks.")
+            raise UnusableError("nothing can be painted here, so no layer can have 'paint'")
         return document
 
     def _criticism(
-        self, document: Document, data: Mapping[str, Any]
+        self, picture: Picture, document: Document, data: Mapping[str, Any]
     ) -> tuple[str, Document | None]:
         said, layers = data["criticism"], data.get("layers")
         if not isinstance(said, str):
-            raise AnswerError("'criticism' must be a text.")
+            raise UnusableError("'criticism' must be a text")
         if layers is None:
             return said[:1000], None
-        revised = self._document(document.instruction, document.intent, layers)
+        revised = self._document(picture, document.instruction, document.intent, layers)
         return said[:1000], None if revised.layers == document.layers else revised
 
 
 def _choice(data: Mapping[str, Any]) -> tuple[str, str]:
     better = data["better"]
     if better not in ("middle", "right", "neither"):
-        raise AnswerError(f"'better' must be middle, right or neither, not {better!r}.")
+        raise UnusableError(f"'better' must be middle, right or neither, not {better!r}")
     reason = data.get("reason", "")
     return better, reason[:1000] if isinstance(reason, str) else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -23,6 +23,9 @@ _TINT = 0.35
 _LONGEST = 1280
 
 
+_REGION = "region-{}.png"
+
+
 @dataclass(frozen=True)
 class Folder:
     """Where a document goes; nothing that lies there already is replaced.
@@ -32,27 +35,26 @@ class Folder:
     """
 
     path: Path | None
+    _written: set[str] = field(default_factory=set, init=False, repr=False)
 
     @classmethod
     def of(cls, option: str) -> Folder:
         """The folder that an option names; '' for none.
 
         Raises:
-            DocumentError: a document lies there already, or there can be no folder.
+            DocumentError: a document or what goes with it lies there already, or there can be no
+                folder.
         """
         if not option.strip():
             return cls(None)
         path = Path(option)
         try:
-            taken = (path / FILE).exists()
             path.mkdir(parents=True, exist_ok=True)
+            regions = sorted(path.glob(_REGION.format("*")))
         except (OSError, ValueError) as error:
             raise _unwritten(path, error) from error
-        if taken:
-            raise DocumentError(
-                f"{path / FILE} exists already and may hold your changes.",
-                hint="Name another folder with the option 'save-folder'.",
-            )
+        for file in (path / FILE, path / PREVIEW, *regions):
+            _refuse_taken(file)
         return cls(path)
 
     def write(self, document: Document, picture: Picture, masks: Path | None = None) -> None:
@@ -64,28 +66,54 @@ class Folder:
             masks: the folder of masks that the document names.
 
         Raises:
-            DocumentError: it cannot be written, or a region cannot be drawn.
+            DocumentError: it cannot be written, a region cannot be drawn, or a file lies there.
         """
         if self.path is None:
             return
-        shown = view(picture, _LONGEST)
-        size = (picture.height, picture.width)
-        marked: list[tuple[int, Layer, Mask]] = []
+        drawn, marked = _drawn(document, (picture.height, picture.width), masks)
+        files = {name: Picture(np.ascontiguousarray(mask[:, :, None])) for name, mask in drawn}
+        if taken := {PREVIEW, FILE} & set(files):
+            raise DocumentError(f"A region's mask cannot be called {taken.pop()!r}.")
+        files[PREVIEW] = Picture(_preview(view(picture, _LONGEST), marked))
+        for name in set(files) - self._written:
+            _refuse_taken(self.path / name)
+        stale = self._written - set(files)  # of regions that a correction did away with
+        self._written.update(files)
         try:
-            for number, layer in enumerate(document.layers, 1):
-                if layer.region is None:
-                    continue
-                # As it is drawn: the document says whether what is outside of it is meant.
-                inside = mask_of(layer.region.model_copy(update={"outside": False}), size, masks)
-                assert inside is not None
-                name = layer.region.mask or f"region-{number}.png"
-                save_picture(Picture(np.ascontiguousarray(inside[:, :, None])), self.path / name)
-                meant = 255 - inside if layer.region.outside else inside
-                marked.append((number, layer, meant))
-            save_picture(Picture(_preview(shown, marked)), self.path / PREVIEW)
+            for name, made in files.items():
+                save_picture(made, self.path / name)
             write_text_atomic(self.path / FILE, document.to_json())
+            for name in stale:
+                (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise _unwritten(self.path, error) from error
+
+
+def _drawn(
+    document: Document, size: tuple[int, int], masks: Path | None
+) -> tuple[list[tuple[str, Mask]], list[tuple[int, Layer, Mask]]]:
+    """Masks by the names of their files, and which part each layer means."""
+    named, marked = [], []
+    given = {layer.region.mask for layer in document.layers if layer.region}
+    for number, layer in enumerate(document.layers, 1):
+        if layer.region is None:
+            continue
+        # As it is drawn: the document says whether what is outside of it is meant.
+        inside = mask_of(layer.region.model_copy(update={"outside": False}), size, masks)
+        assert inside is not None
+        name = layer.region.mask or _REGION.format(number)
+        if layer.region.mask or name not in given:  # another layer's mask may be called so
+            named.append((name, inside))
+        marked.append((number, layer, 255 - inside if layer.region.outside else inside))
+    return named, marked
+
+
+def _refuse_taken(file: Path) -> None:
+    if file.exists():
+        raise DocumentError(
+            f"{file} exists already and may hold your changes.",
+            hint="Name another folder with the option 'save-folder'.",
+        )
 
 
 def _unwritten(path: Path, error: OSError | ValueError) -> DocumentError:

@@ -142,13 +142,19 @@ def test_damaged_data_are_told(layouts: dict[str, Path], tmp_path: Path) -> None
     (shard / row["edited_file_name"]).unlink()
     with pytest.raises(DataError, match=rf"lacks '{row['edited_file_name']}'"):
         read_rows(folder, Job())
-    (shard / "metadata.jsonl").write_text("{")
-    with pytest.raises(DataError, match="not what make writes"):
-        read_rows(folder, Job())
+    for damaged in ("{", '"a text"', "[]", "7"):
+        (shard / "metadata.jsonl").write_text(damaged)
+        with pytest.raises(DataError, match="not what make writes"):
+            read_rows(folder, Job())
     shutil.rmtree(shard)  # of tmp_path
     job = Job()
     assert len(read_rows(folder, job)) < 7
     assert "of 7 rows" in job.warnings[0]
+    record = json.loads((folder / "make.json").read_text())
+    del record["request"]["count"]
+    (folder / "make.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="does not say how many rows"):
+        read_rows(folder, Job())
     tar = shutil.copytree(layouts["tar"], tmp_path / "tar")
     path = next(tar.glob("shard-*/pairs.tar"))
     rows = read_rows(tar, Job())

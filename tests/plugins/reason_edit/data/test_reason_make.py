@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,13 @@ from imgedit_plugins.errors import (  # noqa: E402
 from imgedit_plugins.jobs import Job, Progress  # noqa: E402
 from imgedit_plugins.picture_files import open_picture  # noqa: E402
 from imgedit_plugins.requests import DataReport, DataRequest, OptionValue  # noqa: E402
+from imgedit_reason_edit.data import ranking  # noqa: E402
 from imgedit_reason_edit.data.difference import squared_distance  # noqa: E402
+from imgedit_reason_edit.data.instructions import Usage  # noqa: E402
+from imgedit_reason_edit.data.painting import Painter  # noqa: E402
 from imgedit_reason_edit.data.reading import read_rows  # noqa: E402
+from imgedit_reason_edit.data.records import Item  # noqa: E402
+from imgedit_reason_edit.data.replacing import Replacing, _Scene  # noqa: E402
 from imgedit_reason_edit.data.wording import is_direct, replaced  # noqa: E402
 
 # --- Part I -----------------------------------------------------------------------------------
@@ -209,6 +216,7 @@ def test_all_models_are_named(part_three: Path) -> None:
         assert found["detector"].startswith("dino-tiny ")
         assert found["painter"].startswith("StableDiffusionGLIGENPipeline gligen-tiny ")
         assert row["prompts"]["replace"].startswith("replace-1 ")
+        assert row["prompts"]["retry"].startswith("retry-1 ")
 
 
 def test_part_two_takes_captions_from_the_pairs(
@@ -274,6 +282,53 @@ def test_a_local_language_model(
     assert report.rows == 1
     (row,) = records(tmp_path / "two")
     assert row["category"] in row["input_caption"]
+
+
+def test_a_change_that_is_lost_in_the_file_is_none(tmp_path: Path) -> None:
+    """The coarsest JPEG has no fine checks."""
+    shown = np.full((64, 64, 3), 128, np.uint8)
+    checked = shown.copy()
+    checked[::2, ::2], checked[1::2, 1::2] = 148, 108
+    for quality, alike in ((95, False), (1, True)):
+        settings: Any = SimpleNamespace(format="jpg", quality=quality)
+        tools: Any = None
+        threshold = squared_distance(shown, checked) / 2
+        maker = Replacing(settings, tools, tools, threshold, lambda: None)
+        scene = _Scene(Item(7, "a"), 0, [], shown, "", "", {}, Usage(), edited=checked)
+        (why,) = maker._compare(tmp_path, [scene])
+        assert (why == "both pictures are the same") == alike, why
+        assert (scene.distance < threshold) == alike
+        assert bool(why) == alike
+        assert scene.files == ["0000007_edited.jpg"], "it is dropped with its row"
+
+
+def test_a_painter_that_changes_nothing(
+    v3det: Path, models: dict[str, str], wise: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(Painter, "__call__", lambda _, picture, *__: picture.copy())
+    with pytest.raises(DataError, match=r"too alike: \d+.* both pictures are the same"):
+        run(tmp_path / "out", part="III", v3det=str(v3det), endpoint=wise, **models)
+    assert names(tmp_path / "out") == {"skipped.json"}
+
+
+def test_a_cluster_is_not_sent_the_list_of_pictures(
+    pairs: Path, wise: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from imgedit_modelkit import scale
+
+    sent: list[Any] = []
+
+    def each(make: Any, items: Any, _: Any) -> Any:
+        sent.append((make.args[0], "items" in vars(make.args[0])))
+        return map(make(), items)
+
+    monkeypatch.setattr(ranking.scale, "each", each)
+    run(tmp_path / "out", part="I", pairs=str(pairs), endpoint=wise, count=2, pool=9)
+    work, has_list = sent[0]
+    assert has_list, "here it is read once"
+    (tmp_path / "out" / "threshold.json").unlink()
+    assert ranking.threshold_of(replace(work), scale.Cluster("a cluster"), Job()) > 0
+    assert not sent[-1][1]
 
 
 # --- going on, and what is in the way ---------------------------------------------------------
@@ -374,6 +429,8 @@ def test_a_server_that_is_gone_ends_the_work_and_keeps_the_rows(
         ({"part": "I", "endpoint": "http://x/v1", "pairs": "p", "tau": "100%"}, "'tau' must be"),
         ({"part": "I", "endpoint": "http://x/v1", "pairs": "p", "tau": "-1"}, "'tau' must be"),
         ({"part": "I", "endpoint": "http://x/v1", "pairs": "p", "tau": "nan"}, "'tau' must be"),
+        ({"part": "I", "endpoint": "http://x/v1", "pairs": "p", "tau": "inf"}, "'tau' must be"),
+        ({"part": "I", "endpoint": "localhost/v1", "pairs": "p"}, "begins with http, not 'local"),
         ({"part": "I", "endpoint": "http://x/v1", "pairs": "p", "workers": 2}, "a Ray cluster"),
     ],
 )
@@ -437,6 +494,10 @@ def test_work_that_leads_to_nothing_is_given_up(tmp_path: Path, monkeypatch: Any
         with pytest.raises(DataError, match=r"None of 8 pictures .*no usable answer: 8"):
             run(tmp_path / "out", part="I", pairs=str(pairs), endpoint=address, tau="0")
         assert len(asked) == 8 * 3 * 3
+        with pytest.raises(DataError, match=r"None of 9 pictures .*The first: 00\d+/\d+: there"):
+            run(tmp_path / "large", part="I", pairs=str(pairs), endpoint=address, tau="0",
+                shard_rows=50)  # fmt: skip
+        assert len(asked) == (8 + 9) * 3 * 3, "a large shard is not waited for"
 
 
 def test_a_folder_that_is_gone_is_no_damaged_picture(

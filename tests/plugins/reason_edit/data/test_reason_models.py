@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from imgedit_plugins.jobs import Job  # noqa: E402
 from imgedit_plugins.pictures import RGB8  # noqa: E402
 from imgedit_reason_edit.data.captions import Captioner  # noqa: E402
 from imgedit_reason_edit.data.detection import Detector, Limits  # noqa: E402
-from imgedit_reason_edit.data.nouns import NounFinder  # noqa: E402
+from imgedit_reason_edit.data.nouns import NounFinder, _nouns  # noqa: E402
 from imgedit_reason_edit.data.painting import GLIGEN, Painter, Wish  # noqa: E402
 
 INPAINT = "StableDiffusionInpaintPipeline"
@@ -58,6 +59,25 @@ def test_nouns_in_a_row_are_one_thing(models: dict[str, str]) -> None:
         (),
     ]
     assert finder.identity.startswith("spacy-tiny ")
+
+
+def test_what_is_found_stands_so_in_the_caption() -> None:
+    def nouns(*words: str) -> tuple[str, ...]:
+        return _nouns([SimpleNamespace(text=w, pos_="NOUN", is_alpha=True) for w in words])
+
+    assert nouns("front", "door") == ("door",)
+    assert nouns("Night", "light", "lamp") == ("light lamp",)
+    assert nouns("apple", "piece", "basket") == ("apple piece basket",)
+    assert nouns("door", "front") == ()
+
+
+def test_a_box_without_area_is_none() -> None:
+    detector = Detector(LocalModel(Path("none")), Limits(0.1, 0.0, 0.9))
+    (shown,) = pictures(1)
+    boxes = torch.tensor([[10.2, 5.0, 10.4, 40.0], [10.0, 5.0, 30.0, 40.0]])
+    told = {"scores": torch.tensor([0.9, 0.5]), "boxes": boxes}
+    assert detector._best(told, shown) == (10, 5, 30, 40)
+    assert detector._best({name: values[:1] for name, values in told.items()}, shown) is None
 
 
 def test_boxes_hang_on_picture_and_category(models: dict[str, str]) -> None:

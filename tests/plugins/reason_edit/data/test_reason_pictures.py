@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from imgedit_plugins.errors import OptionError
 from imgedit_reason_edit.data.difference import (
     SIDE,
-    is_too_alike,
     share_of,
     squared_distance,
     threshold_at,
+    why_too_alike,
 )
 from imgedit_reason_edit.data.squares import Square, blended, square_around
 
@@ -41,10 +41,12 @@ def test_the_distance_means_the_same_at_all_sizes() -> None:
 
 
 def test_too_alike() -> None:
-    assert is_too_alike(0.0, 0.0)
-    assert is_too_alike(0.9, 1.0)
-    assert not is_too_alike(1.0, 1.0)
-    assert not is_too_alike(0.1, 0.0)
+    assert why_too_alike(0.0, 0.0)
+    assert why_too_alike(0.9, 1.0)
+    assert not why_too_alike(1.0, 1.0)
+    assert not why_too_alike(0.1, 0.0)
+    assert why_too_alike(0.0, 0.0) == "both pictures are the same"
+    assert why_too_alike(0.9, 1.0) == "the squared distance is 0.9, below 1"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_values_and_shares(tau: str, share: float | None) -> None:
     assert share_of(tau) == (None if share is None else pytest.approx(share))
 
 
-@pytest.mark.parametrize("tau", ["", "-1", "100%", "ten", "nan", "-5%", "1e999%"])
+@pytest.mark.parametrize("tau", ["", "-1", "100%", "ten", "nan", "inf", "-5%", "1e999%"])
 def test_neither(tau: str) -> None:
     with pytest.raises(OptionError, match="'tau' must be"):
         share_of(tau)

@@ -8,7 +8,7 @@ import pytest
 
 from imgedit_plugins.errors import DataError
 from imgedit_reason_edit.data.wording import DIRECT, direct_instruction, is_direct, replaced
-from imgedit_reason_edit.prompting import GENERATE, REPLACE, SELECT, load_prompt
+from imgedit_reason_edit.prompting import GENERATE, REPLACE, RETRY, SELECT, load_prompt
 
 
 def test_direct_instructions_follow_the_templates() -> None:
@@ -87,6 +87,9 @@ def test_prompts_of_one_s_own(tmp_path: Path) -> None:
     assert load_prompt(REPLACE, str(tmp_path)).version == "replace-mine"
     assert load_prompt(SELECT, str(tmp_path)).version == "select-1"
     assert load_prompt(REPLACE, str(tmp_path)).identity != load_prompt(REPLACE).identity
+    assert load_prompt(RETRY).version == "retry-1"
+    (tmp_path / "retry.toml").write_text('system = ""\nuser = "No: {reason}"')
+    assert load_prompt(RETRY, str(tmp_path)).messages({"reason": "a\nb"})[0].text == "No: a b"
     (tmp_path / "replace.toml").write_text("")
     with pytest.raises(DataError, match=r"several prompts 'replace': replace-mine\.toml, replace"):
         load_prompt(REPLACE, str(tmp_path))

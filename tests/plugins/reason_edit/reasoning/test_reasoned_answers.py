@@ -1,4 +1,4 @@
-"""Forms of answers, words about operations, and reading what a model said."""
+"""Forms of answers, words about operations, and prompts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +14,8 @@ from plan_strategies import OPERATIONS, steps
 from reasoned_answers import BIRDS, SKY, WARM, plan
 
 from imgedit_plugins.operations import Vocabulary, default_vocabulary
+from imgedit_reason_edit.prompting import PLAN, RETRY, load_prompt
 from imgedit_reason_edit.reasoning import answer_forms as forms
-from imgedit_reason_edit.reasoning import prompts
-from imgedit_reason_edit.reasoning.answers import AnswerError, read_answer
 from imgedit_reason_edit.reasoning.document import parse_document
 
 VOCABULARY = default_vocabulary()
@@ -104,61 +104,21 @@ def test_every_operation_is_described_with_its_parameters_and_a_direction() -> N
 
 
 def test_prompts_take_their_fields_and_nothing_of_what_stands_in_them() -> None:
-    text = prompts.prompt(prompts.RETRY, reason="{reason} {instruction} {0}")
-    assert "{reason} {instruction} {0}" in text
+    (turn,) = load_prompt(RETRY).messages({"reason": "{reason} {instruction} {0}"})
+    assert "{reason} {instruction} {0}" in turn.text
     with pytest.raises(KeyError):
-        prompts.prompt(prompts.RETRY)
+        load_prompt(RETRY).messages({})
 
 
-# --- reading ----------------------------------------------------------------------------------
-
-GOOD = plan(WARM)
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        GOOD,
-        f"  \n{GOOD}\n",
-        f"Sure! Here is the plan:\n```json\n{GOOD}\n```\nI hope that helps.",
-        f"<think>The user wants {{x}}; maybe {{\"layers\": 1}}?</think>{GOOD}",
-        f"The set {{a, b}} and {{\"other\": 1}} first. {GOOD}",
-        json.dumps(json.loads(GOOD), indent=4),
-        GOOD + " {",
-    ],
-)  # fmt: skip
-def test_an_object_is_found_in_what_stands_around_it(said: str) -> None:
-    assert read_answer(said, "layers") == json.loads(GOOD)
-
-
-@pytest.mark.parametrize(
-    ("said", "cut", "why"),
-    [
-        ("", False, "empty"),
-        ("I'm sorry, I cannot help with that.", False, "no JSON object in it, only \"I'm sorry"),
-        ("x" * 500, False, "x…'"),
-        (GOOD[:60], True, "became too long"),
-        (GOOD[:-20], False, "not valid JSON, or not whole"),
-        (GOOD[:-20] + "]", False, "not valid JSON, or not whole"),
-        ('{"plan": []}', False, "no field 'layers'"),
-        ('{"layers": [], "layers": []}', False, "stands twice"),
-        ('{"layers": [1e400]}', False, "must be finite"),
-        ('{"layers": NaN}', False, "must be finite"),
-        ('{"layers": ' + "[" * 50 + "]" * 50 + "}", False, "nested too deeply"),
-        ('{"a":' * 100_000, False, "not valid JSON"),
-        ("{" * 100_000, False, "not valid JSON"),
-    ],
-)
-def test_what_cannot_be_read_is_told(said: str, cut: bool, why: str) -> None:
-    with pytest.raises(AnswerError) as caught:
-        read_answer(said, "layers", cut=cut)
-    assert why in str(caught.value)
-    assert len(str(caught.value)) < 300
-
-
-@given(st.text(st.sampled_from('{}[]":,a1 \\'), max_size=60), st.booleans())
-def test_arbitrary_text_is_an_object_or_told(said: str, cut: bool) -> None:
-    try:
-        assert "layers" in read_answer(said, "layers", cut=cut)
-    except AnswerError as error:
-        assert str(error)  # noqa: PT017
+def test_what_has_a_line_of_its_own_keeps_its_lines() -> None:
+    prompt = load_prompt(PLAN)
+    values = dict.fromkeys(prompt.placeholders, "x") | {
+        "operations": "- one\n- two",
+        "moving": "crop,\n rotate",
+    }
+    picture = np.zeros((2, 2, 3), np.uint8)
+    (turn,) = prompt.messages(values, (picture,))
+    assert "\n- one\n- two\n" in turn.text
+    assert "\ncrop, rotate move pixels" in turn.text
+    assert turn.pictures == (picture,)
+    assert turn.role == "user"

@@ -117,6 +117,8 @@ RANGE = {"title": "", "region": None,
          "operations": [{"name": "bright", "parameters": {"offset": 999}}]}  # fmt: skip
 UNKNOWN = {"title": "", "region": None, "operations": [{"name": "brigth", "parameters": {}}]}
 OFF = {**SKY, "region": {**SKY["region"], "box": [0, 0, 512, 300]}}
+NOTHING = {**SKY, "region": {**SKY["region"], "box": [0, 0, 1, 1], "shape": "box",
+                             "outside": True}}  # fmt: skip
 REFUSED = Said({"choices": [{"message": {"content": None, "refusal": SORRY}}]})
 
 
@@ -133,6 +135,7 @@ REFUSED = Said({"choices": [{"message": {"content": None, "refusal": SORRY}}]})
         (plan(OFF), "layers[0].region.box[2]: input should be less than or equal to 1, not 512"),
         (plan({**WARM, "strength": 3}), "layers[0].strength: there is no such field"),
         (plan({**SKY, "region": {**SKY["region"], "mask": "x.png"}}), "there are no masks"),
+        (plan(NOTHING), "The region (the sky) has no pixel in a picture of 96 × 64"),
         (SORRY, "no JSON object in it"),
         (REFUSED, f"refuses to answer: {SORRY}"),
         ("", "it is empty"),

@@ -129,6 +129,13 @@ def test_a_region_outside_of_the_selection_is_left_out_and_told() -> None:
     assert carried.failed == ("“Darker sky” lies outside of the selection and was left out.",)
 
 
+def test_an_edit_that_lies_outside_of_the_selection_is_told() -> None:
+    selection = np.zeros((64, 96), np.uint8)
+    selection[60:] = 255
+    with pytest.raises(DocumentError, match=r"Nothing of this edit .*“Darker sky” lies outside"):
+        carry_out(document(SKY), work(photograph(), selection=selection))
+
+
 def test_what_moves_pixels_comes_last_and_has_no_layer_above() -> None:
     turn = {"operations": [{"name": "rotate", "parameters": {"degrees": 90}}]}
     carried = carry_out(document(SKY, turn), work(photograph()))

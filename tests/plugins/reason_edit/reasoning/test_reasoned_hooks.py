@@ -249,6 +249,17 @@ def test_a_plan_with_something_to_paint_is_criticised_when_it_is_painted(site: A
     assert model.kinds() == ["plan", "criticise"]
 
 
+def test_nothing_is_painted_for_a_plan(site: Any) -> None:
+    """Not even to see what a correction would come to."""
+    body = 'raise AssertionError("it was painted")'
+    site.install("painter", body=body, rank=60)
+    model = Model([plan(WARM)], criticisms=[revised(WARM, BIRDS), revised(DARKER)])
+    found = predicted(model, painter="painter")
+    assert [one.name for one in found.operations] == ["exposure"]
+    assert model.kinds() == ["plan", "criticise", "criticise", "choose"]
+    assert "nothing can be painted here" in model.told(2)
+
+
 def test_cancelling_while_it_looks_at_the_result() -> None:
     job = Job()
 
@@ -293,6 +304,32 @@ def test_a_document_is_changed_and_given_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(twice.candidates[0].picture.pixels, lit.pixels)
 
 
+def test_masks_of_regions_that_a_correction_did_away_with_are_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "look"
+    applied(Model([plan(WARM, SKY)], criticisms=[revised(DARKER)]), save_folder=str(folder))
+    assert {path.name for path in folder.iterdir()} == {"document.json", "preview.png"}
+    assert [layer.region for layer in saved(folder).layers] == [None]
+
+
+def test_masks_keep_their_names_and_take_no_other_ones(tmp_path: Path) -> None:
+    """A layer's mask may be called as another layer's would be."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    half = np.zeros((64, 96, 1), np.uint8)
+    half[:, 48:] = 255
+    for name in ("region-2.png", "preview.png"):
+        save_picture(Picture(half), mine / name)
+    first = {**SKY, "region": {"mask": "region-2.png"}}
+    (mine / "document.json").write_text(json.dumps({"layers": [first, SKY]}), "utf-8")
+    folder = tmp_path / "look"
+    call("apply_edit", document=str(mine), save_folder=str(folder))
+    np.testing.assert_array_equal(open_picture(folder / "region-2.png").pixels, half)
+    first["region"] = {"mask": "preview.png"}
+    (mine / "document.json").write_text(json.dumps({"layers": [first]}), "utf-8")
+    with pytest.raises(ImgeditError, match=r"mask cannot be called 'preview\.png'"):
+        call("apply_edit", document=str(mine), save_folder=str(tmp_path / "other"))
+
+
 def test_a_given_document_needs_no_model_and_no_criticism(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(json.dumps({"layers": [WARM]}), "utf-8")
@@ -314,6 +351,16 @@ def test_nothing_of_the_users_is_replaced(tmp_path: Path) -> None:
         applied(model, save_folder=str(tmp_path))
     assert not model.asked, "it is told before anything is asked"
     assert file.read_text("utf-8") == "mine"
+    for name in ("preview.png", "region-3.png"):
+        mine = tmp_path / name.partition(".")[0] / name
+        mine.parent.mkdir()
+        mine.write_text("mine", "utf-8")
+        with pytest.raises(ImgeditError, match=f"{name} exists already and may hold your"):
+            applied(model, save_folder=str(mine.parent))
+        assert [(one.name, one.read_text("utf-8")) for one in mine.parent.iterdir()] == [
+            (name, "mine")
+        ]
+    assert not model.asked
     taken = tmp_path / "taken"
     taken.write_text("")
     with pytest.raises(ImgeditError, match="cannot be written"):

@@ -1,4 +1,4 @@
-"""Text for a diffusion model that reads it with CLIP: InstructPix2Pix, FZ and FT."""
+"""Text for a diffusion model that reads it with CLIP, as InstructPix2Pix does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what the language model answered: the JSON in it, or why there is none."""
+"""Reading what a language model answered: the JSON object in it, or why there is none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from imgedit_modelkit.language.chats import Reply
 from imgedit_plugins import documents
 from imgedit_plugins.errors import ImgeditError
 
@@ -15,37 +16,47 @@ _THOUGHT = re.compile(r"^.*?</think>", re.DOTALL | re.IGNORECASE)
 _SHOWN = 120
 
 
-class AnswerError(ImgeditError):
-    """An answer cannot be used; the message is what the model is told."""
+class UnusableError(ImgeditError):
+    """An answer cannot be used; the message is a clause that the model is told."""
+
+    @property
+    def reason(self) -> str:
+        """The message without a full stop."""
+        return self.message.rstrip(".")
 
 
-def read_answer(text: str, key: str, *, cut: bool = False) -> Mapping[str, Any]:
-    """The JSON object in an answer; prose around it is passed over.
+def read_object(reply: Reply, key: str) -> Mapping[str, Any]:
+    """The JSON object in an answer; prose and thoughts around it are passed over.
 
     Args:
-        text: the answer.
+        reply: the answer.
         key: a field of the object that is looked for; of several objects, the first with it counts.
-        cut: whether the answer was broken off at the limit of tokens.
 
     Raises:
-        AnswerError: says what the model should be told.
+        UnusableError: there is none, or it is one that not all readers would read alike.
     """
-    said = _THOUGHT.sub("", text, count=1).strip()
+    if reply.fault and not reply.text:
+        raise UnusableError(reply.fault)
+    said = _THOUGHT.sub("", reply.text, count=1).strip()
     found = _objects(said)
     for source, data in found:
         if key in data:
             return _strict(source)
+    raise UnusableError(_why_none(said, key, is_there=bool(found), cut=not reply.ended))
+
+
+def _why_none(said: str, key: str, *, is_there: bool, cut: bool) -> str:
     if cut:
-        raise AnswerError("it was broken off because it became too long; be shorter.")
-    if found:
-        raise AnswerError(f"the JSON object has no field {key!r}.")
+        return "it was broken off because it became too long; be shorter"
+    if is_there:
+        return f"the JSON object has no field {key!r}"
     if "{" in said:
-        raise AnswerError("it is not valid JSON, or not whole.")
+        return "it is not valid JSON, or not whole"
+    if not said:
+        return "it is empty"
     shown = " ".join(said.split())
     shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
-    raise AnswerError(
-        f"there is no JSON object in it, only {shown!r}." if shown else "it is empty."
-    )
+    return f"there is no JSON object in it, only {shown!r}"
 
 
 def _objects(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -66,8 +77,8 @@ def _objects(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _strict(source: str) -> Mapping[str, Any]:
-    data = documents.decode(source, "answer", AnswerError)
+    data = documents.decode(source, "answer", UnusableError)
     assert isinstance(data, Mapping)
     if problems := documents.problems_of(data):
-        raise AnswerError(f"{documents.told(problems)}.")
+        raise UnusableError(documents.told(problems))
     return data

@@ -1,0 +1,127 @@
+"""Acceptance of part 6, point by point: PASS, FAIL or NOT RUN, each with its figure and command.
+
+    python3 tests/acceptance/06_reason_edit.py [--here] [--only POINT...] [--learn-results FILE]
+
+Clones the last commit into a fresh folder, installs it there as scripts/test.py does, and runs
+everything in what was installed, with the real classes at tiny size and drawn weights. `--here`
+takes this working tree and its .venv instead. Whether it learns is read from results of the same
+sources, and NOT RUN without them:
+
+    python -m benchmarks.reason_learning --json build/reason_learning.json
+
+Point 8 runs the real editors (scripts/editors.py builds them). Exits with 0 only if nothing failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import acceptance
+import reason_data
+import reason_model
+import reasoned_plans
+from acceptance import NOT_RUN, Session, run_script
+
+DATA = ["make", "models", "pictures", "wording", "layouts", "killed"]
+REASONING = ["answers", "asking", "carrying_out", "document", "front_ends", "hooks", "local",
+             "regions", "with_mgie"]  # fmt: skip
+GPU = "no GPU on this machine"
+
+
+class Options(acceptance.Options):
+    """The command line."""
+
+    learn_results: Path | None
+
+
+OPTIONS = Options()
+
+
+def point_0(s: Session) -> None:
+    """Installation, and the tests whose counts other points print."""
+    s.begin(0, "Installation and tests")
+    reason = "tests/plugins/reason_edit"
+    files = [
+        *(f"{reason}/data/test_reason_{name}.py" for name in DATA),
+        *(f"{reason}/reasoning/test_reasoned_{name}.py" for name in REASONING),
+    ]
+    s.run_tests(files, here=OPTIONS.here, shown=f"{reason} ...")
+
+
+def _files(s: Session) -> Path:
+    """The user's files, made once."""
+    folder = s.work / "user"
+    if not folder.exists():
+        folder.mkdir()
+        s.environ |= {"OMP_NUM_THREADS": "1", "IMGEDIT_WEIGHTS": str(s.work / "weights")}
+        s.probe("make", folder)
+    return folder
+
+
+def point_1(s: Session) -> None:
+    """Pipeline."""
+    s.begin(1, "Pipeline")
+    reason_data.every_part(s, _files(s))
+    s.suite(*(f"tests.plugins.reason_edit.data.test_reason_{name}" for name in DATA[:-1]))
+    _slow(s, "on a local two-node Ray cluster", "test_reason_on_ray.py")
+    s.say(NOT_RUN, "GPT-3.5, BLIP-2, Grounding DINO and GLIGEN at full size, on the published data",
+          "no machine here can reach them")  # fmt: skip
+
+
+def _slow(s: Session, what: str, module: str) -> None:
+    path = f"tests/plugins/reason_edit/data/{module}"
+    done = s.run(s.python, "-m", "pytest", "-m", "slow", "-q", path)
+    s.check(done.code == 0 and "passed" in done.last, what, done.last.strip("= "), done.command)
+
+
+def point_2(s: Session) -> None:
+    """Tested end to end."""
+    s.begin(2, "End to end, misbehaving and killed")
+    reason_data.killed(s, _files(s))
+    s.suite("tests.plugins.reason_edit.data.test_reason_killed")
+    _slow(s, "part III killed 20 times", "test_reason_killed.py")
+
+
+def point_3(s: Session) -> None:
+    """Benchmark generator."""
+    s.begin(3, "Benchmark generator")
+    reason_data.benchmark(s, _files(s))
+
+
+def point_4(s: Session) -> None:
+    """Model."""
+    s.begin(4, "Model")
+    user = _files(s)
+    reason_model.imported(s, user)
+    reason_model.trained(s, user)
+    reason_model.edits(s, user)
+    s.say(NOT_RUN, "LLaVA-1.5-7B and Stable Diffusion 1.5 themselves",
+          "no machine here can reach them")  # fmt: skip
+    s.say(NOT_RUN, "several GPUs", GPU)
+
+
+def point_7(s: Session) -> None:
+    """Reasoned plan."""
+    s.begin(7, "Reasoned plan")
+    reasoned_plans.carried_out(s, _files(s))
+    s.suite(*(f"tests.plugins.reason_edit.reasoning.test_reasoned_{name}" for name in REASONING))
+    s.say(NOT_RUN, "a trained vision-language model", "no machine here can reach one")
+
+
+POINTS = (point_0, point_1, point_2, point_3, point_4, point_7)
+
+
+def main() -> int:
+    """Walk through the points; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Acceptance of part 6, point by point.",
+        epilog="Point 0 installs what the others use: --only others needs --here.",
+    )
+    parser.add_argument("--learn-results", type=Path, help="of benchmarks.reason_learning --json")
+    return run_script(6, parser, OPTIONS, POINTS, "probes_reason.py")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
