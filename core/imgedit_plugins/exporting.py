@@ -37,10 +37,10 @@ Role = Literal[
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
-LIMITS: dict[Precision, float] = {"fp32": 2e-4, "fp16": 5e-2, "int8": 5e-2, "int4": 0.5}
-"""How far an exported part may be from its original, where it does not say otherwise: of fp32 and
-fp16 the largest difference, of int8 and int4 the root of the mean square, as shares of the standard
-deviation of what the original gives."""
+LIMITS: dict[Precision, float] = {"fp32": 2e-4, "fp16": 2e-2, "int8": 5e-2, "int4": 0.5}
+"""How far an exported part may be from its original, where it does not say otherwise: of fp32 the
+largest difference, of the others the root of the mean square, as shares of the standard deviation
+of what the original gives."""
 
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 

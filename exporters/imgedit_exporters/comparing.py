@@ -91,7 +91,7 @@ def finite(value: float) -> float | None:
 def _judged(outputs: list[_Output], count: int, precision: Precision, limit: float) -> Compared:
     largest, typical = _worst(outputs, "largest"), _worst(outputs, "typical")
     spread = min((_spread(output) for output in outputs), default=0.0)
-    value = largest if precision in ("fp32", "fp16") else typical
+    value = largest if precision == "fp32" else typical
     fault = ""
     if not value <= limit:  # also where it is no number
         fault = f"it differs from its original by {value:.3g}, and {limit:g} is allowed"

@@ -61,7 +61,7 @@ class Compared(_Table, frozen=True):
             original gives.
         typical: the root of the mean square of the differences, of the worst input, as such a
             share.
-        limit: what `largest` (fp32, fp16) or `typical` (int8, int4) may be.
+        limit: what `largest` (fp32) or `typical` (fp16, int8, int4) may be.
         spread: how far what the original gives for one input is from what it gives for another, as
             such a share; where that is small, the comparison proves nothing.
         fault: what is wrong; '' where nothing is.

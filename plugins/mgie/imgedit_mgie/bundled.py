@@ -17,6 +17,7 @@ from imgedit_exporters.runtime.tokens import Tokenizer
 from imgedit_mgie.expressive import clean
 from imgedit_mgie.folders import Language
 from imgedit_mgie.tokens import Tokens
+from imgedit_modelkit.pixels import normalised
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_plugins.errors import ImgeditError, WeightsError
 from imgedit_plugins.pictures import RGB8
@@ -76,15 +77,9 @@ class BundledModel:
 
     def pixels(self, picture: RGB8) -> Floats:
         """(1, 3, size, size): a picture as the tower wants it, whole."""
-        from PIL import Image
-
         given = self.bundle.settings["pixels"]
-        mean, deviation = (np.array(given[name], np.float32) for name in ("mean", "deviation"))
-        square = Image.fromarray(_square(picture, mean))
-        size = (given["size"], given["size"])
-        small = np.asarray(square.resize(size, Image.Resampling.BICUBIC), np.float32)
-        normal = (small / np.float32(255) - mean) / deviation
-        return np.ascontiguousarray(normal.transpose(2, 0, 1)[None])
+        square = _square(picture, given["mean"])
+        return normalised(square, given["size"], given["mean"], given["deviation"])[None]
 
     def look(self, picture: RGB8) -> Floats | None:
         """Picture tokens, (patches, width); None where it does not see."""
@@ -233,12 +228,12 @@ class BundledModel:
         return np.ascontiguousarray(pictures[0].transpose(1, 2, 0), np.float32)
 
 
-def _square(picture: RGB8, mean: Floats) -> RGB8:
+def _square(picture: RGB8, mean: Sequence[float]) -> RGB8:
     """A picture padded to a square with CLIP's mean colour."""
     height, width = picture.shape[:2]
     side = max(height, width)
     square = np.empty((side, side, 3), np.uint8)
-    square[:] = np.rint(mean.astype(np.float64) * 255).astype(np.uint8)
+    square[:] = np.rint(np.array(mean) * 255).astype(np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = picture
     return square
