@@ -54,12 +54,7 @@ class PictureReader(nn.Module):
         self._device: torch.device | None = None
         self.reading = reading or Reading()
         self.requires_grad_(requires_grad=False)
-        layers = int(model.config.get_text_config().num_hidden_layers)
-        if not -layers - 1 <= self.reading.layer <= layers:
-            raise ImgeditError(
-                f"The language model has layers {-layers - 1} to {layers}, and none of number "
-                f"{self.reading.layer}."
-            )
+        check_layer(model.config, self.reading.layer)
 
     @classmethod
     def load(
@@ -113,7 +108,7 @@ class PictureReader(nn.Module):
                 f"{len(ids)}, so those of the picture cannot be told from the others.",
                 hint="Take the tokens of both: tokens=all.",
             )
-        return states[ids != self._picture_token]
+        return states[ids != picture_token(self.model.config)]
 
     def offload(self, device: torch.device) -> None:
         """Keep all layers in the machine's memory; each is on the device while it works."""
@@ -124,23 +119,53 @@ class PictureReader(nn.Module):
         self._device = device
 
     def _inputs(self, picture: RGB8 | None, text: str, device: torch.device) -> Any:
-        prompt = laid_out(self.processor, text, sees=picture is not None)
-        if picture is None:  # some processors insist on one
-            return self.processor.tokenizer([prompt], return_tensors="pt").to(device)
-        shown = Image.fromarray(np.ascontiguousarray(picture))
-        inputs = self.processor(images=[shown], text=[prompt], return_tensors="pt")
+        inputs = inputs_of(self.processor, picture, text)
+        if picture is None:
+            return inputs.to(device)
         return inputs.to(device, self.model.dtype)  # leaves whole numbers as they are
 
-    @property
-    def _picture_token(self) -> int:
-        config = self.model.config
-        for name in ("image_token_id", "image_token_index"):
-            if (found := getattr(config, name, None)) is not None:
-                return int(found)
+
+def check_layer(config: Any, layer: int) -> None:
+    """Refuse a layer that a model of this configuration does not have.
+
+    Raises:
+        ImgeditError: so it is.
+    """
+    layers = int(config.get_text_config().num_hidden_layers)
+    if not -layers - 1 <= layer <= layers:
         raise ImgeditError(
-            f"The configuration of {type(self.model).__name__} names no token for pictures.",
-            hint="Take the tokens of both: tokens=all.",
+            f"The language model has layers {-layers - 1} to {layers}, and none of number {layer}."
         )
+
+
+def picture_token(config: Any) -> int:
+    """The token that stands for a part of a picture in the prompts of a model.
+
+    Raises:
+        ImgeditError: its configuration names none.
+    """
+    for name in ("image_token_id", "image_token_index"):
+        if (found := getattr(config, name, None)) is not None:
+            return int(found)
+    raise ImgeditError(
+        f"The configuration of {config.model_type} names no token for pictures.",
+        hint="Take the tokens of both: tokens=all.",
+    )
+
+
+def inputs_of(processor: Any, picture: RGB8 | None, text: str) -> Any:
+    """A prompt as a model takes it, on the CPU: 'input_ids' and what else there is.
+
+    Args:
+        processor: of transformers.
+        picture: (height, width, 3), or None.
+        text: what the user says.
+    """
+    prompt = laid_out(processor, text, sees=picture is not None)
+    if picture is None:  # some processors insist on one
+        return processor.tokenizer([prompt], return_tensors="pt")
+    shown = Image.fromarray(np.ascontiguousarray(picture))
+    return processor(images=[shown], text=[prompt], return_tensors="pt")
 
 
 def laid_out(processor: Any, text: str, *, sees: bool = True) -> str:

@@ -8,12 +8,9 @@ from typing import Literal
 
 from imgedit_mgie import folders
 from imgedit_mgie.folders import Config, model_folder, pix2pix_folder, read_config, with_bases
-from imgedit_modelkit.diffusion.places import Place
 from imgedit_plugins.errors import OptionError, WeightsError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options
-
-__all__ = ["Place", "Setting", "language_parts", "painter_parts", "setting_of", "writing_setting"]
 
 Model = Literal["mgie", "lgie", "fz", "ft", "instructpix2pix", "painter"]
 

@@ -9,16 +9,17 @@ from typing import Any, cast
 import numpy as np
 
 from imgedit_mgie import setting
-from imgedit_mgie.diffusion_files import vae_factor
 from imgedit_mgie.editing import Work, place_of
 from imgedit_mgie.evaluation.settings import Settings
 from imgedit_mgie.evaluation.words import Words
 from imgedit_mgie.folders import FILE, model_folder, read_config, with_bases
 from imgedit_mgie.models import Models
 from imgedit_mgie.prompts import Asked
-from imgedit_mgie.setting import Place, Setting, language_parts, painter_parts
+from imgedit_mgie.setting import Setting, language_parts, painter_parts
 from imgedit_modelkit.devices import choose_device, choose_precision, stored_bytes
+from imgedit_modelkit.diffusion.files import vae_factor
 from imgedit_modelkit.diffusion.guidance import Guidance
+from imgedit_modelkit.diffusion.places import Place
 from imgedit_modelkit.evaluation.answers import Answer, Answering, Computing, Copy, Results
 from imgedit_modelkit.evaluation.items import Item
 from imgedit_modelkit.evaluation.journal import folder_stamps

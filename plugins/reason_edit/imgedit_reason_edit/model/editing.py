@@ -16,7 +16,7 @@ from imgedit_modelkit.diffusion.schedulers import scheduler_class
 from imgedit_modelkit.regions.boxes import Box, Fitting, model_size
 from imgedit_modelkit.tensor_files import numbers_in
 from imgedit_plugins.requests import EditResult
-from imgedit_reason_edit.model.folders import PROMPT
+from imgedit_reason_edit.model.folders import PROMPT, WORDS
 from imgedit_reason_edit.model.models import Models
 from imgedit_reason_edit.model.setting import Setting, language_parts, painter_parts, setting_of
 
@@ -126,6 +126,7 @@ def _forecast(
     candidates: int,
 ) -> Forecast:
     numbers = sum(map(numbers_in, language_parts(setting)))
+    tokens = PROMPT if setting.sees else WORDS
     told = painting(
         *painter_parts(setting)[:2],
         device=device,
@@ -139,7 +140,7 @@ def _forecast(
         language=numbers * dtype.itemsize,
         painting=sum(map(numbers_in, painter_parts(setting))) * dtype.itemsize,
         working=told.working,
-        seconds=2.0 * numbers * PROMPT / speed(device, dtype) + told.seconds,
+        seconds=2.0 * numbers * tokens / speed(device, dtype) + told.seconds,
         least=told.least,
     )
 

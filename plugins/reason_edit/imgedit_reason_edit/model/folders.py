@@ -38,8 +38,8 @@ KINDS: tuple[Kind, ...] = ("reason_pix2pix", "text", "clip")
 WEIGHTS = "reason-pix2pix"
 """Id of the weights that `weights import` makes."""
 
-PROMPT = 700
-"""Tokens of a prompt with the picture's, for forecasts: LLaVA 1.5's has 576 for the picture."""
+PROMPT, WORDS = 700, 80
+"""Tokens of a prompt with a picture (576 in LLaVA 1.5) and without one, roughly, for forecasts."""
 
 INSTRUCTION = "{instruction}"
 """In the prompt, where the instruction stands."""

@@ -18,6 +18,7 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options, TrainReport, TrainRequest
 from imgedit_reason_edit.model import folders
 from imgedit_reason_edit.model.cached import Cached
+from imgedit_reason_edit.model.checks import check_prompts
 from imgedit_reason_edit.model.folders import Encoder, Kind, model_folder, read_config
 from imgedit_reason_edit.model.results import write_model
 from imgedit_reason_edit.model.rows import Told, parts_of, rows_of, split
@@ -45,6 +46,7 @@ def train(request: TrainRequest, job: Job) -> TrainReport:
     """
     start = start_of(request.options, job)
     task = task_of(request, start, job)
+    check_prompts(task)
     items = len(task.train_items())
     config = config_of(request, items, start.precision)
     steps = config.total_steps(items, processes())

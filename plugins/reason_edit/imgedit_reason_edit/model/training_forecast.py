@@ -18,7 +18,7 @@ from imgedit_modelkit.diffusion.training_forecast import (
 from imgedit_modelkit.tensor_files import numbers_in
 from imgedit_modelkit.training import TrainConfig
 from imgedit_reason_edit.model import folders
-from imgedit_reason_edit.model.folders import PROMPT, part
+from imgedit_reason_edit.model.folders import PROMPT, WORDS, part
 from imgedit_reason_edit.model.task import Form
 from imgedit_reason_edit.model.trained import Start
 
@@ -42,7 +42,8 @@ def lighter(
 
 def reading_operations(start: Start) -> float:
     """Floating-point operations by which the language model reads one row."""
-    return 2.0 * numbers_in(part(start.folder, folders.MLLM)) * PROMPT
+    tokens = PROMPT if start.sees else WORDS
+    return 2.0 * numbers_in(part(start.folder, folders.MLLM)) * tokens
 
 
 def _guide_counted(start: Start) -> Counted:
