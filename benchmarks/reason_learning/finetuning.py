@@ -36,14 +36,14 @@ class Training:
         seeds: one training of each kind for each.
     """
 
-    steps: int = 500
+    steps: int = 600
     rate: float = 1e-3
     warmup: float = 0.05
     batch: int = 16
     ema: float = 0.99
     longest: int = 32
     validation: float = 0.02
-    validate_every: int = 250
+    validate_every: int = 300
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
