@@ -41,6 +41,12 @@ def ahead_table(results: Results) -> Lines:
     return _table("difference of errors", found, 2)
 
 
+def known_table(results: Results) -> Lines:
+    """What the language model's states tell."""
+    told = [f"{100 * results['known'][family]:.0f}" for family in FAMILIES]
+    return [["", *FAMILIES], ["known, %", *told]]
+
+
 def _table(head: str, found: Mapping[str, Any], digits: int, scale: float = 1.0) -> Lines:
     return tables.table(head, COLUMNS, found, digits, scale)
 
@@ -52,7 +58,7 @@ def verdict(results: Results) -> str:
 
 def text(results: Results) -> str:
     """All tables for the terminal."""
-    found = (changed_table, ahead_table, errors_table, reached_table)
+    found = (changed_table, ahead_table, errors_table, reached_table, known_table)
     return "\n\n".join([*(aligned(table(results)) for table in found), verdict(results)])
 
 
@@ -94,6 +100,10 @@ def markdown(results: Results) -> str:
             "Pictures that come nearer than half of the input's distance to the goal where "
             "something changes:",
             piped(reached_table(results)),
+            "Test pairs of which the frozen language model's states at the end of the prompt tell "
+            "all words of the answer, thing, place and colour (read by the head that was trained "
+            "with it):",
+            piped(known_table(results)),
             f"The picture is needed in: {', '.join(NEED_THE_PICTURE)}. {verdict(results)}",
         ]
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.loaded_sources import ROOT, common, sha256_of
 from benchmarks.machine import machine
-from benchmarks.reason_learning import data, pages
+from benchmarks.reason_learning import data, knowing, pages
 from benchmarks.reason_learning.finetuning import KINDS, SEES, TEXT, Run, Training, all_runs
 from benchmarks.reason_learning.pages import OURS
 from benchmarks.reason_learning.puzzles import FAMILIES, NEED_THE_PICTURE
@@ -92,6 +92,7 @@ def collected(folder: Path, sizes: Sizes, training: Training, painting: Painting
         "training": asdict(training),
         "painting": asdict(painting),
         "missing": missing,
+        "known": knowing.known(folder, sizes, painting.pictures),
         "parameters": next((scores["parameters"] for scores in there.values()), {}),
         "cpu_seconds": cpu_seconds(made, named),
         **figures_of(there, outdated=bool(missing or stale)),

@@ -37,7 +37,10 @@ TEST = "test"
 PLACES = (*SHARED, "benchmarks/reason_learning", "plugins/reason_edit")
 TELLING = (
     *stages.TELLING,
-    *(f"benchmarks/reason_learning/{name}.py" for name in ("__main__", "pages", "report", "work")),
+    *(
+        f"benchmarks/reason_learning/{name}.py"
+        for name in ("__main__", "knowing", "pages", "report", "work")
+    ),
 )
 """Modules that only tell what was found, or what is to be done."""
 

@@ -22,6 +22,7 @@ from benchmarks.reason_learning import (  # noqa: E402
     captions,
     clip,
     data,
+    knowing,
     llava,
     pages,
     puzzles,
@@ -227,6 +228,21 @@ def test_the_saved_model_reads_prompts_as_it_was_taught(folder):
         wanted = model(**read, output_hidden_states=True).hidden_states[-1]
     assert wanted.abs().mean() > 0.1
     assert torch.allclose(states, wanted, atol=1e-5)
+
+
+def test_what_the_language_model_knows_is_a_share_of_the_pairs(folder, monkeypatch):
+    assert set(knowing.known(folder, TINY, 2)) == set(puzzles.FAMILIES)
+
+    def told(self, batch, seen):  # states of a model that knows all of the first pair
+        states = torch.zeros(*batch["ids"].shape, TINY.width)
+        states[0, batch["ends"][0] - 1] = 1
+        self.words.weight.data[:] = batch["words"][0, :, None]
+        self.words.bias.data[:] = -0.5
+        return states
+
+    monkeypatch.setattr(llava.Talking, "read", told)
+    found = knowing.known(folder, TINY, 2)
+    assert all(share == 0.5 for share in found.values())
 
 
 # --- figures ----------------------------------------------------------------------------------
