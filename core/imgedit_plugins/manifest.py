@@ -29,6 +29,7 @@ Hook = Literal[
     "make_data",
     "import_weights",
     "export_parts",
+    "verify_bundle",
     "register_operations",
 ]
 ActionInput = Literal["picture", "second_picture", "selection", "instruction"]
@@ -48,6 +49,7 @@ HOOK_INPUTS: dict[str, tuple[str, ...]] = {
     "make_data": ("recipe",),
     "import_weights": ("weights",),
     "export_parts": ("model",),
+    "verify_bundle": ("bundle",),
     "register_operations": (),
 }
 """The inputs that a request to each hook can have."""

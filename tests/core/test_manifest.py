@@ -277,6 +277,7 @@ def test_the_hooks_are_those_of_the_specs():
         ("make_data", requests.DataRequest),
         ("import_weights", requests.WeightsRequest),
         ("export_parts", requests.ExportRequest),
+        ("verify_bundle", requests.BundleRequest),
     ],
 )
 def test_the_inputs_are_fields_of_the_requests(hook, kind):

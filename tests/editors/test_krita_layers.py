@@ -67,7 +67,7 @@ mark("edit", titles=[kept.edit_of(document, one).group.name() for one in ways],
     assert outer["name"] == "It is as you said – naïvely."
     assert outer["passes"]
     thing, inner = outer["inner"]
-    assert (thing["type"], thing["name"]) == ("paintlayer", "Painted")
+    assert (thing["type"], thing["name"]) == ("paintlayer", "The rest")
     kinds = [one["type"] for one in inner["inner"]]
     assert "filterlayer" in kinds
     assert "paintlayer" not in kinds, "the plan is live"

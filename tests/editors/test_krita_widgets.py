@@ -275,7 +275,7 @@ def test_what_cannot_be_done_says_why(alone):
 def test_progress_and_cancel(alone):
     run = alone("""
         engine, shown = pane()
-        engine.listener.progress("Searching", -1.0)
+        engine.listener.progress("searching", -1.0)
         mark("unknown", stage=shown.status.stage.text(), busy=shown.status.bar.maximum() == 0)
         engine.listener.progress("Searching", 0.25)
         mark("known", value=shown.status.bar.value() / shown.status.bar.maximum(),

@@ -4,12 +4,14 @@ The model is tiny and its weights are drawn, so that pictures are noise: what is
 lies around them. IMGEDIT_TEST_MGIE names a trained one.
 """
 
+import itertools
 import time
 
 import gimp_session
 import mgie_model
 import numpy as np
 import pytest
+from by_words import GimpEntry, KritaAction
 from krita_session import Extension
 from krita_session import pixels_of as krita_pixels
 
@@ -129,86 +131,47 @@ def test_gimp_says_how_to_get_the_weights(by_words, photo, folder):
     assert len(run.events("layers")[0]["layers"]) == 1
 
 
-def gimp_layers(window):
-    window.run(gimp_session.NAMES + "tell(Gimp.get_images()[0])")
-    return window.running.events("layers")[-1]["layers"]
-
-
-def ask(window, steps, **more):
-    """Start the entry, and fill in its dialog by the letters that are underlined in it."""
-    given = {"instruction": "make it red", "steps": f"{steps}\t"}
-    given |= {name: f"{value}\t" for name, value in more.items()}
-    window.run(f"""
-labels = {{one.name: one.nick for one in
-          Gimp.get_pdb().lookup_procedure({EDIT!r}).get_arguments()}}
-mark("labels", **{{name: labels[name] for name in {tuple(given)!r}}})
-""")
-    labels = window.running.events("labels")[-1]
-    letters = [labels[name].partition("_")[2][0].lower() for name in given]
-    window.activate()
-    window.action("Edit by instruction")
-    window.wait_for_window("^Edit by instruction…$")
-    time.sleep(0.5)
-    for letter, text in zip(letters, given.values(), strict=True):
-        window.screen.keys(f"alt+{letter}", "ctrl+a")
-        window.screen.type(text)
+def entry(window):
+    return GimpEntry(window, EDIT, "Edit by instruction…")
 
 
 def test_gimp_s_windows_show_the_steps_and_one_undo_takes_the_edit_back(
     by_words, gimp_window, photo
 ):
-    window = gimp_window(photo[0])
-    ask(window, 12)
-    window.screen.screenshot("asked")
-    window.screen.keys("alt+o")
-    window.wait_for_window("^Edit by instruction$", 60)
-    until = time.monotonic() + 240
-    number = 0
-    while not (result := window.screen.find("^Edit by instruction: (result|found)$")):
-        assert time.monotonic() < until
-        window.screen.screenshot(f"steps-{number % 12}")
-        number += 1
-        time.sleep(1.0)
-    window.screen.activate(result)
-    window.screen.screenshot("result")
-    window.screen.keys("alt+o")
-
-    def there():
-        layers = gimp_layers(window)
-        return len(layers) == 2 or layers[0]["filters"]
-
-    window.running.wait_until(there, "the edit", 60)
-    window.activate()
-    window.screen.screenshot("edited")
-    window.screen.keys("ctrl+z")
-    window.running.wait_until(lambda: not there(), "the state before", 30)
+    edit = entry(gimp_window(photo[0]))
+    edit.ask(instruction="make it red", steps=12)
+    edit.screen.screenshot("asked")
+    edit.begin()
+    numbers = itertools.count()
+    edit.wait_for_result(on_second=lambda: edit.screen.screenshot(f"steps-{next(numbers) % 12}"))
+    edit.screen.screenshot("result")
+    edit.screen.keys("alt+o")
+    edit.window.running.wait_until(lambda: not edit.is_untouched(), "the edit", 60)
+    edit.window.activate()
+    edit.screen.screenshot("edited")
+    edit.screen.keys("ctrl+z")
+    edit.window.running.wait_until(edit.is_untouched, "the state before", 30)
 
 
 def test_gimp_can_cancel_between_steps(by_words, gimp_window, photo):
-    window = gimp_window(photo[0])
-    ask(window, 900, candidates=8)  # which takes minutes even where nothing else is done
-    window.screen.keys("alt+o")
-    window.wait_for_window("^Edit by instruction$", 60)
+    edit = entry(gimp_window(photo[0]))
+    # Which takes minutes even where nothing else is done.
+    edit.ask(instruction="make it red", steps=900, candidates=8)
+    edit.begin()
     time.sleep(25)  # until it paints
-    window.screen.screenshot("painting")
-    window.screen.activate(window.screen.find("^Edit by instruction$"))
-    window.screen.keys("Escape")
-    window.wait_until_gone("^Edit by instruction$", 10)
-    [layer] = gimp_layers(window)
-    assert layer["filters"] == []
+    edit.screen.screenshot("painting")
+    edit.cancel()
+    assert edit.is_untouched()
 
 
 def test_gimp_says_it_in_a_dialog(by_words, gimp_window, photo, folder):
-    window = gimp_window(photo[0], environment={"IMGEDIT_WEIGHTS": str(folder / "none")})
-    ask(window, 2)
-    window.screen.keys("alt+o")
-    window.wait_until_gone("^Edit by instruction…$")
-    window.wait_for_window("^Edit by instruction…$", 90)  # the dialog with the fault
-    time.sleep(0.5)
-    window.screen.screenshot("fault")
-    window.screen.keys("Escape")
-    [layer] = gimp_layers(window)
-    assert layer["filters"] == []
+    edit = entry(gimp_window(photo[0], environment={"IMGEDIT_WEIGHTS": str(folder / "none")}))
+    edit.ask(instruction="make it red", steps=2)
+    edit.screen.keys("alt+o")
+    edit.wait_for_fault()
+    edit.screen.screenshot("fault")
+    edit.screen.keys("Escape")
+    assert edit.is_untouched()
 
 
 # --- Krita ------------------------------------------------------------------------------------
@@ -279,55 +242,22 @@ tell(document)
 def test_krita_s_docker_shows_the_steps_and_one_undo_takes_the_edit_back(
     in_krita, krita_window, photo
 ):
-    window = krita_window(photo[0])
-    window.run(f"""{in_krita.names}
-from PyQt5.QtWidgets import QApplication
-window = Krita.instance().activeWindow().qwindow()
-docker = next(one for one in Krita.instance().dockers() if one.objectName() == "imgedit_docker")
-docker.setVisible(True)
-docker.raise_()
-found = docker.widget()
-found.engine.prepare()
-spin(lambda: any(one.id == "mgie/edit-by-instruction" for one in found.engine.look().commands), 90)
-found.engine.start("mgie/edit-by-instruction",
-                   {{"instruction": "make it red", "options": {{"steps": 12, "candidates": 1}}}})
-""", seconds=120)  # fmt: skip
-
-    def layers():
-        window.run(f"{in_krita.names}tell(Krita.instance().activeDocument())")
-        return window.running.events("layers")[-1]["layers"]
-
-    def picture_is_shown():
-        window.run(f"""{in_krita.names}
-docker = next(one for one in Krita.instance().dockers() if one.objectName() == "imgedit_docker")
-status = docker.widget().status
-mark("status", shown=status.picture.isVisible(), stage=status.stage.text(),
-     message=status.message.text.text())
-""")
-        return window.running.events("status")[-1]["shown"]
-
-    window.running.wait_until(picture_is_shown, "a picture of a step", 200)
-    window.screen.screenshot("steps")
-    window.running.wait_until(lambda: len(layers()) == 2, "the edit", 200)
-    window.running.wait_until(lambda: not picture_is_shown(), "the end of the work", 30)
-    window.screen.screenshot("edited")
-    window.action("edit_undo")
-    window.running.wait_until(lambda: len(layers()) == 1, "the state before", 30)
+    edit = KritaAction(krita_window(photo[0]), in_krita, "mgie/edit-by-instruction")
+    edit.start(instruction="make it red", options={"steps": 12, "candidates": 1})
+    edit.wait_for(lambda now: now["picture"], "a picture of a step", 200)
+    edit.screen.screenshot("steps")
+    wait = edit.window.running.wait_until
+    wait(lambda: len(edit.layers()) == 2, "the edit", 200)
+    edit.wait_for(lambda now: not now["picture"], "the end of the work", 30)
+    edit.screen.screenshot("edited")
+    edit.window.action("edit_undo")
+    wait(lambda: len(edit.layers()) == 1, "the state before", 30)
 
 
 def test_krita_says_it_in_the_docker(in_krita, krita_window, photo, folder):
     window = krita_window(photo[0], environment={"IMGEDIT_WEIGHTS": str(folder / "none")})
-    window.run(f"""{in_krita.names}
-docker = next(one for one in Krita.instance().dockers() if one.objectName() == "imgedit_docker")
-docker.setVisible(True)
-docker.raise_()
-found = docker.widget()
-found.engine.prepare()
-spin(lambda: any(one.id == "mgie/edit-by-instruction" for one in found.engine.look().commands), 90)
-found.engine.start("mgie/edit-by-instruction",
-                   {{"instruction": "make it red", "options": {{}}}})
-spin(lambda: found.status.message.isVisible(), 90)
-mark("message", text=found.status.message.text.text())
-""", seconds=200)  # fmt: skip
-    window.screen.screenshot("fault")
-    assert_sentence(window.running.events("message")[-1]["text"])
+    edit = KritaAction(window, in_krita, "mgie/edit-by-instruction")
+    edit.start(instruction="make it red", options={})
+    now = edit.wait_for(lambda now: now["message"], "a message", 90)
+    edit.screen.screenshot("fault")
+    assert_sentence(now["message"])

@@ -134,23 +134,27 @@ def review_plan(title: str, layer: Any, plan: Plan) -> tuple[Plan, float]:
     """
     client, vocabulary = windows.with_vocabulary()
     dialog = EditDialog(title, layer, client, vocabulary)
-    if told := found_line(plan):
-        label = Gtk.Label(label=told, xalign=0, wrap=True, max_width_chars=52)
-        dialog.add_on_top(label)
+    label = Gtk.Label(label=found_line(plan), xalign=0, wrap=True, max_width_chars=52)
+    dialog.add_on_top(label)
     dialog.load(plan, 1.0)
     return dialog.run()
 
 
 def found_line(plan: Plan) -> str:
-    """What is known about a plan that was found, in a line; empty where nothing is."""
+    """What is known about a plan that was found, in a sentence or two.
+
+    What the words of an instruction were taken to mean stands first; a plan that was recovered from
+    a picture says nothing that its steps do not say.
+    """
     residual = plan.get("residual") or {}
+    meant = "" if residual else str(plan.get("explanation") or "").strip().rstrip(".")
     number = len(plan.get("operations") or ())
     told = f"Found {number} step{'' if number == 1 else 's'}"
     if isinstance(residual.get("explained"), int | float):
         noise = residual.get("psnr_db")
         told += f" for {100 * residual['explained']:.4g} % of the edit"
         told += " (exact)" if noise is None else f" (PSNR {noise:.1f} dB)"
-    return f"{told}."
+    return f"{meant}. {told}." if meant else f"{told}."
 
 
 def review_pictures(title: str, layer: Any, client: Client, result: Result) -> float:
@@ -199,11 +203,11 @@ def _exact(client: Client, layer: Any, plan: Plan) -> Pixels:
 
 
 def _layered_line(result: Result) -> str:
-    """What of a result is done by operations and what was painted; empty where nothing is."""
+    """What of a result is done by operations, and where the rest is; empty without such."""
     if not result.layered or result.plan is None:
         return ""
     told = title(result.plan)
-    return f"As filters: {told[:1].lower()}{told[1:]}. The rest was painted, in a layer above."
+    return f"As filters: {told[:1].lower()}{told[1:]}. The rest lies in a layer above."
 
 
 def asked(procedure: Any, title: str, config: Any, names: Sequence[str]) -> bool:

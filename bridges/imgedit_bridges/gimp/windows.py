@@ -46,9 +46,18 @@ def asked(procedure: Any, title: str, config: Any, above: Any = None) -> bool:
     made.fill(None)
     if above is not None:
         area.reorder_child(above, 0)
+    if config.find_property("instruction") is not None:
+        _begin_at(made, "instruction")
     wanted = made.run()
     made.destroy()
     return bool(wanted)
+
+
+def _begin_at(made: Any, name: str) -> None:
+    """Give the keyboard to an argument, not to what happens to stand first."""
+    from gi.repository import GObject, Gtk
+
+    made.get_widget(name, GObject.TYPE_NONE).child_focus(Gtk.DirectionType.TAB_FORWARD)
 
 
 def dialog(title: str, role: str) -> Any:

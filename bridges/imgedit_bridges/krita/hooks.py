@@ -115,11 +115,11 @@ def _put_pictures(
 
 
 def _put_layers(session: Session, source: Source, result: Result, title: str) -> Steps:
-    """Put the plan above the source, and above that what was painted, in one group."""
+    """Put the plan above the source, and above that what it does not do, in one group."""
     plan = edits.recovered(result)
     wish = Wish(source, plan, 1.0, above=source.node, title=edits.title(plan))
     prepared = yield from placing.prepare(session, wish)
-    layers = yield from _layers(session, source, result, "Painted")
+    layers = yield from _layers(session, source, result, "The rest")
     prepared = placing.under(prepared, layers, title)
     yield from waiting.settled(source.document)
     group = placing.put(prepared)

@@ -108,6 +108,8 @@ class OptionDialog(QtWidgets.QDialog):
         # What is asked between two layers has no one picture to try it on.
         self.look.setVisible("second_picture" not in self._command.inputs)
         self.setMinimumWidth(self.fontMetrics().averageCharWidth() * 60)
+        if self._asks_instruction:
+            self.instruction.setFocus()
 
     def _add_instruction(self, form: QtWidgets.QFormLayout) -> None:
         self.instruction.setTabChangesFocus(True)

@@ -115,7 +115,7 @@ class EditHead(QtWidgets.QWidget):
 
     def show_edit(self, edit: seam.Edit) -> None:
         """Show another edit, or the same one."""
-        self.title.setText(edit.title)
+        self.title.setText(edit.title[:1].upper() + edit.title[1:])  # may be names of operations
         if not self._held:
             self.before.setEnabled(edit.shown)
             self.before.setToolTip(
@@ -267,8 +267,9 @@ class Status(QtWidgets.QWidget):
 
     def show_work(self, stage: str, share: float) -> None:
         """Say what is being done."""
-        self.stage.setText(stage or "Working")
-        self.bar.setAccessibleName(stage or "Working")
+        told = stage[:1].upper() + stage[1:] or "Working"
+        self.stage.setText(told)
+        self.bar.setAccessibleName(told)
         known = share >= 0
         self.bar.setRange(0, 1000 if known else 0)
         if known:

@@ -8,6 +8,7 @@ nearest: for a schema that is any JSON object, and then any text.
 from __future__ import annotations
 
 import base64
+import contextlib
 import email.utils
 import http.client
 import io
@@ -17,9 +18,9 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from imgedit_modelkit.language.addresses import opener_for
@@ -131,26 +132,34 @@ class Endpoint:
         Raises:
             EndpointError: the server cannot be reached or refuses.
         """
-        if not chats:
-            return []
         stop = threading.Event()
-        pool = ThreadPoolExecutor(max_workers=min(self.parallel, len(chats)))
+        todo: SimpleQueue[int] = SimpleQueue()
+        done: SimpleQueue[tuple[int, Reply | Exception]] = SimpleQueue()
+        for number in range(len(chats)):
+            todo.put(number)
+
+        def work() -> None:
+            with contextlib.suppress(Empty):
+                while not stop.is_set():
+                    number = todo.get_nowait()
+                    try:
+                        done.put((number, self._reply(chats[number], stop)))
+                    except Exception as error:  # raised by whoever waits
+                        done.put((number, error))
+
+        for _ in range(min(self.parallel, len(chats))):
+            # Not of a pool: a program that is cancelled would wait for the server at its end.
+            threading.Thread(target=work, daemon=True).start()
+        found: dict[int, Reply] = {}
         try:
-            asked = [pool.submit(self._reply, chat, stop) for chat in chats]
-            numbers = {future: number for number, future in enumerate(asked)}
-            waiting = set(asked)
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.3, return_when=FIRST_COMPLETED)
-                failed = [future for future in done if future.exception()]
-                for future in done.difference(failed):
-                    on_reply(numbers[future], future.result())
-                for future in failed:
-                    future.result()  # the others would only be refused one after another
+            while len(found) < len(chats):
+                for number, reply in _arrived(done):
+                    found[number] = reply
+                    on_reply(number, reply)
                 on_wait()
-            return [future.result() for future in asked]
         finally:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+        return [found[number] for number in range(len(chats))]
 
     def _reply(self, chat: Chat, stop: threading.Event) -> Reply:
         found = self._understood(self._body(chat), stop)
@@ -271,11 +280,28 @@ class Endpoint:
         if error.code in _PASSING and not stumbled:
             return
         kind = _NotUnderstoodError if error.code in _UNKNOWN or stumbled else EndpointError
-        raise kind(f"{self.address} refuses: {told}. {reason[:500]}", reason) from error
+        why = f"{told}. {reason[:500]}".strip().rstrip(".")
+        raise kind(f"{self.address} refuses: {why}.", reason) from error
 
 
 class _NotUnderstoodError(EndpointError):
     """The request is refused as it is; `reason` is what the server says."""
+
+
+def _arrived(done: SimpleQueue[tuple[int, Reply | Exception]]) -> Iterator[tuple[int, Reply]]:
+    """What is there within some tenths of a second; then the error of one that failed, if any."""
+    error: Exception | None = None
+    wait = 0.3
+    with contextlib.suppress(Empty):
+        while True:
+            number, reply = done.get(timeout=wait)
+            wait = 0.0
+            if isinstance(reply, Exception):
+                error = error or reply  # the others would only be refused one after another
+            else:
+                yield number, reply
+    if error is not None:
+        raise error
 
 
 def _to_change(reason: str, body: dict[str, Any]) -> tuple[str, str]:

@@ -92,12 +92,25 @@ Stored = Path | ParquetPicture | TarPicture
 """A picture as a file, or in a Parquet or tar file; all have `read_bytes`."""
 
 
+def bytes_of(stored: Stored) -> bytes:
+    """The encoded picture.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return stored.read_bytes()
+    except OSError as error:
+        raise DataError(f"{stored} cannot be read: {error.strerror}.") from error
+
+
 def open_stored(stored: Stored) -> Picture:
     """The picture, as `open_picture` opens it from a file.
 
     Raises:
         PictureReadError: it cannot be decoded.
         DataError: a Parquet file is missing or damaged.
+        OSError: there is no room for a passing copy, which is no fault of the picture.
     """
     if isinstance(stored, Path):
         return open_picture(stored)

@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from imgedit_modelkit.readers.stored import Stored, suffix_of
-from imgedit_plugins.errors import DataError
+from imgedit_modelkit.readers.stored import Stored, bytes_of, suffix_of
 
 
 def put(stored: Stored, folder: Path, stem: str, *, link: bool = False) -> str:
@@ -24,10 +23,7 @@ def put(stored: Stored, folder: Path, stem: str, *, link: bool = False) -> str:
         DataError: it cannot be read.
         OSError: it cannot be written; that is no fault of the picture.
     """
-    try:
-        data = stored.read_bytes()
-    except OSError as error:
-        raise DataError(f"{stored} cannot be read: {error.strerror}.") from error
+    data = bytes_of(stored)
     path = folder / f"{stem}{suffix_of(data)}"
     # What may not be written cannot be waited for to be on the disk either.
     if link and isinstance(stored, Path) and os.access(stored, os.W_OK):

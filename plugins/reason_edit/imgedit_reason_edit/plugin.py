@@ -14,6 +14,8 @@ if TYPE_CHECKING:
         DataReport,
         DataRequest,
         EditResult,
+        EvaluateReport,
+        EvaluateRequest,
         PredictRequest,
         TrainReport,
         TrainRequest,
@@ -55,7 +57,11 @@ def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
 
 @hookimpl
 def make_data(request: DataRequest, job: Job) -> DataReport | None:
-    """Make a part of the data set, or the benchmark."""
+    """Make a part of the data set, or the benchmark; lay out a study for people."""
+    if request.recipe == "study":
+        from imgedit_reason_edit.evaluation.study import make_study
+
+        return make_study(request, job)
     if request.recipe not in ("make", "benchmark"):
         return None
     from imgedit_reason_edit.requirements import memory_told, require_torch
@@ -92,3 +98,19 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
     from imgedit_reason_edit.model.importing import import_weights as take
 
     return take(request, job)
+
+
+@hookimpl
+def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
+    """Make the paper's tables and figures of a data set of edits with instructions."""
+    from imgedit_reason_edit.evaluation.votes import count_votes, is_study
+
+    if is_study(request):
+        return count_votes(request, job)
+    from imgedit_reason_edit.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_reason_edit.evaluation.evaluating import evaluate as run
+
+    with memory_told():
+        return run(request, job)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import email.utils
 import io
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -258,3 +260,21 @@ def test_waiting_for_a_busy_server_can_be_cancelled() -> None:
             if thread.name.startswith("ThreadPool"):  # none sleeps on after its work is gone
                 thread.join(5)
                 assert not thread.is_alive()
+
+
+def test_a_program_that_is_cancelled_does_not_wait_for_the_server() -> None:
+    program = """
+import sys
+from imgedit_modelkit.language.chats import Chat, Message
+from imgedit_modelkit.language.endpoint import Endpoint
+
+def cancel():
+    raise SystemExit(3)
+
+Endpoint(sys.argv[1], "m").replies([Chat((Message("user", "?"),))], cancel)
+"""
+    with chat_server(lambda *_: text("late", delay=30.0)) as (address, _):
+        began = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", program, address], check=False)
+    assert done.returncode == 3
+    assert time.monotonic() - began < 20

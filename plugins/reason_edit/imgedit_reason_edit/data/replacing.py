@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from imgedit_modelkit.language.structured import Answered
-from imgedit_modelkit.readers.stored import open_stored
+from imgedit_modelkit.readers.stored import bytes_of, open_stored
 from imgedit_modelkit.shards.pictures import drop
 from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError, PictureReadError
@@ -79,9 +79,9 @@ class Replacing(PartMaker[_Scene]):
         name = f"{item.number:07d}_{INPUT}.{settings.format}"
         try:
             source = read_source(settings, item.source)
-            sha256 = hashlib.sha256(source.picture.read_bytes()).hexdigest()
+            sha256 = hashlib.sha256(bytes_of(source.picture)).hexdigest()
             picture = fitted(to_srgb(open_stored(source.picture)).rgb8(), settings.size)
-        except (DataError, PictureReadError, OSError) as error:
+        except (DataError, PictureReadError) as error:
             refuse_vanished(settings)
             raise LeftOutError(Dropped.DAMAGED, str(error)) from error
         if min(picture.shape[:2]) < _SMALLEST_SIDE:

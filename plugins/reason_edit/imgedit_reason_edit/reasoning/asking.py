@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from imgedit_modelkit.language.chats import Chat, LanguageModel, Message
-from imgedit_modelkit.language.endpoint import EndpointError
+from imgedit_modelkit.language.endpoint import KEY_VARIABLE, EndpointError
 from imgedit_modelkit.language.structured import Form, Question, ask
 from imgedit_plugins.errors import ImgeditError
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANSWERS_NOT = (
-    "Check that the server runs, that its address goes up to and with /v1, and that it has this "
-    "model; the option 'timeout' gives it more time."
+    "Check that the server runs, that its address goes up to and with /v1, that it has this model, "
+    f"and that {KEY_VARIABLE} holds its key where it wants one; the option 'timeout' gives it more "
+    "time."
 )
 
 

@@ -29,6 +29,7 @@ from imgedit_plugins.plan import EditPlan, PlannedOperation
 
 SCHEMA: Final = "imgedit-reasoned-edit/1"
 
+LONGEST_INSTRUCTION = 10_000  # characters
 MOST_LAYERS = 8
 MOST_OPERATIONS = 12  # in one layer
 
@@ -175,7 +176,7 @@ class Document(_Strict):
     """
 
     schema_: Annotated[Literal["imgedit-reasoned-edit/1"], Field(alias="schema")] = SCHEMA
-    instruction: Annotated[str, StringConstraints(max_length=10_000)] = ""
+    instruction: Annotated[str, StringConstraints(max_length=LONGEST_INSTRUCTION)] = ""
     intent: Paragraph = ""
     layers: Annotated[tuple[Layer, ...], Field(max_length=MOST_LAYERS)] = ()
     criticism: Round | None = None

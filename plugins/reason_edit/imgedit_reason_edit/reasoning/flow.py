@@ -17,7 +17,14 @@ from imgedit_reason_edit.reasoning.carrying_out import (
     carry_out,
     plan_of,
 )
-from imgedit_reason_edit.reasoning.document import Document, Layer, Round, read_document
+from imgedit_reason_edit.reasoning.document import (
+    LONGEST_INSTRUCTION,
+    Document,
+    DocumentError,
+    Layer,
+    Round,
+    read_document,
+)
 from imgedit_reason_edit.reasoning.painters import Painter, find_painter
 from imgedit_reason_edit.reasoning.planning import Planner
 from imgedit_reason_edit.reasoning.regions import Mask
@@ -105,6 +112,11 @@ def _reasoned(
     job: Job,
     painter: Painter | None,
 ) -> _Reasoned:
+    if len(instruction) > LONGEST_INSTRUCTION:
+        raise DocumentError(
+            f"The instruction has {len(instruction)} characters, more than {LONGEST_INSTRUCTION}.",
+            hint="Say it in fewer words.",
+        )
     if given := str(options["document"]).strip():
         document, masks = read_document(Path(given))
         if not document.instruction:

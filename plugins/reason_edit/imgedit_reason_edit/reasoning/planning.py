@@ -80,7 +80,7 @@ class Planner:
             load_prompt(PLAN).messages(told, (view(picture),)),
             form,
             what="plan",
-            stage="asking what the instruction means",
+            stage="asking what is meant",
         )
         named = (load_prompt(name).identity for name in (PLAN, CRITICISE, CHOOSE, RETRY))
         origin = Origin(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -28,7 +29,7 @@ from imgedit_plugins.errors import (  # noqa: E402
 from imgedit_plugins.jobs import Job, Progress  # noqa: E402
 from imgedit_plugins.picture_files import open_picture  # noqa: E402
 from imgedit_plugins.requests import DataReport, DataRequest, OptionValue  # noqa: E402
-from imgedit_reason_edit.data import ranking  # noqa: E402
+from imgedit_reason_edit.data import ranking, replacing  # noqa: E402
 from imgedit_reason_edit.data.difference import squared_distance  # noqa: E402
 from imgedit_reason_edit.data.instructions import Usage  # noqa: E402
 from imgedit_reason_edit.data.painting import Painter  # noqa: E402
@@ -300,6 +301,18 @@ def test_a_change_that_is_lost_in_the_file_is_none(tmp_path: Path) -> None:
         assert (scene.distance < threshold) == alike
         assert bool(why) == alike
         assert scene.files == ["0000007_edited.jpg"], "it is dropped with its row"
+
+
+def test_a_full_disk_damages_no_picture(
+    v3det: Path, models: dict[str, str], wise: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    def full(_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/picture")
+
+    monkeypatch.setattr(replacing, "open_stored", full)
+    with pytest.raises(DataError, match="/tmp/picture cannot be used"):
+        run(tmp_path / "out", part="III", v3det=str(v3det), endpoint=wise, **models)
+    assert not left_out(tmp_path / "out")
 
 
 def test_a_painter_that_changes_nothing(

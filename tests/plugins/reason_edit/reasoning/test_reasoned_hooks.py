@@ -96,6 +96,15 @@ def test_nothing_without_an_instruction() -> None:
             call(hook, instruction=" ")
 
 
+def test_an_instruction_that_no_document_can_hold_is_told_before_anything_is_asked() -> None:
+    model = Model()
+    with serving(model) as address:
+        for hook in ("predict_operations", "apply_edit"):
+            with pytest.raises(ImgeditError, match="has 10001 characters, more than 10000"):
+                call(hook, instruction="x" * 10_001, endpoint=address)
+    assert not model.asked
+
+
 # --- pictures ---------------------------------------------------------------------------------
 
 
