@@ -5,6 +5,7 @@ trained model, and all that lies around it.
 """
 
 import sys
+import time
 
 import gimp_session
 import mgie_model
@@ -132,6 +133,30 @@ def test_gimp_says_how_to_get_a_model(by_reason, photo, folder):
     run = by_reason.run(in_gimp(photo[0], folder), seconds=120)
     assert_sentence(run.events("refused")[0]["told"])
     assert len(run.events("layers")[0]["layers"]) == 1
+
+
+def test_gimp_s_dialog_asks_for_what_the_model_needs(by_reason, gimp_window, photo):
+    window = gimp_window(photo[0])
+    window.action("Paint by reasoning")
+    window.wait_for_window("^Paint by reasoning…$")
+    time.sleep(0.5)
+    window.screen.screenshot("options")
+    window.screen.keys("alt+i")
+    window.screen.type(ASKED)
+    window.screen.keys("alt+t", "ctrl+a")  # steps
+    window.screen.type("2\t")
+    window.screen.screenshot("filled")
+    window.screen.keys("alt+o")
+    window.wait_for_window("^Paint by reasoning: (result|found)$", 240)
+    window.screen.screenshot("result")
+    window.screen.keys("alt+o")
+
+    def put():
+        window.run(gimp_session.NAMES + "tell(Gimp.get_images()[0])")
+        layers = window.running.events("layers")[-1]["layers"]
+        return len(layers) == 2 or layers[0]["filters"]
+
+    window.running.wait_until(put, "the edit", 90)
 
 
 ACTION = f"""
