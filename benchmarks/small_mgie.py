@@ -10,10 +10,10 @@ import numpy as np
 
 from imgedit_mgie import folders
 from imgedit_mgie.data.layout import KIND
-from imgedit_mgie.diffusion_files import write_part
 from imgedit_mgie.edit_head import EditHead
 from imgedit_mgie.folders import Config, Head, Language, write_config
 from imgedit_mgie.llava import projector
+from imgedit_modelkit.diffusion.files import write_part
 from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler
 from imgedit_modelkit.model_folders import no_progress_bars
 from imgedit_modelkit.shards.work import ROWS

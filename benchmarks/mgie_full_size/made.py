@@ -25,9 +25,10 @@ from imgedit_mgie.edit_head import EditHead
 from imgedit_mgie.folders import Config, write_config
 from imgedit_mgie.llava import Llava
 from imgedit_mgie.models import Models
-from imgedit_mgie.setting import Place, Setting
+from imgedit_mgie.setting import Setting
 from imgedit_mgie.writer import Writer
 from imgedit_modelkit.diffusion.editor import PictureEditor
+from imgedit_modelkit.diffusion.places import Place
 from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler
 
 DTYPE = torch.bfloat16

@@ -17,6 +17,8 @@ _RESULTS = {
     "evaluate": "EvaluateReport",
     "make_data": "DataReport",
     "import_weights": "WeightsReport",
+    "export_parts": "ExportReport",
+    "verify_bundle": "BundleReport",
 }
 
 
@@ -54,11 +56,10 @@ def _result_type(hook: str) -> type[Any]:
         from imgedit_plugins.plan import EditPlan
 
         return EditPlan
-    if hook == "export_parts":
-        return Sequence
-    from imgedit_plugins import requests
+    from imgedit_plugins import exporting, requests
 
-    return getattr(requests, _RESULTS[hook])  # type: ignore[no-any-return]
+    kinds = {**vars(requests), **vars(exporting)}
+    return kinds[_RESULTS[hook]]  # type: ignore[no-any-return]
 
 
 def check_result(slot: Slot, hook: str, result: object) -> None:
@@ -68,7 +69,6 @@ def check_result(slot: Slot, hook: str, result: object) -> None:
         PluginQuarantinedError: it did.
     """
     expected = _result_type(hook)
-    # Text is a sequence too, but no list of parts.
-    if result is None or (isinstance(result, expected) and not isinstance(result, str)):
+    if result is None or isinstance(result, expected):
         return
     raise slot.set_aside(f"its {hook} returned {article(type(result))}, not {article(expected)}")

@@ -9,18 +9,18 @@ any other exception sets the plugin aside ('quarantine') until the process ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from imgedit_plugins.exporting import BundleReport, ExportReport
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.operations import Vocabulary
     from imgedit_plugins.plan import EditPlan
     from imgedit_plugins.requests import (
         ApplyRequest,
+        BundleRequest,
         DataReport,
         DataRequest,
         EditResult,
@@ -91,8 +91,13 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
 
 
 @hookspec
-def export_parts(request: ExportRequest, job: Job) -> Sequence[Any] | None:
+def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
     """Declare the parts of a model that an exporter can convert, with example inputs."""
+
+
+@hookspec
+def verify_bundle(request: BundleRequest, job: Job) -> BundleReport | None:
+    """Make the golden edits of a bundle again, without torch, and compare."""
 
 
 @hookspec

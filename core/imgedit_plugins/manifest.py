@@ -29,6 +29,7 @@ Hook = Literal[
     "make_data",
     "import_weights",
     "export_parts",
+    "verify_bundle",
     "register_operations",
 ]
 ActionInput = Literal["picture", "second_picture", "selection", "instruction"]
@@ -48,6 +49,7 @@ HOOK_INPUTS: dict[str, tuple[str, ...]] = {
     "make_data": ("recipe",),
     "import_weights": ("weights",),
     "export_parts": ("model",),
+    "verify_bundle": ("bundle",),
     "register_operations": (),
 }
 """The inputs that a request to each hook can have."""
@@ -128,6 +130,9 @@ class Action(_Table, frozen=True):
         hook: what it calls.
         inputs: what the editor collects for it.
         help: tooltip.
+        fixed: values of options that this entry stands for; its dialog does not ask for them.
+        options: names of those that its dialog asks for, in this order; by default all of the hook
+            that are not for experts.
     """
 
     id: Identifier
@@ -135,6 +140,8 @@ class Action(_Table, frozen=True):
     hook: Hook
     inputs: tuple[ActionInput, ...]
     help: str = ""
+    fixed: dict[Identifier, bool | int | float | str] = {}
+    options: tuple[Identifier, ...] = ()
 
 
 class Recipe(_Table, frozen=True):
@@ -240,6 +247,14 @@ class Manifest(_Table, frozen=True):
     def options_for(self, hook: str) -> tuple[OptionSpec, ...]:
         """The options of one hook, in the order of the file."""
         return tuple(option for option in self.options if option.hook == hook)
+
+    def asked_by(self, action: Action) -> tuple[OptionSpec, ...]:
+        """The options that the dialog of a menu entry asks for."""
+        known = {option.name: option for option in self.options_for(action.hook)}
+        if action.options:
+            return tuple(known[name] for name in action.options)
+        shown = (one for one in known.values() if not one.expert)
+        return tuple(one for one in shown if one.name not in action.fixed)
 
     def recipe(self, name: str) -> Recipe | None:
         """The data recipe of that name."""

@@ -149,6 +149,23 @@ def _action(action: Action, place: str, manifest: Manifest) -> Iterator[Fault]:
         if not unusable and manifest.rank(action.hook, offered) is None:
             yield f"{place}.inputs", f"no [[accepts]] of {action.hook} takes {_and(offered)} alone"
 
+    yield from _action_options(action, place, manifest)
+
+
+def _action_options(action: Action, place: str, manifest: Manifest) -> Iterator[Fault]:
+    known = {option.name: option for option in manifest.options_for(action.hook)}
+    for name, value in action.fixed.items():
+        if name not in known:
+            yield f"{place}.fixed", f"{action.hook} has no option {name!r}"
+        elif what := check_value(known[name], value):
+            yield f"{place}.fixed.{name}", f"{what}, not {value!r}"
+    yield from _repeated(f"{place}.options", action.options)
+    for name in action.options:
+        if name not in known:
+            yield f"{place}.options", f"{action.hook} has no option {name!r}"
+        elif name in action.fixed:
+            yield f"{place}.options", f"{name!r} is fixed, so the dialog cannot ask for it"
+
 
 def _hook_option(option: Any, place: str, manifest: Manifest) -> Iterator[Fault]:
     yield from _listed(option.hook, place, manifest)

@@ -316,5 +316,17 @@ class ExportRequest(_Frozen):
         return frozenset({"model"}) if self.model else frozenset()
 
 
+class BundleRequest(_Frozen):
+    """Input of `verify_bundle`: the folder of a bundle that `export_parts` declared."""
+
+    bundle: Path
+    options: Options = {}
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """The names of the inputs that are there, for routing."""
+        return frozenset({"bundle"})
+
+
 def _present(request: BaseModel, names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name for name in names if getattr(request, name) is not None)

@@ -7,17 +7,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from imgedit_modelkit.readers.stored import Stored, open_stored
 from imgedit_plugins.colour_profiles import to_srgb
 from imgedit_plugins.errors import DataError
-from imgedit_plugins.picture_files import open_picture
 from imgedit_plugins.pictures import Picture
 
 
-def squares_of(source: Path, goal: Path, size: int, row: str) -> tuple[np.ndarray, np.ndarray]:
+def squares_of(source: Stored, goal: Stored, size: int, row: str) -> tuple[np.ndarray, np.ndarray]:
     """Both pictures of a row as squares.
 
     Args:
-        source: file of the picture before.
+        source: the picture before.
         goal: the same after it.
         size: of the squares, in pixels.
         row: which, for what is told of a fault.
@@ -25,12 +25,12 @@ def squares_of(source: Path, goal: Path, size: int, row: str) -> tuple[np.ndarra
     Raises:
         DataError: they have different shapes, or cannot be opened.
     """
-    before, after = (open_picture(path) for path in (source, goal))
+    before, after = (open_stored(one) for one in (source, goal))
     if before.width * after.height != after.width * before.height:
         raise DataError(
             f"The pictures of row {row} have different shapes: {before.width}x{before.height} "
             f"and {after.width}x{after.height}.",
-            path=source,
+            path=source if isinstance(source, Path) else source.path,
         )
     return square(before, size), square(after, size)
 

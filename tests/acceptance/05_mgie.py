@@ -34,7 +34,7 @@ from acceptance import FAIL, NOT_RUN, Session, run_script
 DIFFUSION = ["editing_loss", "editor", "editor_folders", "painting", "previews"]
 REGIONS = ["boxes", "editing", "profiles"]
 MGIE = ["editing", "front_ends", "importing", "llava", "training"]
-DATA = ["expressive", "prepare", "prepare_on_ray"]
+DATA = ["expressive", "prepare"]
 GPU = "no GPU on this machine"
 SMALL = {"steps": 3, "resolution": 64, "max-tokens": 16, "precision": "fp32"}
 RUN = {"steps": 60, "validate-every": 20, "samples": 1, "batch-size": 2, "size": 16,
@@ -318,6 +318,7 @@ def point_6(s: Session) -> None:
     s.check(done.code == 0 and not (s.work / "none").exists(), "dry run", done.last, done.command)
     s.suite(*(f"tests.plugins.mgie.data.test_{name}" for name in DATA), "tests.modelkit.test_scale")
     s.suite("tests.modelkit.language.test_endpoint")
+    s.run_slow("on a local two-node Ray cluster", "tests/plugins/mgie/data/test_prepare_on_ray.py")
 
 
 def _prepare(s: Session, pairs: Path, out: Path, *more: str) -> acceptance.Ran:

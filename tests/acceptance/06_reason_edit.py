@@ -20,12 +20,14 @@ from pathlib import Path
 
 import acceptance
 import reason_data
+import reason_model
 import reasoned_plans
 from acceptance import NOT_RUN, Session, run_script
 
 DATA = ["make", "models", "pictures", "wording", "layouts", "killed"]
 REASONING = ["answers", "asking", "carrying_out", "document", "front_ends", "hooks", "local",
              "regions", "with_mgie"]  # fmt: skip
+TESTS = "tests/plugins/reason_edit"
 GPU = "no GPU on this machine"
 
 
@@ -41,12 +43,11 @@ OPTIONS = Options()
 def point_0(s: Session) -> None:
     """Installation, and the tests whose counts other points print."""
     s.begin(0, "Installation and tests")
-    reason = "tests/plugins/reason_edit"
     files = [
-        *(f"{reason}/data/test_reason_{name}.py" for name in DATA),
-        *(f"{reason}/reasoning/test_reasoned_{name}.py" for name in REASONING),
+        *(f"{TESTS}/data/test_reason_{name}.py" for name in DATA),
+        *(f"{TESTS}/reasoning/test_reasoned_{name}.py" for name in REASONING),
     ]
-    s.run_tests(files, here=OPTIONS.here, shown=f"{reason} ...")
+    s.run_tests(files, here=OPTIONS.here, shown=f"{TESTS} ...")
 
 
 def _files(s: Session) -> Path:
@@ -64,15 +65,9 @@ def point_1(s: Session) -> None:
     s.begin(1, "Pipeline")
     reason_data.every_part(s, _files(s))
     s.suite(*(f"tests.plugins.reason_edit.data.test_reason_{name}" for name in DATA[:-1]))
-    _slow(s, "on a local two-node Ray cluster", "test_reason_on_ray.py")
+    s.run_slow("on a local two-node Ray cluster", f"{TESTS}/data/test_reason_on_ray.py")
     s.say(NOT_RUN, "GPT-3.5, BLIP-2, Grounding DINO and GLIGEN at full size, on the published data",
           "no machine here can reach them")  # fmt: skip
-
-
-def _slow(s: Session, what: str, module: str) -> None:
-    path = f"tests/plugins/reason_edit/data/{module}"
-    done = s.run(s.python, "-m", "pytest", "-m", "slow", "-q", path)
-    s.check(done.code == 0 and "passed" in done.last, what, done.last.strip("= "), done.command)
 
 
 def point_2(s: Session) -> None:
@@ -80,13 +75,25 @@ def point_2(s: Session) -> None:
     s.begin(2, "End to end, misbehaving and killed")
     reason_data.killed(s, _files(s))
     s.suite("tests.plugins.reason_edit.data.test_reason_killed")
-    _slow(s, "part III killed 20 times", "test_reason_killed.py")
+    s.run_slow("part III killed 20 times", f"{TESTS}/data/test_reason_killed.py")
 
 
 def point_3(s: Session) -> None:
     """Benchmark generator."""
     s.begin(3, "Benchmark generator")
     reason_data.benchmark(s, _files(s))
+
+
+def point_4(s: Session) -> None:
+    """Model."""
+    s.begin(4, "Model")
+    user = _files(s)
+    reason_model.imported(s, user)
+    reason_model.trained(s, user)
+    reason_model.edits(s, user)
+    s.say(NOT_RUN, "LLaVA-1.5-7B and Stable Diffusion 1.5 themselves",
+          "no machine here can reach them")  # fmt: skip
+    s.say(NOT_RUN, "several GPUs", GPU)
 
 
 def point_7(s: Session) -> None:
@@ -97,7 +104,7 @@ def point_7(s: Session) -> None:
     s.say(NOT_RUN, "a trained vision-language model", "no machine here can reach one")
 
 
-POINTS = (point_0, point_1, point_2, point_3, point_7)
+POINTS = (point_0, point_1, point_2, point_3, point_4, point_7)
 
 
 def main() -> int:

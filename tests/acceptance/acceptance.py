@@ -156,6 +156,12 @@ class Session:
         self.check(done.code == 0, f"tests of this part in {where}", done.last.strip("= "))
         print(f"               $ python3 scripts/test.py {shown}")
 
+    def run_slow(self, what: str, file: str) -> None:
+        """PASS where the tests of a module pass that the suite leaves out as slow."""
+        done = self.run(self.python, "-m", "pytest", "-m", "slow", "-q", file)
+        good = done.code == 0 and "passed" in done.last
+        self.check(good, what, done.last.strip("= "), done.command)
+
     def suite(self, *modules: str) -> None:
         """One line for what the suite's run said about these modules; `*` at the end is allowed."""
         if self.tests is None:

@@ -31,6 +31,7 @@ from imgedit_reason_edit.data.reading import read_rows  # noqa: E402
 tiny_reason: Any = importlib.import_module("tiny_reason")
 talking: Any = importlib.import_module("talking")
 reasoned_answers: Any = importlib.import_module("reasoned_answers")
+tiny_reasoner: Any = importlib.import_module("tiny_reasoner")
 
 
 def make(folder: str) -> list[str]:
@@ -47,12 +48,28 @@ def make(folder: str) -> list[str]:
     tiny_reason.painter(out / "gligen", gligen=True)
     tiny_reason.painter(out / "inpainter", gligen=False)
     tiny_reason.llama(out / "llama")
+    tiny_reasoner.llava(out / "llava")
+    _break(tiny_reasoner.llava(out / "broken"))
+    tiny_reasoner.pix2pix(out / "pix2pix")
+    tiny_reasoner.pix2pix(out / "stable-diffusion", channels=4)
+    for part in ("I", "II", "III"):
+        tiny_reasoner.data_set(out / "rows" / part, part)
     photo = photograph(160, 120)
     save_picture(photo, out / "photo.png")
     mask = np.zeros((photo.height, photo.width, 1), np.uint8)
     mask[30:80, 40:110] = 255
     save_picture(Picture(mask), out / "mask.png")
     return sorted(path.name for path in out.iterdir())
+
+
+def _break(folder: Path) -> None:
+    """A language model whose file lacks a tensor."""
+    from safetensors.torch import load_file, save_file
+
+    (path,) = folder.glob("*.safetensors")
+    tensors = load_file(path)
+    del tensors[next(name for name in tensors if name.endswith("q_proj.weight"))]
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def serve(kind: str) -> None:

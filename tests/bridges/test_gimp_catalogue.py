@@ -30,7 +30,7 @@ def written(folder, *actions, name=ACTIONS, **fields):
     return folder
 
 
-OURS = ["mgie", "reason_edit", "reason_edit", "reverse_design"]
+OURS = ["mgie", "reason_edit", "reason_edit", "reason_edit", "reverse_design"]
 """Whose entries the plugins of this distribution have, one for each entry."""
 
 
@@ -43,7 +43,7 @@ def read(folder, *, asked=False):
 
 def test_our_own_plugins_have_their_entries(tmp_path):
     written(tmp_path, *all_actions())
-    [words, reasoned, planned, found] = read(tmp_path)
+    [words, reasoned, planned, painted, found] = read(tmp_path)
     assert words.procedure == "imgedit-mgie-edit-by-instruction"
     assert words.inputs == ("picture", "selection", "instruction")
     assert [one.option for one in words.arguments][:2] == ["candidates", "expressive"]
@@ -52,11 +52,21 @@ def test_our_own_plugins_have_their_entries(tmp_path):
     assert planned.procedure == "imgedit-reason-edit-plan"
     assert (planned.hook, planned.inputs) == ("predict_operations", ("picture", "instruction"))
     assert {"endpoint", "document", "save-folder"} <= {one.option for one in planned.arguments}
+    assert painted.procedure == "imgedit-reason-edit-paint"
+    assert painted.inputs == ("picture", "selection", "instruction")
+    assert {"candidates", "steps", "weights"} <= {one.option for one in painted.arguments}
+    assert not {"endpoint", "model"} & {one.option for one in painted.arguments}
+    assert (reasoned.fixed, painted.fixed) == ({"model": "plan"}, {"model": "reason_pix2pix"})
     assert found.procedure == "imgedit-reverse-design-recover-edit"
     assert found.label == "Recover edit from two layers…"
     assert found.inputs == ("picture", "second_picture")
     names = [one.option for one in found.arguments]
     assert names == ["effort", "max-operations", "min-explained", "model"]
+
+
+def test_what_an_entry_stands_for(tmp_path):
+    written(tmp_path, action(), {**action(name="other"), "fixed": {"style": "film"}})
+    assert [one.fixed for one in read(tmp_path)] == [{}, {"style": "film"}]
 
 
 def test_no_two_have_one_name(tmp_path):

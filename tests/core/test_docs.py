@@ -24,6 +24,7 @@ REQUESTS = {
     "make_data": "DataRequest",
     "import_weights": "WeightsRequest",
     "export_parts": "ExportRequest",
+    "verify_bundle": "BundleRequest",
 }
 MANIFESTS = [
     manifest.load(path)

@@ -196,6 +196,20 @@ def test_anything_in_a_field_is_accepted_or_reported(value, field):
         ('"selection", ', '"second_picture", ', "actions[0].inputs", "second_picture"),
         ('optional = ["mask"]', "", "actions[0].inputs", "takes"),
         ('"selection", "instruction"]', '"selection"]', "actions[0].inputs", "takes"),
+        ("[[options]]", "fixed = {x = 1}\n[[options]]", "actions[0].fixed", "no option 'x'"),
+        (
+            "[[options]]",
+            "fixed = {strength = 2}\n[[options]]",
+            "actions[0].fixed.strength",
+            "from 0 to 1",
+        ),
+        ("[[options]]", 'options = ["x"]\n[[options]]', "actions[0].options", "no option 'x'"),
+        (
+            "[[options]]",
+            'fixed = {strength = 1}\noptions = ["strength"]\n[[options]]',
+            "actions[0].options",
+            "is fixed",
+        ),
         (
             "[[weights]]",
             'operations = ["a"]\n[[weights]]',
@@ -211,6 +225,28 @@ def test_anything_in_a_field_is_accepted_or_reported(value, field):
 def test_contradictions_are_refused(old, new, place, words):
     assert old in GOOD
     assert words in problems(GOOD.replace(old, new, 1))[place]
+
+
+def test_a_menu_entry_fixes_options_and_chooses_those_that_it_asks_for():
+    more = """
+[[options]]
+hook = "apply_edit"
+name = "rare"
+type = "string"
+default = ""
+help = "Seldom."
+expert = true
+"""
+
+    def asked(lines: str) -> list[str]:
+        text = GOOD.replace("[[options]]", f"{lines}\n[[options]]", 1) + more
+        good = manifest.parse(text, Path("m.toml"))
+        return [one.name for one in good.asked_by(good.actions[0])]
+
+    assert asked("") == ["strength"]
+    assert asked("fixed = { strength = 0.25 }") == []
+    assert asked('options = ["rare", "strength"]') == ["rare", "strength"]
+    assert asked('fixed = { strength = 0.25 }\noptions = ["rare"]') == ["rare"]
 
 
 def test_repeated_options_are_refused_per_hook():
@@ -241,6 +277,7 @@ def test_the_hooks_are_those_of_the_specs():
         ("make_data", requests.DataRequest),
         ("import_weights", requests.WeightsRequest),
         ("export_parts", requests.ExportRequest),
+        ("verify_bundle", requests.BundleRequest),
     ],
 )
 def test_the_inputs_are_fields_of_the_requests(hook, kind):

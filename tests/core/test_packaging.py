@@ -39,7 +39,8 @@ def direct() -> list[Requirement]:
 
 
 def torch_side() -> list[Requirement]:
-    lines = [Requirement(line) for line in (*EXTRAS["torch"], *EXTRAS["dev-torch"])]
+    extras = ("dev-torch", "export", "runtime", "torch")
+    lines = [Requirement(line) for extra in extras for line in EXTRAS[extra]]
     return [requirement for requirement in lines if requirement.name != PROJECT["name"]]
 
 
@@ -110,8 +111,8 @@ def test_python_and_licence():
 
 def test_extras():
     assert set(EXTRAS) == {
-        "cpu",
-        "gpu",
+        "runtime",
+        "runtime-gpu",
         "torch",
         "export",
         "scale",
@@ -122,7 +123,8 @@ def test_extras():
         "dev-torch",
     }
     names = {extra: {Requirement(line).name for line in lines} for extra, lines in EXTRAS.items()}
-    assert not names["cpu"] & names["gpu"]
+    shared = names["runtime"] & names["runtime-gpu"]
+    assert not {name for name in shared if name.startswith("onnxruntime")}
 
 
 def test_the_base_needs_none_of_the_heavy():
@@ -137,7 +139,7 @@ def test_the_base_needs_none_of_the_heavy():
 
 
 def test_all_packages_are_listed_everywhere():
-    tops = ("bridges", "core", "modelkit", "plugins/*")
+    tops = ("bridges", "core", "exporters", "modelkit", "plugins/*")
     places = [f"{top}/*/__init__.py" for top in tops]
     on_disk = [path for place in places for path in ROOT.glob(place)]
     assert sorted(PACKAGES) == sorted(path.parent for path in on_disk)

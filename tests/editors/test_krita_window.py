@@ -92,6 +92,7 @@ mark("inside", labels=[action.text() for action in menu.actions() if action.text
         "Edit by instruction…",
         "Edit by reasoning…",
         "Plan by instruction…",
+        "Paint by reasoning…",
         "Recover edit from two layers…",
     ]
 

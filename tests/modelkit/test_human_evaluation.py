@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -389,3 +391,51 @@ def test_ranking_by_mouse_and_a_server_that_ends(
     browser.wait_for("document.querySelector('#trouble').textContent.includes('not saved')")
     assert places(browser) == ["1st", "2nd"]
     assert len(read_results(results)["answers"]) == 1
+
+
+def test_choosing_the_best_alone(
+    browser: chromium.Chromium, results_study: Study, tmp_path: Path
+) -> None:
+    study = replace(results_study, criteria=RESULT_CRITERIA[:1], asks="best")
+    results = tmp_path / "ann.json"
+    with served(study, results) as server:
+        browser.open(server.address)
+        browser.wait_for("document.querySelectorAll('.candidate').length === 3")
+        hint = "document.querySelector('.hint').textContent"
+        assert browser.value(hint).startswith("Press the number of the best.")
+        browser.press("3")
+        assert places(browser) == ["", "", "best"]
+        browser.press("2")  # another choice takes its place
+        assert places(browser) == ["", "best", ""]
+        assert browser.value(hint) == "Chosen. Enter keeps it and goes on."
+        browser.screenshot(tmp_path / "chosen.png")
+        browser.press("Backspace")
+        assert places(browser) == ["", "", ""]
+        browser.press("Enter")  # nothing is chosen
+        assert not results.exists()
+        for number in range(1, 4):
+            browser.press("1")
+            browser.press("Enter")
+            browser.wait_for(f"document.querySelector('#count').textContent === '{number} of 3'")
+        browser.wait_for("document.querySelector('.done') !== null")
+    answers = read_results(results)["answers"]
+    assert [len(answer["ranking"]) for answer in answers] == [1, 1, 1]
+    assert [answer["ranking"][0] for answer in answers] == [
+        item.candidates[0].system for item in study.shuffled("ann")
+    ]
+    chosen = Counter(answer["ranking"][0] for answer in answers)
+    for row in summarise([read_results(results)]):
+        assert (row.answers, row.score, row.first) == (
+            3, pytest.approx(chosen[row.system] / 3), pytest.approx(chosen[row.system] / 3),
+        )  # fmt: skip
+
+
+def test_what_a_study_asks_for(results_study: Study, tmp_path: Path) -> None:
+    """Studies of before, which say nothing, stay what they were, so that answers to them count."""
+    told = asdict(results_study)
+    del told["asks"]
+    expected = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    assert results_study.sha256 == expected
+    assert replace(results_study, asks="best").sha256 != expected
+    with pytest.raises(DataError, match="asks for 'ranking' or 'best', not 'worst'"):
+        replace(results_study, asks="worst")

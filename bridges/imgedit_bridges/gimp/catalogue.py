@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,8 @@ class Action:
         hook: one of `HOOKS`.
         inputs: of 'picture', 'second_picture', 'selection' and 'instruction'.
         help: one sentence.
-        arguments: its options.
+        arguments: the options that are asked for.
+        fixed: values of options that go with it unasked.
     """
 
     procedure: str
@@ -73,6 +74,7 @@ class Action:
     inputs: tuple[str, ...]
     help: str
     arguments: tuple[Argument, ...]
+    fixed: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
 def read_actions(folder: Path, *, asked: bool, own: Collection[str] = ()) -> list[Action]:
@@ -139,6 +141,7 @@ def _action(data: Mapping[str, Any], taken: set[str]) -> Action:
         tuple(data["inputs"]),
         str(data["help"] or data["label"]),
         _arguments(data["options"]),
+        dict(data.get("fixed") or {}),  # of older listings
     )
 
 

@@ -53,7 +53,7 @@ class Given:
             inputs,
             plugin=action.plugin,
             instruction=self.instruction or None,
-            options=self.options,
+            options={**self.options, **action.fixed},
             seed=self.seed,
             layers=layers,
         )

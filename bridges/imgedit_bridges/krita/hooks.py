@@ -50,7 +50,8 @@ def run_action(
     hook, inputs = str(action["hook"]), list(action["inputs"])
     if "instruction" in inputs and not instruction.strip():
         raise BridgeError("An instruction is needed.", hint="Say in words what to do.")
-    asked: dict[str, Any] = {"plugin": action["plugin"] or None, "options": dict(options or {})}
+    given = {**(options or {}), **action.get("fixed", {})}
+    asked: dict[str, Any] = {"plugin": action["plugin"] or None, "options": given}
     if hook == "predict_operations" and "second_picture" in inputs:
         return (yield from actions.recover(session, document, nodes, seed=seed, **asked))
     if len(nodes) != 1:

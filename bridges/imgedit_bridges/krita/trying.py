@@ -79,7 +79,8 @@ def action_on(
     def called(ref: PictureRef, told: Told) -> _Pixels:
         request = JobRequest(
             hook, {name: ref}, plugin=action["plugin"] or None,
-            instruction=values.get("instruction") or None, options=values.get("options") or {},
+            instruction=values.get("instruction") or None,
+            options={**(values.get("options") or {}), **action.get("fixed", {})},
         )  # fmt: skip
         job, result = session.run(request, told)
         try:

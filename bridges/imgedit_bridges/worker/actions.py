@@ -13,6 +13,7 @@ OWN_ACTIONS: tuple[dict[str, Any], ...] = (
         "inputs": ["picture", "selection", "plan"],
         "help": "Applies an edit plan from a file.",
         "options": [],
+        "fixed": {},
     },
 )
 """What the core does by itself; `plugin` is empty. `inputs` are what the editor collects."""
@@ -21,8 +22,9 @@ OWN_ACTIONS: tuple[dict[str, Any], ...] = (
 def all_actions() -> list[dict[str, Any]]:
     """Every action of every plugin that can be used; no plugin is imported.
 
-    Each has 'plugin', 'id', 'label', 'hook', 'inputs', 'help' and the hook's 'options', which
-    have the fields of `manifest.OptionSpec`; those for experts are left out.
+    Each has 'plugin', 'id', 'label', 'hook', 'inputs', 'help', the 'options' that its dialog asks
+    for, which have the fields of `manifest.OptionSpec`, and in 'fixed' the values of options that
+    go with it unasked.
     """
     from imgedit_plugins.plugins import PluginManager
 
@@ -30,20 +32,21 @@ def all_actions() -> list[dict[str, Any]]:
     for info in PluginManager.discover().plugins:
         if info.status != "available" or info.manifest is None:
             continue
-        for action in info.manifest.actions:
-            options = [one for one in info.manifest.options_for(action.hook) if not one.expert]
-            found.append(
-                {
-                    "plugin": info.name,
-                    "id": action.id,
-                    "label": action.label,
-                    "hook": action.hook,
-                    "inputs": list(action.inputs),
-                    "help": action.help,
-                    "options": [_option(spec) for spec in options],
-                }
-            )
+        found += [_told(info.name, action, info.manifest) for action in info.manifest.actions]
     return found
+
+
+def _told(plugin: str, action: Any, manifest: Any) -> dict[str, Any]:
+    return {
+        "plugin": plugin,
+        "id": action.id,
+        "label": action.label,
+        "hook": action.hook,
+        "inputs": list(action.inputs),
+        "help": action.help,
+        "options": [_option(spec) for spec in manifest.asked_by(action)],
+        "fixed": dict(action.fixed),
+    }
 
 
 def _option(spec: Any) -> dict[str, Any]:

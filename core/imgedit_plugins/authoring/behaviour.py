@@ -22,7 +22,14 @@ from imgedit_plugins.render import render_plan
 from imgedit_plugins.requests import ApplyRequest, EditResult, PredictRequest
 
 COMMON_INSTRUCTIONS = ("make it warmer", "make it brighter", "turn it black and white")
-UNTRIED_HOOKS = ("train", "evaluate", "make_data", "import_weights", "export_parts")
+UNTRIED_HOOKS = (
+    "train",
+    "evaluate",
+    "make_data",
+    "import_weights",
+    "export_parts",
+    "verify_bundle",
+)
 _LARGE = (1600, 1200)
 """Large enough that most edits take long enough to be cancelled on the way."""
 

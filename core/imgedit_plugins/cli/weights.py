@@ -153,9 +153,14 @@ class _Importable(LazyGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command of the first argument; a plugin's name stands for weights of that name."""
-        own = f"{args[0]}/{args[0]}"
-        return super().resolve_command(ctx, [own, *args[1:]] if own in self.helps() else args)
+        """The command of the first argument; a plugin's name stands for its own weights.
+
+        These are the ones of that name, or the only ones that can be imported.
+        """
+        names = self.helps()
+        same = f"{args[0]}/{args[0]}"
+        own = [same] if same in names else [n for n in names if n.startswith(f"{args[0]}/")]
+        return super().resolve_command(ctx, [*own, *args[1:]] if len(own) == 1 else args)
 
     def get_command(
         self,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import string
+from pathlib import Path
 from typing import Any
 
 from imgedit_modelkit.diffusion.editor import PictureEditor
@@ -65,3 +68,51 @@ def tiny_editor(
 ) -> PictureEditor:
     """A `PictureEditor` of tiny random parts."""
     return PictureEditor(tiny_unet(width=width), tiny_vae(), stable_diffusion_scheduler(scheduler))
+
+
+def save_tiny_instruct_pix2pix(folder: Path, *, width: int = 16) -> Path:
+    """StableDiffusionInstructPix2PixPipeline of tiny random parts, as diffusers saves it.
+
+    Args:
+        folder: to write into.
+        width: of what the UNet attends to.
+
+    Returns:
+        The pipeline's folder, below it.
+    """
+    from diffusers import StableDiffusionInstructPix2PixPipeline
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    letters = f"{string.ascii_lowercase}T."
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{x}</w>" for x in letters)]
+    words = folder / "words"
+    words.mkdir(parents=True)
+    (words / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (words / "merges.txt").write_text("#version: 0.2\n")
+    config = CLIPTextConfig(
+        vocab_size=len(tokens),
+        hidden_size=width,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=24,
+        bos_token_id=0,
+        eos_token_id=1,
+    )
+    encoder: Any = CLIPTextModel
+    spelling: Any = CLIPTokenizer
+    kind: Any = StableDiffusionInstructPix2PixPipeline
+    pipeline = kind(
+        vae=tiny_vae(),
+        text_encoder=realistic(encoder(config), seed=5).eval(),
+        tokenizer=spelling(
+            str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=24
+        ),
+        unet=tiny_unet(width=width, seed=3),
+        scheduler=stable_diffusion_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder / "pipeline")
+    return folder / "pipeline"

@@ -80,6 +80,14 @@ def stamp(path: Path) -> tuple[str, int, int] | None:
     return path.name, state.st_size, state.st_mtime_ns
 
 
+_WEIGHTS = (".safetensors", ".json", ".model", ".txt")
+
+
+def folder_stamps(folder: Path) -> list[tuple[str, int, int] | None]:
+    """What changes when a model's folder does: the stamps of all files that its answers hang on."""
+    return [stamp(path) for path in sorted(folder.rglob("*")) if path.suffix in _WEIGHTS]
+
+
 def _unusable(path: Path, error: Exception) -> DataError:
     told = write_failure(error) if isinstance(error, OSError) else "it is no text"
     return DataError(f"The journal {path} cannot be used: {told}.", path=path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgedit_modelkit.human_evaluation.study import Study
+from imgedit_modelkit.human_evaluation.study import BEST, Study
 from imgedit_plugins.atomic import write_text_atomic
 from imgedit_plugins.errors import DataError
 
@@ -61,7 +61,8 @@ class Results:
         Args:
             item: what it is about.
             criterion: what was asked.
-            ranking: all systems of the item, from best to worst.
+            ranking: all systems of the item, from best to worst, or the best one if no more is
+                asked.
             shown: the systems in the order in which they were shown.
             seconds: that it took.
 
@@ -72,7 +73,10 @@ class Results:
         systems = {i.id: {c.system for c in i.candidates} for i in self._study.items}
         if criterion not in {c.name for c in self._study.criteria} or item not in systems:
             raise DataError(f"The study does not ask for {criterion!r} of {item!r}.")
-        if set(ranking) != systems[item] or len(ranking) != len(systems[item]):
+        if self._study.asks == BEST:
+            if len(ranking) != 1 or ranking[0] not in systems[item]:
+                raise DataError(f"{list(ranking)} is not one of {sorted(systems[item])}.")
+        elif set(ranking) != systems[item] or len(ranking) != len(systems[item]):
             raise DataError(f"{list(ranking)} does not rank {sorted(systems[item])}.")
         self._answers[item, criterion] = {
             "item": item,
@@ -116,7 +120,8 @@ class Summary:
     Attributes:
         criterion, system: which.
         answers: how many.
-        score: mean, from 1 for the worst to the number of systems for the best.
+        score: mean, from 1 for the worst to the number of systems for the best; where only the best
+            was asked for, 1 for that one and 0 for the others.
         interval: half of the 95 % interval of that mean (normal approximation); 0 for one answer.
         first: share of answers that put it first.
     """
@@ -140,9 +145,11 @@ def summarise(documents: Sequence[dict[str, Any]]) -> tuple[Summary, ...]:
     scores: dict[tuple[str, str], list[int]] = {}
     firsts: dict[tuple[str, str], int] = {}
     for answer in (answer for document in documents for answer in document["answers"]):
-        for place, system in enumerate(answer["ranking"]):
+        ranking = answer["ranking"]
+        others = [system for system in answer.get("shown", ()) if system not in ranking]
+        for place, system in enumerate([*ranking, *others]):
             key = answer["criterion"], system
-            scores.setdefault(key, []).append(len(answer["ranking"]) - place)
+            scores.setdefault(key, []).append(max(0, len(ranking) - place))
             firsts[key] = firsts.get(key, 0) + (place == 0)
     order = list(dict.fromkeys(criterion for criterion, _ in scores))
     found = [

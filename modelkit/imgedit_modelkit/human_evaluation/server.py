@@ -72,6 +72,7 @@ class EvaluationServer:
         """Everything that is shown, in the order of this person, with the answers so far."""
         return {
             "title": self._study.title,
+            "asks": self._study.asks,
             "criteria": [vars(criterion) for criterion in self._study.criteria],
             "items": [self._shown(item) for item in self._items],
         }

@@ -17,6 +17,9 @@ SCHEMA = "imgedit-study/1"
 
 MOST_CANDIDATES = 9  # one key each
 
+RANKING, BEST = "ranking", "best"
+"""What people are asked for: all candidates from best to worst, or the best one alone."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -83,19 +86,24 @@ class Study:
         items: what is judged.
         criteria: asked about each item, one after another.
         seed: of all shuffling, together with the name of who ranks.
+        asks: `RANKING` or `BEST`.
     """
 
     title: str
     items: tuple[Item, ...]
     criteria: tuple[Criterion, ...]
     seed: int = 0
+    asks: str = RANKING
 
     def __post_init__(self) -> None:
         """Check what cannot be ranked.
 
         Raises:
-            DataError: nothing to judge, names that occur twice, or too few or too many candidates.
+            DataError: nothing to judge, names that occur twice, too few or too many candidates, or
+                another question than these two.
         """
+        if self.asks not in (RANKING, BEST):
+            raise DataError(f"A study asks for {RANKING!r} or {BEST!r}, not {self.asks!r}.")
         if not self.items or not self.criteria:
             raise DataError("A study needs an item and a criterion at least.")
         _refuse_twice("item", [item.id for item in self.items])
@@ -111,7 +119,10 @@ class Study:
     @property
     def sha256(self) -> str:
         """Of everything that is asked, the paths of pictures included."""
-        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        told = asdict(self)
+        if self.asks == RANKING:  # studies of before say nothing, and have answers
+            del told["asks"]
+        text = json.dumps(told, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def pictures(self) -> Iterator[Path]:
@@ -175,7 +186,8 @@ def _study(document: dict[str, Any], place: Callable[[str], Path]) -> Study:
         for fields in document["items"]
     )
     criteria = tuple(Criterion(str(c["name"]), str(c["question"])) for c in document["criteria"])
-    return Study(str(document["title"]), items, criteria, int(document.get("seed", 0)))
+    asks = str(document.get("asks", RANKING))
+    return Study(str(document["title"]), items, criteria, int(document.get("seed", 0)), asks)
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:

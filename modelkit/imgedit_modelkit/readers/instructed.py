@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from imgedit_modelkit.readers import evr, gier, ma5k, magicbrush
+from imgedit_modelkit.readers import evr, gier, ma5k, magicbrush, risebench, unireditbench
 from imgedit_modelkit.readers.instruct_pix2pix import read_instruct_pix2pix
 from imgedit_modelkit.readers.pairs import InstructedPair
 from imgedit_modelkit.readers.splits import SPLITS, split_by_image
@@ -27,13 +27,46 @@ _READERS: dict[str, Callable[[Path, Job], tuple[InstructedPair, ...]]] = {
     "ma5k": ma5k.read_ma5k,
     "magicbrush": magicbrush.read_magicbrush,
     "instructpix2pix": read_instruct_pix2pix,
+    "risebench": risebench.read_risebench,
+    "unireditbench": unireditbench.read_unireditbench,
 }
 
 SETS = tuple(_READERS)
 """The names of the data sets."""
 
+REASONED = ("risebench", "unireditbench")
+"""Those whose instructions leave to the reader what is meant."""
+
 _PARTS = {"train": "train", "valid": "validation", "val": "validation", "dev": "validation",
           "test": "test"}  # fmt: skip
+
+
+def _has_turns(folder: Path) -> bool:
+    turns = (folder / name / magicbrush.TURNS for name in ("", *magicbrush.SPLITS))
+    return any(path.is_file() for path in turns)
+
+
+def _has_turn_column(folder: Path) -> bool:
+    files = parquet_files(folder)
+    return bool(files) and "turn_index" in columns_of(files[0])
+
+
+def _has_prompts(folder: Path) -> bool:
+    return any(folder.glob("*/prompt.json")) or any(folder.glob("*/*/prompt.json"))
+
+
+_SIGNS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
+    ("gier", lambda folder: (folder / gier.GIER_JSON).is_file()),
+    ("ma5k", lambda folder: (folder / "FiveK.json").is_file()),
+    ("magicbrush", _has_turns),
+    ("risebench", lambda folder: risebench.list_of(folder) is not None),
+    ("unireditbench", unireditbench.is_unireditbench),
+    ("magicbrush", _has_turn_column),
+    ("instructpix2pix", lambda folder: bool(parquet_files(folder))),
+    ("evr", lambda folder: any((folder / f"{split}.json").is_file() for split in evr.SPLITS)),
+    ("instructpix2pix", _has_prompts),
+)
+"""By what a data set is told; the first that is there counts."""
 
 
 def set_of(folder: Path) -> str:
@@ -45,19 +78,9 @@ def set_of(folder: Path) -> str:
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.", path=folder)
-    if (folder / gier.GIER_JSON).is_file():
-        return "gier"
-    if (folder / "FiveK.json").is_file():
-        return "ma5k"
-    turns = (folder / name / magicbrush.TURNS for name in ("", *magicbrush.SPLITS))
-    if any(path.is_file() for path in turns):
-        return "magicbrush"
-    if files := parquet_files(folder):
-        return "magicbrush" if "turn_index" in columns_of(files[0]) else "instructpix2pix"
-    if any((folder / f"{split}.json").is_file() for split in evr.SPLITS):
-        return "evr"
-    if any(folder.glob("*/prompt.json")) or any(folder.glob("*/*/prompt.json")):
-        return "instructpix2pix"
+    for name, is_there in _SIGNS:
+        if is_there(folder):
+            return name
     raise DataError(
         f"{folder} is in the layout of none of {', '.join(SETS)}.",
         path=folder,

@@ -114,3 +114,18 @@ def file_name_of(entry: Mapping[str, Any], key: str, where: str, path: Path) -> 
             f"{path}, {where}: {key!r} must be the name of a file, not {name!r}.", path=path
         )
     return name
+
+
+def path_below(folder: Path, entry: Mapping[str, Any], key: str, where: str, path: Path) -> Path:
+    """A field that must name a file below a folder.
+
+    Raises:
+        DataError: it does not; `where` names the entry of the file `path`.
+    """
+    name = text_of(entry, key, where, path)
+    parts = Path(name).parts
+    if Path(name).is_absolute() or ".." in parts or "\\" in name or "\0" in name:
+        raise DataError(
+            f"{path}, {where}: {key!r} must be a path below the folder, not {name!r}.", path=path
+        )
+    return folder / name

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from imgedit_mgie import folders
-from imgedit_mgie.diffusion_files import Diffusion, open_diffusion, write_diffusion
 from imgedit_mgie.edit_head import EditHead
 from imgedit_mgie.folders import Config, Head, Language, write_config
 from imgedit_mgie.llava import projector as build_projector
@@ -26,6 +25,7 @@ from imgedit_mgie.llava_files import (
 from imgedit_mgie.released import Mllm, open_mllm
 from imgedit_mgie.requirements import NAME
 from imgedit_modelkit.configurations import Part, lineage
+from imgedit_modelkit.diffusion.files import Diffusion, open_diffusion, write_diffusion
 from imgedit_modelkit.random_states import kept
 from imgedit_modelkit.tensor_files import misfits, save_tensors
 from imgedit_modelkit.tensor_folders import write_shards

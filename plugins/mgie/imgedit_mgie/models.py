@@ -12,12 +12,12 @@ from imgedit_mgie import folders
 from imgedit_mgie.folders import Config, part, read_config
 from imgedit_mgie.loading import load_head, load_llava
 from imgedit_mgie.pipelines import PipelinePainter
-from imgedit_mgie.setting import Place, Setting
-from imgedit_mgie.text_painting import TextReader
+from imgedit_mgie.setting import Setting
 from imgedit_mgie.writer import Writer
 from imgedit_modelkit.diffusion.editor import PictureEditor
-from imgedit_modelkit.diffusion.folders import load_part, load_scheduler
-from imgedit_modelkit.diffusion.saving import Saving
+from imgedit_modelkit.diffusion.edits import load_editor
+from imgedit_modelkit.diffusion.places import Place
+from imgedit_modelkit.diffusion.text_reader import TextReader
 
 
 class Models:
@@ -127,20 +127,9 @@ def _layers_take_turns(writer: Writer, device: torch.device) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _editor(folder: Path, stamp: int, place: Place) -> PictureEditor:  # noqa: ARG001
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-
-    saving = Saving(
-        offload=place.offload != "none" and place.device.type != "cpu",
-        branches_apart=place.offload == "layers",
-        automatic=True,
-    )
-    return PictureEditor(
-        load_part(UNet2DConditionModel, _lies(folder, folders.UNET), place.dtype),
-        load_part(AutoencoderKL, _lies(folder, folders.VAE), place.dtype),
-        load_scheduler(_lies(folder, folders.SCHEDULER)),
-        device=place.device,
-        saving=saving,
-    )
+    names = (folders.UNET, folders.VAE, folders.SCHEDULER)
+    unet, vae, scheduler = (_lies(folder, name) for name in names)
+    return load_editor(unet, vae, scheduler, place)
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from imgedit_plugins import hookimpl
 
 if TYPE_CHECKING:
+    from imgedit_plugins.exporting import BundleReport, ExportReport
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.requests import (
         ApplyRequest,
+        BundleRequest,
         DataReport,
         DataRequest,
         EditResult,
         EvaluateReport,
         EvaluateRequest,
+        ExportRequest,
         TrainReport,
         TrainRequest,
         WeightsReport,
@@ -27,6 +30,12 @@ def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
     """Edit a picture by an instruction; 'not mine' without one."""
     if not request.instruction:
         return None
+    from imgedit_mgie.bundled_editing import bundle_of
+
+    if folder := bundle_of(request.options):
+        from imgedit_mgie.bundled_editing import edit as edit_with
+
+        return edit_with(request, folder, job)
     from imgedit_mgie.requirements import memory_told, require_torch
 
     require_torch()
@@ -89,3 +98,23 @@ def make_data(request: DataRequest, job: Job) -> DataReport | None:
 
     with memory_told():
         return prepare(request, job)
+
+
+@hookimpl
+def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
+    """Declare the parts of MGIE or LGIE."""
+    from imgedit_mgie.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_mgie.exporting import export_parts as declare
+
+    with memory_told():
+        return declare(request, job)
+
+
+@hookimpl
+def verify_bundle(request: BundleRequest, job: Job) -> BundleReport | None:
+    """Make the golden edits of a bundle again, without torch."""
+    from imgedit_mgie.bundle_check import verify
+
+    return verify(request, job)

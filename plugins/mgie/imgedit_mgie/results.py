@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import torch
 from torch import Tensor
 
 from imgedit_mgie import folders
-from imgedit_mgie.diffusion_files import write_part
 from imgedit_mgie.folders import Config, read_config, write_config
 from imgedit_mgie.task import MgieTask
-from imgedit_mgie.trained import Start, load_unet
-from imgedit_modelkit.adapters import merge_lora
+from imgedit_mgie.trained import Start
 from imgedit_modelkit.configurations import Part
+from imgedit_modelkit.diffusion.learning import below, write_learnt_unet
 from imgedit_modelkit.model_folders import link
 from imgedit_modelkit.run_files import Checkpoint
 from imgedit_modelkit.runs import RunFolder
@@ -40,9 +38,9 @@ def write_model(task: MgieTask, run: Path, speaking: Path | None) -> None:
     learnt = open_checkpoint(best.weights)
     start, folder = task.start, run / folders.MODEL
     folder.mkdir(exist_ok=True)
-    _write_unet(start, _below(learnt, _UNET), folder)
+    write_learnt_unet(start.diffusion, below(learnt, _UNET), folder / folders.UNET)
     if start.guided:
-        save_tensors(folder / folders.EDIT_HEAD, _below(learnt, _HEAD))
+        save_tensors(folder / folders.EDIT_HEAD, below(learnt, _HEAD))
         _write_tables(learnt, start, folder)
         before = read_config(start.folder)
         base = str(start.folder.resolve())
@@ -62,10 +60,6 @@ def _part(task: MgieTask, best: Checkpoint, run: Path) -> Part:
     return Part("training", f"{task.start.kind}, step {best.step}", digest, "", str(run.resolve()))
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
 def _write_tables(learnt: dict[str, Tensor], start: Start, folder: Path) -> None:
     """The first and the last layer of the language model; one that was frozen is taken along."""
     tables = {ours: learnt[name] for name, ours in _TABLES.items() if name in learnt}
@@ -76,23 +70,6 @@ def _write_tables(learnt: dict[str, Tensor], start: Start, folder: Path) -> None
         own = {"embed_tokens.weight": llava.table.weight, "lm_head.weight": llava.output.weight}
         tables = {**own, **tables}
     save_tensors(folder / folders.EMBEDDINGS, tables)
-
-
-def _write_unet(start: Start, learnt: dict[str, Tensor], folder: Path) -> None:
-    """The whole UNet, with adapters merged into it, as diffusers reads it."""
-    unet = load_unet(start)
-    parameters = dict(unet.named_parameters())
-    with torch.no_grad():
-        for name, tensor in learnt.items():
-            parameters[name].copy_(tensor)
-    if start.lora:
-        merge_lora(unet)
-    tensors = {
-        name.replace(".base_layer.", "."): tensor
-        for name, tensor in unet.state_dict().items()
-        if ".lora_" not in name
-    }
-    write_part(folder / folders.UNET, unet.config, tensors)
 
 
 def _take_frozen(start: Start, folder: Path) -> None:

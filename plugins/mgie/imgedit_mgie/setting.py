@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from imgedit_mgie import folders
 from imgedit_mgie.folders import Config, model_folder, pix2pix_folder, read_config, with_bases
 from imgedit_plugins.errors import OptionError, WeightsError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options
-
-if TYPE_CHECKING:
-    import torch
 
 Model = Literal["mgie", "lgie", "fz", "ft", "instructpix2pix", "painter"]
 
@@ -47,20 +44,6 @@ class Setting:
     def guided(self) -> bool:
         """Whether visual tokens guide the diffusion model, or text."""
         return self.model in ("mgie", "lgie")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where and how precisely it runs.
-
-    Attributes:
-        device, dtype: as torch has them.
-        offload: 'none', 'stages' or 'layers'.
-    """
-
-    device: torch.device
-    dtype: torch.dtype
-    offload: Literal["none", "stages", "layers"] = "none"
 
 
 def setting_of(options: Options, job: Job) -> Setting:

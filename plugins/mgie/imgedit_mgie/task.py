@@ -21,6 +21,7 @@ from imgedit_mgie.tokens import Tokens
 from imgedit_mgie.trained import Guided, Start, Texted, build
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling
+from imgedit_modelkit.diffusion.learning import stacked
 from imgedit_modelkit.squares import squares_of
 from imgedit_modelkit.vision_towers import VisionTower
 from imgedit_plugins.atomic import write_text_atomic
@@ -105,8 +106,8 @@ class MgieTask:
         """Pictures of both sides, texts or tokens, and a seed for all that is drawn later."""
         pairs = [squares_of(row.source, row.goal, self.form.size, str(row.id)) for row in items]
         batch: dict[str, Any] = {
-            "inputs": _stacked([source for source, _ in pairs]),
-            "goals": _stacked([goal for _, goal in pairs]),
+            "inputs": stacked([source for source, _ in pairs]),
+            "goals": stacked([goal for _, goal in pairs]),
             "seed": int(torch.randint(2**62, (), generator=generator)),
         }
         if self._tokens is None:
@@ -226,7 +227,3 @@ def tokens_of(folder: Path) -> tuple[Tokens, int]:
     with torch.device("meta"):
         tower = VisionTower(language.tower())
     return Tokens(language, tokenizer, tower.tokens), tower.image_size
-
-
-def _stacked(pictures: Sequence[Any]) -> Tensor:
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()

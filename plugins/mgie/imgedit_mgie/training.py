@@ -13,11 +13,13 @@ from imgedit_mgie.results import write_model
 from imgedit_mgie.rows import Told, read_rows
 from imgedit_mgie.task import Form, Losses, MgieTask
 from imgedit_mgie.trained import Start
-from imgedit_mgie.training_forecast import Forecast, forecast, lighter
+from imgedit_mgie.training_forecast import forecast, lighter
 from imgedit_modelkit.devices import choose_device, choose_precision, free_memory
+from imgedit_modelkit.diffusion.training_forecast import Forecast, tell
 from imgedit_modelkit.readers.splits import split_share
 from imgedit_modelkit.training import TrainConfig, on_main, processes
 from imgedit_modelkit.training import train as run_training
+from imgedit_modelkit.training_options import config_from
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options, TrainReport, TrainRequest
@@ -118,38 +120,10 @@ def task_of(request: TrainRequest, start: Start, job: Job) -> MgieTask:
 
 def config_of(request: TrainRequest, items: int, precision: torch.dtype) -> TrainConfig:
     """The settings of the loop; the defaults are the paper's."""
-    options = request.options
-    steps = int(options["steps"])
-    mixed = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[precision]
-    settings: dict[str, Any] = {
-        "steps": steps or None,
-        "epochs": None if steps else float(options["epochs"]),
-        "batch_size": int(options["batch-size"]),
-        "accumulate": int(options["accumulate"]),
-        "learning_rate": float(options["learning-rate"]),
-        "weight_decay": 0.0,
-        "precision": mixed,
-        "sharding": options["sharding"],
-        "ema": float(options["ema"]) or None,
-        "validate_every": int(options["validate-every"]),
-        "checkpoint_every": int(options["validate-every"]),
-        "gradient_checkpointing": bool(options["gradient-checkpointing"]),
-        "num_workers": int(options["workers"]),
-        "seed": request.seed,
-    }
-    total = TrainConfig(**settings).total_steps(items, processes())
-    return TrainConfig(**settings, warmup_steps=round(float(options["warmup"]) * total))
+    return config_from(request.options, items, precision, request.seed, weight_decay=0.0)
 
 
 def _tell(task: MgieTask, config: TrainConfig, told: Forecast, steps: int, job: Job) -> None:
-    """What it needs, as a stage; a warning, with what would help, where that is not free."""
+    """What it needs; where that is not free, with what would help."""
     free = free_memory(choose_device("auto"))
-    if told.memory <= free:
-        job.report(f"will need {told.sentence(steps)}")
-        return
-    fitting = lighter(task.start, config, task.form, free)
-    advice = f" With {fitting[0]} it needs {fitting[1].memory / 1e9:.2f} GB." if fitting else ""
-    job.warn(
-        f"This training may not fit: it needs {told.sentence(steps)}, and {free / 1e9:.2f} GB are "
-        f"free.{advice}"
-    )
+    tell(told, steps, free, lambda: lighter(task.start, config, task.form, free), job)

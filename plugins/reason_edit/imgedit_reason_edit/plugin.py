@@ -1,4 +1,4 @@
-"""The plugin: reasoned plans behind `predict_operations` and `apply_edit`, and the data."""
+"""The plugin: reasoned plans, the trained model, its weights and the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
         DataReport,
         DataRequest,
         EditResult,
+        EvaluateReport,
+        EvaluateRequest,
         PredictRequest,
+        TrainReport,
+        TrainRequest,
+        WeightsReport,
+        WeightsRequest,
     )
 
 
@@ -30,17 +36,32 @@ def predict_operations(request: PredictRequest, job: Job) -> EditPlan | None:
 
 @hookimpl
 def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
-    """Edit by an instruction that leaves to the reader what is meant; 'not mine' without one."""
+    """Edit by an instruction that leaves to the reader what is meant; 'not mine' without one.
+
+    The option 'model' says whether by a reasoned plan or by a trained model.
+    """
     if not (request.instruction or "").strip() or request.plan is not None:
         return None
-    from imgedit_reason_edit.reasoning.flow import apply
+    if request.options["model"] == "plan":
+        from imgedit_reason_edit.reasoning.flow import apply
 
-    return apply(request, job)
+        return apply(request, job)
+    from imgedit_reason_edit.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_reason_edit.model.editing import edit
+
+    with memory_told():
+        return edit(request, job)
 
 
 @hookimpl
 def make_data(request: DataRequest, job: Job) -> DataReport | None:
-    """Make a part of the data set, or the benchmark."""
+    """Make a part of the data set, or the benchmark; lay out a study for people."""
+    if request.recipe == "study":
+        from imgedit_reason_edit.evaluation.study import make_study
+
+        return make_study(request, job)
     if request.recipe not in ("make", "benchmark"):
         return None
     from imgedit_reason_edit.requirements import memory_told, require_torch
@@ -50,3 +71,46 @@ def make_data(request: DataRequest, job: Job) -> DataReport | None:
 
     with memory_told():
         return make(request, job)
+
+
+@hookimpl
+def train(request: TrainRequest, job: Job) -> TrainReport | None:
+    """Train a model on rows made by `data reason_edit make`."""
+    from imgedit_reason_edit.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_reason_edit.model.training import train as run
+
+    with memory_told():
+        return run(request, job)
+
+
+@hookimpl
+def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
+    """Put a vision-language model and a diffusion model together."""
+    from imgedit_reason_edit.model.folders import WEIGHTS
+
+    if request.weights != WEIGHTS:
+        return None
+    from imgedit_reason_edit.requirements import require_torch
+
+    require_torch()
+    from imgedit_reason_edit.model.importing import import_weights as take
+
+    return take(request, job)
+
+
+@hookimpl
+def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
+    """Make the paper's tables and figures of a data set of edits with instructions."""
+    from imgedit_reason_edit.evaluation.votes import count_votes, is_study
+
+    if is_study(request):
+        return count_votes(request, job)
+    from imgedit_reason_edit.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_reason_edit.evaluation.evaluating import evaluate as run
+
+    with memory_told():
+        return run(request, job)

@@ -12,7 +12,12 @@ import torch
 from imgedit_mgie.edit_head import EditHead
 from imgedit_mgie.folders import Head
 from imgedit_mgie.plugin import import_weights
-from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler, tiny_unet, tiny_vae
+from imgedit_modelkit.diffusion.testing import (
+    save_tiny_instruct_pix2pix,
+    stable_diffusion_scheduler,
+    tiny_unet,
+    tiny_vae,
+)
 from imgedit_modelkit.testing import realistic, tiny_llama, tiny_tokenizer
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import save_picture
@@ -252,27 +257,4 @@ def data_set(folder: Path, rows: int = 12, size: int = 48) -> Path:
 
 def pix2pix(folder: Path) -> Path:
     """InstructPix2Pix as diffusers saves it: a real pipeline of tiny parts."""
-    from diffusers import StableDiffusionInstructPix2PixPipeline
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    letters = "abcdefghijklmnopqrstuvwxyzT."
-    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{x}</w>" for x in letters)]
-    words = folder / "words"
-    words.mkdir()
-    (words / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
-    (words / "merges.txt").write_text("#version: 0.2\n")
-    config = CLIPTextConfig(
-        vocab_size=len(tokens), hidden_size=FEATURES, intermediate_size=32,
-        num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=24,
-        bos_token_id=0, eos_token_id=1,
-    )  # fmt: skip
-    pipeline = StableDiffusionInstructPix2PixPipeline(
-        vae=tiny_vae(), text_encoder=realistic(CLIPTextModel(config), seed=5).eval(),
-        tokenizer=CLIPTokenizer(
-            str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=24
-        ),
-        unet=tiny_unet(width=FEATURES, seed=3), scheduler=stable_diffusion_scheduler(),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-    pipeline.save_pretrained(folder / "pipeline")
-    return folder / "pipeline"
+    return save_tiny_instruct_pix2pix(folder, width=FEATURES)

@@ -9,22 +9,30 @@ from typing import Any
 import torch
 
 from imgedit_mgie import models
-from imgedit_mgie.evaluation.answers import Answering
-from imgedit_mgie.evaluation.cases import cases_of
-from imgedit_mgie.evaluation.encoders import Given, given_encoders, how_to_get
-from imgedit_mgie.evaluation.figures import NEEDS
+from imgedit_mgie.evaluation.figures import NEEDS, RANKS, form_of, measure_of
 from imgedit_mgie.evaluation.items import read_items
-from imgedit_mgie.evaluation.kept import kept, write_texts
-from imgedit_mgie.evaluation.methods import Method
 from imgedit_mgie.evaluation.model_answers import answering
-from imgedit_mgie.evaluation.outcomes import Outcome
 from imgedit_mgie.evaluation.published import published_figures
 from imgedit_mgie.evaluation.settings import Settings, settings_of
-from imgedit_mgie.evaluation.summaries import Summary, differences_of, plain, summaries_of
 from imgedit_mgie.evaluation.tables import charts_of, further_tables, main_table
-from imgedit_mgie.evaluation.work import Done, Evaluation
 from imgedit_mgie.folders import FILE, read_config
 from imgedit_modelkit.devices import choose_device
+from imgedit_modelkit.evaluation.answers import Answering
+from imgedit_modelkit.evaluation.cases import cases_of
+from imgedit_modelkit.evaluation.details import encoder_details, sample_details, tell
+from imgedit_modelkit.evaluation.encoders import Given, given_encoders, how_to_get
+from imgedit_modelkit.evaluation.kept import kept, write_texts
+from imgedit_modelkit.evaluation.methods import Method
+from imgedit_modelkit.evaluation.outcomes import Done
+from imgedit_modelkit.evaluation.summaries import (
+    Point,
+    Summary,
+    differences_of,
+    plain,
+    plain_differences,
+    summaries_of,
+)
+from imgedit_modelkit.evaluation.work import Evaluation
 from imgedit_plugins.errors import OptionError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import EvaluateReport, EvaluateRequest
@@ -44,11 +52,12 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport:
         JobCancelledError: cancelled; what was finished is kept where `keep` says so.
     """
     settings = settings_of(request)
-    needed = NEEDS[settings.subject.work]
+    subject = settings.subject
+    needed, form = NEEDS[subject.work], form_of(subject.work)
     given = given_encoders(request.options, needed, job)
-    if needed == ("clip",) and given.missing:
+    if [*needed] == ["clip"] and given.missing:
         raise OptionError(
-            f"{settings.subject.title} is measured with CLIP, which was not given.",
+            f"{subject.title} is measured with CLIP, which was not given.",
             hint=f"{how_to_get('clip')}.",
         )
     device = choose_device(str(settings.options["device"]))
@@ -57,14 +66,15 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport:
     if request.baseline and not published_figures(settings.table, set_name):
         job.warn(f"No published figures are known here for this table and {set_name}.")
     with kept(settings, set_name) as (folder, journal):
-        work = Evaluation(settings, items, given.to(device), folder, journal, job)
+        measure = measure_of(subject.work, given.to(device).encoders)
+        work = Evaluation(settings, items, measure, given.stamp, folder, journal, job)
         try:
             done = work.run(rows)
         finally:
             models.release()
         write_texts(folder, done)
-        _tell(done, len(items), job)
-        summaries = summaries_of(done, settings)
+        tell(done, len(items), job)
+        summaries = summaries_of(done, settings, form.names)
         return EvaluateReport(
             tables=(
                 main_table(summaries, done, settings, set_name),
@@ -74,25 +84,8 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport:
             ),
             details=_details(settings, set_name, rows, given, done, summaries, device),
             charts=charts_of(summaries, settings),
-            cases=cases_of(summaries, settings, request.worst),
+            cases=cases_of(summaries, settings, form, RANKS[subject.work], request.worst),
         )
-
-
-def _tell(done: Done, items: int, job: Job) -> None:
-    """What was left out is said aloud."""
-    if done.unreadable:
-        first = next(iter(done.unreadable.values()))
-        job.warn(
-            f"{len(done.unreadable)} of {items} rows are left out, since their pictures cannot be "
-            f"opened, the first: {first}"
-        )
-    for title in done.outcomes:
-        failures = done.failures(title)
-        if failures:
-            job.warn(
-                f"{title} has no answer to {len(failures)} of {items} rows, so its figures are of "
-                f"fewer pictures than others; the first: {failures[0].failure}"
-            )
 
 
 # --- for programs -----------------------------------------------------------------------------
@@ -104,7 +97,7 @@ def _details(
     rows: dict[Method, Answering],
     given: Given,
     done: Done,
-    summaries: dict[Any, Summary],
+    summaries: dict[Point, Summary],
     device: torch.device,
 ) -> dict[str, Any]:
     return {
@@ -125,17 +118,11 @@ def _details(
             {**asdict(method), "parameters": found.parameters, "folders": _folders(found)}
             for method, found in rows.items()
         ],
-        "encoders": {name: asdict(told) for name, told in given.told.items()},
-        "missing_encoders": list(given.missing),
+        **encoder_details(given),
         "figures": plain(summaries),
-        "differences": {
-            title: {name: {**asdict(e), "n": n} for name, (e, n) in found.items()}
-            for title, found in differences_of(summaries, settings).items()
-        },
+        "differences": plain_differences(differences_of(summaries, settings)),
         "unreadable": done.unreadable,
-        "samples": [
-            _described(outcome) for outcomes in done.outcomes.values() for outcome in outcomes
-        ],
+        "samples": sample_details(done),
     }
 
 
@@ -151,20 +138,3 @@ def _lineage(folder: Path) -> list[dict[str, str]]:
         {"part": part.part, "file": part.file, "sha256": part.sha256, "source": part.source}
         for part in read_config(folder).lineage
     ]
-
-
-def _described(outcome: Outcome) -> dict[str, Any]:
-    task = outcome.task
-    return {
-        "row": task.method.title,
-        "item": task.item.name,
-        "id": task.item.pair.id,
-        "img_source": task.item.pair.img_source,
-        "instruction": task.item.instruction,
-        "seed": task.number,
-        "image_guidance": task.image_guidance,
-        "expressive": outcome.expressive,
-        "seconds": outcome.seconds,
-        "failure": outcome.failure,
-        "figures": outcome.figures,
-    }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from imgedit_mgie.evaluation.subjects import Work
 from imgedit_modelkit.diffusion.painting import to_tensor
+from imgedit_modelkit.evaluation.answers import Answer
+from imgedit_modelkit.evaluation.items import Item
+from imgedit_modelkit.evaluation.tables import Form
+from imgedit_modelkit.evaluation.work import Measure
 from imgedit_modelkit.metrics.edits import LOWER_IS_BETTER, EditEncoders, score_edits
 from imgedit_modelkit.metrics.encoders import clip_d, clip_i, clip_s
 from imgedit_modelkit.regions.resampling import Map
@@ -32,17 +35,47 @@ words              of the expressive instruction
 =================  ==============================================================================
 """
 
-NEEDS: dict[Work, tuple[str, ...]] = {
-    "edits": ("clip", "dino", "alexnet"),
-    "trade-off": ("clip",),
-    "texts": ("clip",),
-}
-"""Which encoders they need, by their options."""
+_BY_CLIP = "CVS, CLIP-S, edit and input consistency"
 
-PERCENT = frozenset({"DINO", "CVS", "SSIM"})
+NEEDS: dict[Work, dict[str, str]] = {
+    "edits": {"clip": _BY_CLIP, "dino": "DINO", "alexnet": "LPIPS"},
+    "trade-off": {"clip": _BY_CLIP},
+    "texts": {"clip": _BY_CLIP},
+}
+"""Which encoders they need: by option, what is measured with them."""
+
+RANKS: dict[Work, tuple[str, ...]] = {
+    "edits": ("DINO", "CVS", "LPIPS", "SSIM"),
+    "trade-off": ("edit",),
+    "texts": ("CLIP-S goal",),
+}
+"""What decides which edit is the worst: the first that was measured."""
+
+_PERCENT = frozenset({"DINO", "CVS", "SSIM"})
 """Shown in percent, as the paper does."""
 
-LOWER = LOWER_IS_BETTER
+_DECIMALS = {"words": 1} | {
+    name: 3 for names in FIGURES.values() for name in names if "CLIP" in name
+}
+
+
+def form_of(work: Work) -> Form:
+    """How the figures of a work are shown."""
+    return Form(FIGURES[work], LOWER_IS_BETTER, _PERCENT, _DECIMALS)
+
+
+def measure_of(work: Work, given: EditEncoders) -> Measure:
+    """What the figures of an answer are."""
+
+    def measure(item: Item, source: Map, goal: Map, answer: Answer) -> dict[str, float]:
+        if answer.pixels is None:
+            return figures_of_text(source, goal, answer.expressive, given)
+        if work == "trade-off":
+            return figures_of_curve(source, goal, answer.pixels, given)
+        words = item.instruction, answer.expressive
+        return figures_of_edit(goal, answer.pixels, *words, given)
+
+    return measure
 
 
 def figures_of_edit(
@@ -83,11 +116,6 @@ def figures_of_text(source: Map, goal: Map, text: str, given: EditEncoders) -> d
         scores = clip_s(given.clip, both, [text, text])
         found |= {"CLIP-S input": float(scores[0]), "CLIP-S goal": float(scores[1])}
     return found
-
-
-def as_saved(pixels: Map) -> Map:
-    """What a file of 8 bits keeps of a picture."""
-    return np.asarray(np.rint(np.clip(pixels, 0, 1) * 255) / 255, np.float32)
 
 
 def _number(value: Tensor) -> float:

@@ -1,63 +1,19 @@
-"""What is scored: pairs of pictures, each with one instruction."""
+"""What is scored: the pairs of a data set, or of what `data mgie prepare` makes."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from imgedit_mgie.data.layout import KIND
 from imgedit_mgie.data.prepared import PreparedRow, read_prepared
 from imgedit_mgie.evaluation.settings import PREPARED, Settings
 from imgedit_mgie.rows import told_of
-from imgedit_modelkit.evaluation.journal import stamp
+from imgedit_modelkit.evaluation.items import Item, items_of_pairs
 from imgedit_modelkit.evaluation.rows import drawn
-from imgedit_modelkit.readers.instructed import part_of, read_instructed, set_of
+from imgedit_modelkit.readers.instructed import read_instructed, set_of
 from imgedit_modelkit.readers.pairs import InstructedPair
-from imgedit_modelkit.readers.stored import Stored, open_stored
-from imgedit_modelkit.squares import square
-from imgedit_plugins.errors import DataError
 from imgedit_plugins.jobs import Job
-
-
-@dataclass(frozen=True)
-class Item:
-    """One edit to make and to score.
-
-    Attributes:
-        name: distinct, and usable as a file's name.
-        pair: the pictures.
-        instruction: what is asked for.
-        told: expressive instructions that the data has, by their form.
-    """
-
-    name: str
-    pair: InstructedPair
-    instruction: str
-    told: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def stamp(self) -> list[Any]:
-        """What changes when the item does."""
-        pair = self.pair
-        files = [_place(picture) for picture in (pair.source, pair.edited)]
-        return [self.name, self.instruction, sorted(self.told.items()), files]
-
-    def source(self, size: int) -> np.ndarray:
-        """The picture before the edit: its middle square, (size, size, 3) in 0..1.
-
-        Raises:
-            PictureReadError, DataError: it cannot be opened.
-        """
-        return square(open_stored(self.pair.source), size)
-
-    def goal(self, size: int) -> np.ndarray:
-        """The same of the picture after it."""
-        return square(open_stored(self.pair.edited), size)
 
 
 def read_items(settings: Settings, job: Job) -> tuple[str, tuple[Item, ...]]:
@@ -92,37 +48,8 @@ def items_of(folder: Path, name: str, split: str, job: Job, *, every: bool) -> t
         told = {str(row.id): dict[str, str](told_of(row).items()) for row in rows}
     else:
         pairs = read_instructed(folder, name, job)
-    chosen = {id(pair) for pair in part_of(pairs, split)}
-    items = tuple(item for item in _named(pairs, told, every=every) if id(item.pair) in chosen)
-    if not items:
-        raise DataError(
-            f"The split {split!r} of {folder} is empty.",
-            path=folder,
-            hint="Other choices: -O split=all, train, validation, test.",
-        )
-    return items
+    return items_of_pairs(pairs, split, folder, every=every, told=told)
 
 
 def _pair(row: PreparedRow) -> InstructedPair:
     return InstructedPair(str(row.id), row.img_source, row.source, row.edited, (row.instruction,))
-
-
-def _named(
-    pairs: Iterable[InstructedPair], told: Mapping[str, Mapping[str, str]], *, every: bool
-) -> list[Item]:
-    """Each pair with each of its instructions; names are numbered where they occur again."""
-    seen: dict[str, int] = {}
-    found = []
-    for pair in pairs:
-        for instruction in pair.instructions if every else pair.instructions[:1]:
-            stem = re.sub(r"[^\w.-]+", "_", pair.id).strip(".") or "row"
-            number = seen[stem] = seen.get(stem, 0) + 1
-            name = stem if number == 1 else f"{stem}~{number}"
-            found.append(Item(name, pair, instruction, told.get(pair.id, {})))
-    return found
-
-
-def _place(picture: Stored) -> list[Any]:
-    if isinstance(picture, Path):
-        return [stamp(picture), None]
-    return [stamp(picture.path), repr(picture)]

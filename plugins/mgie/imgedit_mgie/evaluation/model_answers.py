@@ -9,19 +9,21 @@ from typing import Any, cast
 import numpy as np
 
 from imgedit_mgie import setting
-from imgedit_mgie.diffusion_files import vae_factor
 from imgedit_mgie.editing import Work, place_of
-from imgedit_mgie.evaluation.answers import Answer, Answering, Copy, Results, Words
-from imgedit_mgie.evaluation.items import Item
-from imgedit_mgie.evaluation.methods import Method
 from imgedit_mgie.evaluation.settings import Settings
+from imgedit_mgie.evaluation.words import Words
 from imgedit_mgie.folders import FILE, model_folder, read_config, with_bases
 from imgedit_mgie.models import Models
 from imgedit_mgie.prompts import Asked
-from imgedit_mgie.setting import Place, Setting, language_parts, painter_parts
+from imgedit_mgie.setting import Setting, language_parts, painter_parts
 from imgedit_modelkit.devices import choose_device, choose_precision, stored_bytes
+from imgedit_modelkit.diffusion.files import vae_factor
 from imgedit_modelkit.diffusion.guidance import Guidance
-from imgedit_modelkit.evaluation.journal import stamp
+from imgedit_modelkit.diffusion.places import Place
+from imgedit_modelkit.evaluation.answers import Answer, Answering, Computing, Copy, Results
+from imgedit_modelkit.evaluation.items import Item
+from imgedit_modelkit.evaluation.journal import folder_stamps
+from imgedit_modelkit.evaluation.methods import COPY, RESULTS, Method
 from imgedit_modelkit.fingerprints import seed_of
 from imgedit_modelkit.regions.boxes import Box
 from imgedit_modelkit.regions.resampling import Map
@@ -39,21 +41,20 @@ def answering(method: Method, settings: Settings, job: Job) -> Answering:
         WeightsError, DataError: folders are missing or hold something else.
         OptionError: an option does not go with the model.
     """
-    if method.kind == "copy":
+    if method.kind == COPY:
         return Copy()
     if method.kind in ("instruction", "told"):
         return Words(method)
-    if method.kind == "results":
-        return Results(Path(method.given), settings)
-    if settings.subject.work == "texts":
+    texts = settings.work == "texts"
+    if method.kind == RESULTS:
+        return Results(Path(method.given), settings.size, pictures=not texts)
+    if texts:
         return _Writing(method, settings, job)
     return _Editing(method, settings, job)
 
 
-class _Model:
+class _Model(Computing):
     """What editing and writing have in common."""
-
-    varies = True
 
     def __init__(self, method: Method, settings: Settings, found: Setting) -> None:
         self._method, self._settings, self._setting = method, settings, found
@@ -71,15 +72,6 @@ class _Model:
             [_stamps(folder) for folder in folders],
             sorted((name, value) for name, value in options.items() if name not in _NO_MATTER),
         ]
-
-    def stamp_of(self, item: Item) -> Any:
-        """Nothing but the item."""
-        del item
-
-    def file_of(self, item: Item) -> Path | None:
-        """None: pictures are made."""
-        del item
-        return None
 
     @property
     def parameters(self) -> int:
@@ -194,8 +186,4 @@ def _stamps(folder: Path) -> list[Any]:
     places = [folder]
     if (folder / FILE).is_file():
         places = list(with_bases(folder))
-    files = [p for place in places for p in sorted(place.rglob("*")) if p.suffix in _WEIGHTS]
-    return [stamp(path) for path in files]
-
-
-_WEIGHTS = (".safetensors", ".json", ".model", ".txt")
+    return [one for place in places for one in folder_stamps(place)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgedit_mgie.evaluation.methods import Method, methods_of
+from imgedit_mgie.evaluation.layout import LAYOUT
+from imgedit_mgie.evaluation.methods import methods_of
 from imgedit_mgie.evaluation.subjects import SUBJECTS, TABLES, Subject
+from imgedit_modelkit.evaluation import settings as kit
 from imgedit_modelkit.evaluation.rows import choice, whole
 from imgedit_modelkit.readers.instructed import SETS
 from imgedit_modelkit.readers.splits import SPLITS
@@ -21,35 +23,13 @@ SMALLEST = 11
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(kit.Settings):
     """What is evaluated, and how.
 
     Attributes:
-        data: folder of the data set.
-        table: name of the subject.
-        set_name: of the data set; '' to be told by its files.
-        split, limit: which rows.
-        every_instruction: whether each of a pair's instructions makes a row, or only the first.
-        methods: the rows of the table.
-        size: side of the square that is edited and scored, in pixels.
-        seed, seeds: of the first noise; how many of them for each edit.
-        image_guidances: rising; one, or those of the curve.
-        keep: folder for what is finished; None for none.
         options: of `apply_edit`, complete; weights and model are each row's own.
     """
 
-    data: Path
-    table: str
-    set_name: str
-    split: str
-    limit: int
-    every_instruction: bool
-    methods: tuple[Method, ...]
-    size: int
-    seed: int
-    seeds: int
-    image_guidances: tuple[float, ...]
-    keep: Path | None
     options: Options
 
     @property
@@ -72,8 +52,10 @@ def settings_of(request: EvaluateRequest) -> Settings:
     keep = str(options["keep"])
     curve = SUBJECTS[table].work == "trade-off"
     return Settings(
+        layout=LAYOUT,
         data=request.data,
         table=table,
+        work=SUBJECTS[table].work,
         set_name=choice(options, "set", ("", "auto", *SETS, PREPARED)).replace("auto", ""),
         split=choice(options, "split", ("all", *SPLITS)),
         limit=whole(options, "limit"),
@@ -87,6 +69,7 @@ def settings_of(request: EvaluateRequest) -> Settings:
             if curve
             else (float(options["image-guidance"]),)
         ),
+        curve=curve,
         keep=Path(keep) if keep else None,
         options=_of_edits(options),
     )

@@ -54,5 +54,5 @@ SUBJECTS = {
 
 TABLES = tuple(SUBJECTS)
 
-ALPHA_X, ALPHA_V = "\u03b1_X", "\u03b1_V"
-"""What the paper calls the guidance towards the text, and towards the picture."""
+ALPHA_X = "\u03b1_X"
+"""What the paper calls the guidance towards the text."""

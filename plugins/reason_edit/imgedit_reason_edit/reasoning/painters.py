@@ -1,6 +1,7 @@
-"""Whoever paints what operations cannot do: another plugin that edits by an instruction.
+"""Whoever paints what operations cannot do: a plugin that edits by an instruction.
 
-Which one is the core's to say; this plugin knows none of them.
+Which one is the core's to say; this plugin knows none of them. With a trained model it is one
+itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _INPUTS = frozenset({"picture", "instruction"})
 _NONE = "none"
+PLAN = "plan"
+"""Of the option 'model': not a trained one."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,19 @@ def find_painter(name: str, options: str) -> Painter | None:
         options: such as 'steps=20 guidance=9'.
 
     Raises:
-        OptionError: the options are not of that form, or the plugin is this one.
+        OptionError: the options are not of that form, or the plugin is this one without a trained
+            model.
         PluginError: there is no such plugin, or it does not edit by instructions.
     """
     if name == _NONE:
         return None
-    if name == NAME:
-        raise OptionError(f"The option 'painter' names another plugin, not {NAME!r} itself.")
-    painter = Painter(name, _parsed(options))
+    parsed = _parsed(options)
+    if name == NAME and parsed.get("model", PLAN) == PLAN:
+        raise OptionError(
+            f"The option 'painter' names another plugin, or {NAME!r} itself with a trained model.",
+            hint="Such as -O painter-options=model=reason_pix2pix.",
+        )
+    painter = Painter(name, parsed)
     try:
         painter.manager.route("apply_edit", _INPUTS, name or None, without=NAME)
     except NoPluginError:

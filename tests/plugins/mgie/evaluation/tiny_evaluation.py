@@ -12,6 +12,7 @@ from typing import Any
 import tiny_mgie
 import torch
 
+from imgedit_modelkit.metrics.testing import save_tiny_clip, save_tiny_dino
 from imgedit_plugins.cli import common
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import save_picture
@@ -141,48 +142,10 @@ WORDS = ("make", "it", "red", "green", "blue", "the", "block", "is", "a", "photo
 
 def clip(folder: Path, *, seed: int = 3) -> Path:
     """CLIP, both halves, with a tokenizer of words."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
-
-    from imgedit_modelkit.testing import realistic
-
-    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
-             "num_attention_heads": 4}  # fmt: skip
-    config = CLIPConfig(
-        text_config={**small, "vocab_size": 40, "max_position_embeddings": 24, "eos_token_id": 1,
-                     "bos_token_id": 1},
-        vision_config={**small, "image_size": 32, "patch_size": 8}, projection_dim=16,
-    )  # fmt: skip
-    realistic(CLIPModel(config), seed=seed).save_pretrained(folder)
-    size = {"height": 32, "width": 32}
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
-    tokens = {w: i for i, w in enumerate(["<pad>", "<end>", "<unk>", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(tokens, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    # CLIP looks at the end token; without one only the first word would count.
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A <end>", special_tokens=[("<end>", tokens["<end>"])]
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>"
-    ).save_pretrained(folder)
-    return folder
+    return save_tiny_clip(folder, WORDS, seed=seed)
 
 
-def dino(folder: Path) -> Path:
-    """DINO as Facebook publishes it: a ViT without a pooler, pickled."""
-    from transformers import ViTConfig, ViTImageProcessor, ViTModel
-
-    from imgedit_modelkit.testing import realistic
-
-    config = ViTConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-                       intermediate_size=32, image_size=28, patch_size=14)  # fmt: skip
-    model = realistic(ViTModel(config, add_pooling_layer=False), seed=4)
-    config.save_pretrained(folder)
-    torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    size = {"height": 28, "width": 28}
-    ViTImageProcessor(size=size).save_pretrained(folder)
-    return folder
+dino = save_tiny_dino
 
 
 def alexnet(path: Path) -> Path:

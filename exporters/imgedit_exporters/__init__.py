@@ -1,0 +1,1 @@
+"""Parts of models as ONNX bundles that need no PyTorch; `runtime` runs them."""

@@ -1,0 +1,265 @@
+"""From a declared model to a bundle with its certificate."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from imgedit_exporters import tracing
+from imgedit_exporters.comparing import compare, edit_faults, finite
+from imgedit_exporters.quantising import Grain, quantise
+from imgedit_exporters.runtime import bundles
+from imgedit_exporters.runtime.bundles import (
+    BundlePart,
+    Certificate,
+    Document,
+    Found,
+    Origin,
+    Port,
+)
+from imgedit_exporters.runtime.golden import KEPT, save_arrays, save_pairs
+from imgedit_exporters.runtime.sessions import open_session, run
+from imgedit_plugins.errors import DataError, ImgeditError
+from imgedit_plugins.exporting import BundleReport, ExportReport, Pair, Part, Precision
+from imgedit_plugins.jobs import Job
+
+SMALL, MANY, FEW = 20_000_000, 500, 16
+"""Numbers up to which a part is small, and golden inputs of small and of large parts."""
+
+_PACKAGES = ("imgedit-plugins", "numpy", "onnx", "onnxruntime", "onnxscript", "torch")
+_BITS: dict[Precision, Literal[4, 8]] = {"int8": 8, "int4": 4}
+
+Verify = Callable[[Path, Job], BundleReport]
+"""Makes the golden edits of a bundle again; the plugin's `verify_bundle`."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a bundle is made.
+
+    Attributes:
+        precision: of all parts that `parts` does not name.
+        parts: precision by the name of a part.
+        block: weights that share a scale, of int8 and int4.
+        accuracy_level: of the kernel, of int8 and int4; see `Grain`.
+        golden: inputs that each part is compared on, instead of the part's own number.
+        force: write a bundle that fails, with its faults recorded.
+    """
+
+    precision: Precision = "fp32"
+    parts: Mapping[str, Precision] = field(default_factory=dict)
+    block: int = 32
+    accuracy_level: int = 0
+    golden: int | None = None
+    force: bool = False
+
+    def of(self, part: str) -> Precision:
+        """The precision of a part."""
+        return self.parts.get(part, self.precision)
+
+
+class ExportFailedError(ImgeditError):
+    """An exported model is not what its original is; nothing was written. `faults` says why."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__(
+            f"The export is not as good as its original, so it was not written: {' '.join(faults)}",
+            hint="--force writes it with these faults recorded.",
+        )
+        self.faults = faults
+
+
+def export(
+    report: ExportReport, plugin: str, out: Path, wanted: Wanted, verify: Verify | None, job: Job
+) -> Document:
+    """Write a bundle; the folder appears whole, or not at all.
+
+    Args:
+        report: what `export_parts` declared.
+        plugin: its name.
+        out: the folder of the bundle, which is not there yet.
+        wanted: how it is made.
+        verify: compares whole edits; None where there is nothing that could.
+        job: progress, warnings, cancellation.
+
+    Raises:
+        DataError: there is something at `out`, or `wanted` names a part that is not there.
+        ExportFailedError: a part or an edit is not as good as its original.
+        ImgeditError: a part cannot be exported.
+        JobCancelledError: cancelled.
+    """
+    _check(report, out, wanted)
+    with _appearing(out) as folder:
+        parts = []
+        for number, part in enumerate(report.parts):
+            job.report(f"exporting {part.name}", number, len(report.parts))
+            parts.append(_exported(part, folder, wanted, job))
+        for name, content in report.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        document = _document(report, plugin, parts, folder, job)
+        bundles.write(folder, document)
+        if report.golden is not None and verify is not None:
+            document = _with_edits(document, report, folder, verify, job)
+        if document.certificate.faults and not wanted.force:
+            raise ExportFailedError(document.certificate.faults)
+    for fault in document.certificate.faults:
+        job.warn(fault)
+    return document
+
+
+def _check(report: ExportReport, out: Path, wanted: Wanted) -> None:
+    if out.exists():
+        raise DataError(f"{out} is there already.", path=out, hint="Name a folder that is not.")
+    names = [part.name for part in report.parts]
+    if strange := [name for name in wanted.parts if name not in names]:
+        raise DataError(
+            f"{report.model} has no part {strange[0]!r}.", hint=f"It has {', '.join(names)}."
+        )
+
+
+# --- a part -----------------------------------------------------------------------------------
+
+
+def _exported(part: Part, folder: Path, wanted: Wanted, job: Job) -> BundlePart:
+    """Write a part, and compare it."""
+    path = folder / f"{part.name}.onnx"
+    precision, quantised = _write(part, path, wanted, job)
+    session = open_session(path)
+    kept: list[Pair] = []
+    compared = compare(
+        _pairs(part, wanted.golden or part.golden or _number(part), kept, job),
+        lambda inputs: run(session, inputs, part.name),
+        precision,
+        part.limit(precision),
+    )
+    save_pairs(folder / bundles.GOLDEN / f"{part.name}.npz", kept, part.outputs)
+    few = precision in _BITS
+    return BundlePart(
+        name=part.name,
+        role=part.role,
+        precision=precision,
+        file=path.name,
+        inputs=tuple(_port(one) for one in session.get_inputs()),
+        outputs=tuple(_port(one) for one in session.get_outputs()),
+        compared=compared,
+        block=wanted.block if few else None,
+        accuracy_level=wanted.accuracy_level if few else None,
+        quantised=quantised if few else None,
+    )
+
+
+def _write(part: Part, path: Path, wanted: Wanted, job: Job) -> tuple[Precision, int]:
+    """Write a part; its precision, and how many of its matrices are in few bits."""
+    precision = wanted.of(part.name)
+    if precision == "fp16" and not isinstance(part.module, nn.Module):
+        job.warn(f"The part {part.name} is a function without weights of its own and stays fp32.")
+        precision = "fp32"
+    if precision not in _BITS:
+        half = precision == "fp16"
+        tracing.to_onnx(part, path, torch.float16 if half else torch.float32)
+        return precision, 0
+    grain = Grain(_BITS[precision], wanted.block, wanted.accuracy_level)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".whole-") as temporary:
+        whole = Path(temporary) / path.name
+        tracing.to_onnx(part, whole)
+        count = quantise(whole, path, grain)
+    if count:
+        return precision, count
+    job.warn(f"The part {part.name} has no matrix to put into {grain.bits} bits; it stays fp32.")
+    return "fp32", 0
+
+
+def _number(part: Part) -> int:
+    """How many golden inputs a part is compared on where nobody says."""
+    module = part.module
+    numbers = sum(p.numel() for p in module.parameters()) if isinstance(module, nn.Module) else 0
+    return MANY if numbers <= SMALL else FEW
+
+
+def _pairs(part: Part, count: int, kept: list[Pair], job: Job) -> Iterator[Pair]:
+    """Golden inputs with what the original makes of them; the first ones are kept."""
+    for number, inputs in enumerate(part.inputs(count)):
+        job.report(f"comparing {part.name}", number, count)
+        pair = (inputs, tracing.original(part, inputs))
+        if len(kept) < KEPT:
+            kept.append(pair)
+        yield pair
+
+
+def _port(one: object) -> Port:
+    name, kind, shape = (getattr(one, field) for field in ("name", "type", "shape"))
+    sizes = tuple(size if isinstance(size, int) else str(size) for size in shape)
+    return Port(name, kind.removeprefix("tensor(").removesuffix(")"), sizes)
+
+
+# --- the document -----------------------------------------------------------------------------
+
+
+def _document(
+    report: ExportReport, plugin: str, parts: list[BundlePart], folder: Path, job: Job
+) -> Document:
+    faults = tuple(
+        f"The part {part.name!r} ({part.precision}) fails: {part.compared.fault}."
+        for part in parts
+        if part.compared.fault
+    )
+    return Document(
+        schema="imgedit-bundle/1",
+        plugin=plugin,
+        model=report.model,
+        parts=tuple(parts),
+        files=bundles.files_of(folder, job),
+        certificate=Certificate(
+            not faults, faults=faults, versions={name: version(name) for name in _PACKAGES}
+        ),
+        lineage=tuple(Origin(**one.model_dump()) for one in report.lineage),
+        settings=report.settings,
+    )
+
+
+def _with_edits(
+    document: Document, report: ExportReport, folder: Path, verify: Verify, job: Job
+) -> Document:
+    """The document with what whole edits came to; its files have the golden ones from then on."""
+    assert report.golden is not None
+    job.report("making golden edits")
+    save_arrays(folder / bundles.EDITS, report.golden(job))
+    findings = verify(folder, job).findings
+    found = tuple(Found(f.what, finite(f.value), f.passed, f.limit) for f in findings)
+    before = document.certificate
+    faults = (*before.faults, *edit_faults(findings))
+    complete = Document(
+        schema=document.schema,
+        plugin=document.plugin,
+        model=document.model,
+        parts=document.parts,
+        files=bundles.files_of(folder, job),
+        certificate=Certificate(not faults, found, faults, before.versions),
+        lineage=document.lineage,
+        settings=document.settings,
+    )
+    bundles.write(folder, complete)
+    return complete
+
+
+@contextlib.contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its name when the block ends well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o755)
+        yield folder
+        folder.rename(target)

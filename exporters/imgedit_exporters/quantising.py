@@ -1,0 +1,69 @@
+"""Weights in 8 or 4 bits, by onnxruntime's tools: matrices alone, activations stay float32."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from imgedit_exporters import tracing
+
+
+@dataclass(frozen=True)
+class Grain:
+    """How weights are put into few bits.
+
+    Attributes:
+        bits: 4 or 8.
+        block: weights that share a scale: 16, 32, 64, 128 or 256.
+        accuracy_level: of the kernel; 0 is as the runtime likes, 1 computes in float32, 4 in int8.
+    """
+
+    bits: Literal[4, 8]
+    block: int = 32
+    accuracy_level: int = 0
+
+
+def quantise(source: Path, target: Path, grain: Grain) -> int:
+    """Write a float32 model with its matrices in few bits.
+
+    Args:
+        source: an ONNX file, with its weights beside it where they are large.
+        target: where the result goes, in the same way.
+        grain: see there.
+
+    Returns:
+        How many matrices are in few bits.
+    """
+    import onnx
+    import onnx_ir as ir
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    kind: Any = MatMulNBitsQuantizer
+    with _quiet():
+        work = kind(
+            onnx.load(str(source)),
+            bits=grain.bits,
+            block_size=grain.block,
+            is_symmetric=True,
+            accuracy_level=grain.accuracy_level,
+        )
+        work.process()
+    proto = work.model.model
+    count: int = sum(node.op_type == "MatMulNBits" for node in proto.graph.node)
+    tracing.save(ir.from_proto(proto), target)
+    return count
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser tells of each matrix."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)

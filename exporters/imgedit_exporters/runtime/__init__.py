@@ -1,0 +1,1 @@
+"""What runs a bundle: onnxruntime, numpy and tokenizers, no torch; generic."""

@@ -1,0 +1,188 @@
+"""Diffusion schedulers on numpy: what diffusers' classes of the same names do, noise passed in.
+
+Euler ancestral as in k-diffusion, after Karras et al. 2022; DDIM after Song et al. 2021, eta 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgedit_plugins.errors import ImgeditError, OptionError
+
+Floats = NDArray[np.float32]
+
+
+class Scheduler(Protocol):
+    """One run of a scheduler.
+
+    Attributes:
+        times: what the UNet is told at each step, float32.
+        initial: standard deviation of the first noise.
+        noisy: whether each step takes noise.
+    """
+
+    times: Floats
+    initial: float
+    noisy: bool
+
+    def scaled(self, latents: Floats, number: int) -> Floats:
+        """The latents as the UNet wants them at a step."""
+        ...
+
+    def step(self, predicted: Floats, latents: Floats, number: int, noise: Floats | None) -> Floats:
+        """The latents after a step, of unit-variance noise where `noisy`."""
+        ...
+
+
+def scheduler(config: Mapping[str, Any], steps: int, name: str = "") -> Scheduler:
+    """A fresh scheduler.
+
+    Args:
+        config: the fields of a ``scheduler_config.json`` of diffusers.
+        steps: that it shall make.
+        name: of another class than the configuration's, or its short name.
+
+    Raises:
+        OptionError: there is no such scheduler here.
+        ImgeditError: it cannot make so many steps, or its configuration asks for what it has not.
+    """
+    wanted = name or str(config.get("_class_name", ""))
+    kinds = {kind: made for made, kinds in KINDS.items() for kind in kinds}
+    if wanted not in kinds:
+        raise OptionError(
+            f"Bundles have no scheduler {wanted!r}.",
+            hint=f"Use {', '.join(kinds)}, or the model itself with PyTorch.",
+        )
+    trained = int(config.get("num_train_timesteps", 1000))
+    if not 1 <= steps <= trained:
+        raise ImgeditError(f"A scheduler makes 1 to {trained} steps, not {steps}.")
+    for switch in ("thresholding", "rescale_betas_zero_snr", "use_karras_sigmas"):
+        if config.get(switch):
+            raise ImgeditError(f"Bundles have no scheduler with {switch}.")
+    if config.get("prediction_type", "epsilon") not in ("epsilon", "v_prediction"):
+        raise ImgeditError(f"Bundles have no scheduler for {config['prediction_type']!r}.")
+    made: Scheduler = kinds[wanted](config, steps)
+    return made
+
+
+class EulerAncestral:
+    """See `Scheduler`; `EulerAncestralDiscreteScheduler` of diffusers."""
+
+    noisy = True
+
+    def __init__(self, config: Mapping[str, Any], steps: int) -> None:
+        spacing = str(config.get("timestep_spacing", "linspace"))
+        self.times = _spaced(config, spacing, steps).astype(np.float32)
+        products = _products(config)
+        all_sigmas = np.sqrt((1 - products) / products)
+        found = np.interp(self.times, np.arange(len(all_sigmas)), all_sigmas)
+        self._sigmas = np.append(found, 0.0).astype(np.float32)
+        highest = float(self._sigmas.max())
+        self.initial = highest if spacing != "leading" else math.sqrt(highest**2 + 1)
+        self._velocity = config.get("prediction_type") == "v_prediction"
+
+    def scaled(self, latents: Floats, number: int) -> Floats:
+        """As `Scheduler`."""
+        return _single(latents / math.sqrt(float(self._sigmas[number]) ** 2 + 1))
+
+    def step(self, predicted: Floats, latents: Floats, number: int, noise: Floats | None) -> Floats:
+        """As `Scheduler`."""
+        assert noise is not None
+        sigma, goal = float(self._sigmas[number]), float(self._sigmas[number + 1])
+        if self._velocity:
+            clean = predicted * (-sigma / math.sqrt(sigma**2 + 1)) + latents / (sigma**2 + 1)
+        else:
+            clean = latents - sigma * predicted
+        up = math.sqrt(goal**2 * (sigma**2 - goal**2) / sigma**2)
+        down = math.sqrt(max(goal**2 - up**2, 0.0))
+        slope = (latents - clean) / sigma
+        return _single(latents + slope * (down - sigma) + noise * up)
+
+
+class Ddim:
+    """See `Scheduler`; `DDIMScheduler` of diffusers with eta 0."""
+
+    noisy, initial = False, 1.0
+
+    def __init__(self, config: Mapping[str, Any], steps: int) -> None:
+        spacing = str(config.get("timestep_spacing", "leading"))
+        self.times = _spaced(config, spacing, steps, rounded=True).astype(np.float32)
+        self._products = _products(config)
+        self._last = 1.0 if config.get("set_alpha_to_one", True) else float(self._products[0])
+        self._apart = int(config.get("num_train_timesteps", 1000)) // steps
+        self._velocity = config.get("prediction_type") == "v_prediction"
+        clipped = bool(config.get("clip_sample", True))
+        self._clip = float(config.get("clip_sample_range", 1.0)) if clipped else math.inf
+
+    def scaled(self, latents: Floats, number: int) -> Floats:  # noqa: ARG002
+        """As `Scheduler`."""
+        return latents
+
+    def step(
+        self,
+        predicted: Floats,
+        latents: Floats,
+        number: int,
+        noise: Floats | None,  # noqa: ARG002
+    ) -> Floats:
+        """As `Scheduler`."""
+        time = int(self.times[number])
+        before = time - self._apart
+        now = float(self._products[time])
+        goal = float(self._products[before]) if before >= 0 else self._last
+        if self._velocity:
+            clean = math.sqrt(now) * latents - math.sqrt(1 - now) * predicted
+            epsilon = math.sqrt(now) * predicted + math.sqrt(1 - now) * latents
+        else:
+            clean = (latents - math.sqrt(1 - now) * predicted) / math.sqrt(now)
+            epsilon = predicted
+        clean = np.clip(clean, -self._clip, self._clip)
+        return _single(math.sqrt(goal) * clean + math.sqrt(1 - goal) * epsilon)
+
+
+KINDS: dict[Any, tuple[str, ...]] = {
+    EulerAncestral: ("EulerAncestralDiscreteScheduler", "euler-ancestral"),
+    Ddim: ("DDIMScheduler", "ddim"),
+}
+"""What there is, with the names it is asked for by."""
+
+
+def _single(values: NDArray[Any]) -> Floats:
+    return np.asarray(values, np.float32)
+
+
+def _products(config: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The cumulative products of alpha, one for each time that was trained."""
+    count = int(config.get("num_train_timesteps", 1000))
+    if config.get("trained_betas") is not None:
+        betas = np.asarray(config["trained_betas"], np.float64)
+    else:
+        first, last = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
+        kind = config.get("beta_schedule", "linear")
+        if kind == "scaled_linear":
+            betas = np.linspace(math.sqrt(first), math.sqrt(last), count) ** 2
+        elif kind == "linear":
+            betas = np.linspace(first, last, count)
+        else:
+            raise ImgeditError(f"Bundles have no scheduler with betas of the kind {kind!r}.")
+    return np.asarray(np.cumprod(1.0 - betas), np.float64)
+
+
+def _spaced(
+    config: Mapping[str, Any], spacing: str, steps: int, *, rounded: bool = False
+) -> NDArray[np.float64]:
+    """Times from the noisiest on."""
+    count, offset = int(config.get("num_train_timesteps", 1000)), int(config.get("steps_offset", 0))
+    if spacing == "linspace":
+        times = np.linspace(0, count - 1, steps)
+        return (np.round(times) if rounded else times)[::-1]
+    if spacing == "leading":
+        return np.arange(steps, dtype=np.float64)[::-1] * (count // steps) + offset
+    if spacing == "trailing":
+        return np.asarray(np.round(np.arange(count, 0, -count / steps)) - 1, np.float64)
+    raise ImgeditError(f"Bundles have no scheduler with the spacing {spacing!r}.")

@@ -1,0 +1,189 @@
+"""A bundle at work: its parts as onnxruntime sessions, loaded when they are needed."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgedit_exporters.runtime import bundles
+from imgedit_plugins.errors import ImgeditError, OptionError, PluginError, WeightsError
+from imgedit_plugins.exporting import Array, Arrays
+
+CPU = "CPUExecutionProvider"
+PROVIDERS = {
+    "cpu": CPU,
+    "cuda": "CUDAExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+"""Names of devices, and onnxruntime's for them."""
+
+_PROBED = ("cuda", "rocm")
+"""What is taken, where it is there, by who names no device."""
+
+
+class Bundle:
+    """A bundle's parts, run by name.
+
+    Args:
+        folder: of the bundle.
+        device: one of `PROVIDERS`, or 'auto'. What is not there is said aloud, and the CPU takes
+            its place.
+        threads: of each part's arithmetic; 0 lets onnxruntime choose.
+        warn: told, in a sentence, where another device is used, or the bundle failed its checks.
+
+    Raises:
+        WeightsError: there is no bundle, or it is malformed.
+        PluginError: onnxruntime is not installed.
+        OptionError: there is no such device.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "auto",
+        threads: int = 0,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        require_onnxruntime()
+        self.folder, self.document = folder, bundles.read(folder)
+        self._threads, self._warn = threads, warn
+        self._providers = chosen_providers(device, warn)
+        self._sessions: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        if not self.document.certificate.passed:
+            warn(
+                f"The bundle in {folder} did not pass its checks when it was exported: "
+                f"{self.document.certificate.faults[0]}"
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the plugin has told its composition."""
+        return self.document.settings
+
+    def session(self, name: str) -> Any:
+        """The onnxruntime session of a part; weights beside it are memory-mapped.
+
+        Raises:
+            WeightsError: the bundle has no such part, or it cannot be loaded.
+        """
+        with self._lock:
+            if name not in self._sessions:
+                path = self.folder / self.document.part(name).file
+                self._sessions[name] = open_session(
+                    path, self._providers, self._threads, self._warn
+                )
+            return self._sessions[name]
+
+    def run(self, name: str, inputs: Arrays | Sequence[Array]) -> list[Array]:
+        """What a part makes of arrays.
+
+        Args:
+            name: of the part.
+            inputs: by name, or in the part's order.
+
+        Raises:
+            ImgeditError: the arrays do not fit the part.
+        """
+        session = self.session(name)
+        names = [one.name for one in session.get_inputs()]
+        given = inputs if isinstance(inputs, dict) else dict(zip(names, inputs, strict=True))
+        return run(session, given, name)
+
+    def release(self, *names: str) -> None:
+        """Let go of parts, by default of all: their memory is free until they are needed again."""
+        with self._lock:
+            for name in names or tuple(self._sessions):
+                self._sessions.pop(name, None)
+
+
+def run(session: Any, inputs: Arrays, name: str = "") -> list[Array]:
+    """One run of a session; raises as `Bundle.run`."""
+    try:
+        return [np.asarray(array) for array in session.run(None, dict(inputs))]
+    except Exception as error:  # onnxruntime's own errors share no base
+        if isinstance(error, MemoryError):
+            raise
+        told = " ".join(str(error).split())[:400]
+        raise ImgeditError(f"The part {name or 'of the bundle'} cannot be run: {told}") from error
+
+
+def open_session(
+    path: Path,
+    providers: Sequence[str] = (CPU,),
+    threads: int = 0,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Any:
+    """An onnxruntime session.
+
+    Raises:
+        WeightsError: the file cannot be loaded.
+    """
+    ort = _onnxruntime()
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.log_severity_level = 3
+    try:
+        with warnings.catch_warnings():
+            # onnxruntime warns of providers that are not there; that is said below, in one way.
+            warnings.simplefilter("ignore", UserWarning)
+            session = ort.InferenceSession(str(path), settings, providers=list(providers))
+    except Exception as error:  # onnxruntime's own errors share no base
+        told = " ".join(str(error).split())[:400]
+        raise WeightsError(f"{path} cannot be loaded: {told}", path=path) from error
+    if providers[0] not in session.get_providers():
+        warn(f"{path.name} runs on the CPU, as {providers[0]} could not be started.")
+    return session
+
+
+def chosen_providers(device: str, warn: Callable[[str], None]) -> tuple[str, ...]:
+    """The names that onnxruntime has for a device and what stands in for it.
+
+    Raises:
+        OptionError: there is no such device.
+    """
+    name = device.partition(":")[0]
+    if name == "auto":
+        there = set(_onnxruntime().get_available_providers())
+        found = [PROVIDERS[one] for one in _PROBED if PROVIDERS[one] in there]
+        return (*found[:1], CPU)
+    if name not in PROVIDERS:
+        raise OptionError(
+            f"A bundle does not run on {device!r}.", hint=f"Use auto, {', '.join(PROVIDERS)}."
+        )
+    if PROVIDERS[name] not in _onnxruntime().get_available_providers():
+        warn(f"The installed onnxruntime has no {name}; the CPU is used instead.")
+        return (CPU,)
+    return (CPU,) if name == "cpu" else (PROVIDERS[name], CPU)
+
+
+def require_onnxruntime() -> None:
+    """Say in one sentence what is missing.
+
+    Raises:
+        PluginError: onnxruntime is not installed.
+    """
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise PluginError(
+            "Bundles are run by onnxruntime, which is not installed.",
+            hint="Run: pip install 'imgedit-plugins[runtime]' (or [runtime-gpu], not both).",
+        )
+
+
+@functools.cache
+def _onnxruntime() -> Any:
+    require_onnxruntime()
+    import onnxruntime
+
+    return onnxruntime

@@ -1,0 +1,116 @@
+"""Parts that many models have, declared for the exporters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from imgedit_plugins.exporting import Array, Part
+
+_CACHED, _READ = 6, 3
+"""Positions in the cache and behind it, of the decoder's example."""
+
+Arrays = dict[str, Array]
+
+
+def tower_part(tower: Any) -> Part:
+    """A vision tower of the model kit: pixels in, tokens out."""
+    size = tower.image_size
+
+    def draw(rng: np.random.Generator) -> Arrays:
+        return {"pixels": smooth(rng, int(rng.integers(1, 3)), size, size) * 4 - 2}
+
+    return Part(
+        name="tower", role="vision-tower", module=tower, draw=draw, outputs=("tokens",),
+        example={"pixels": np.zeros((2, 3, size, size), np.float32)},
+        dynamic={"pixels": {0: "pictures"}},
+    )  # fmt: skip
+
+
+def linear_part(name: str, module: nn.Module, tokens: int, width: int) -> Part:
+    """A projection of picture tokens."""
+
+    def draw(rng: np.random.Generator) -> Arrays:
+        shape = (int(rng.integers(1, 4)), tokens, width)
+        return {"tokens": rng.standard_normal(shape, np.float32)}
+
+    return Part(
+        name=name, role="projection", module=module, draw=draw, outputs=("embeds",),
+        example={"tokens": np.zeros((2, tokens, width), np.float32)},
+        dynamic={"tokens": {0: "pictures"}},
+    )  # fmt: skip
+
+
+class Decoder(nn.Module):
+    """A causal language model of transformers, from embeddings on; see `runtime.decoding`."""
+
+    def __init__(self, language_model: Any) -> None:
+        super().__init__()
+        self.decoder = language_model.get_decoder()
+        self.output = language_model.get_output_embeddings()
+
+    def forward(self, embeds: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+        """Logits of the last position, hidden states, and the longer cache."""
+        cache = DynamicCache(list(zip(past[::2], past[1::2], strict=True)))
+        read = self.decoder(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
+        states = read.last_hidden_state
+        grown = [one for layer in read.past_key_values.layers for one in (layer.keys, layer.values)]
+        return (self.output(states[:, -1]), states, *grown)
+
+
+def decoder_part(language_model: Any) -> Part:
+    """The decoder of a causal language model."""
+    config = language_model.config
+    table = language_model.get_input_embeddings().weight
+    width, scale = int(table.shape[1]), float(table.detach().std())
+    heads = int(config.num_key_value_heads)
+    each = int(getattr(config, "head_dim", None) or width // config.num_attention_heads)
+    layers = range(int(config.num_hidden_layers))
+    past = [f"past_{kind}_{layer}" for layer in layers for kind in ("key", "value")]
+
+    def arrays(rng: np.random.Generator, length: int, cached: int) -> Arrays:
+        embeds = rng.standard_normal((1, length, width), np.float32) * np.float32(scale)
+        shape = (1, heads, cached, each)
+        return {"embeds": embeds, **{n: rng.standard_normal(shape, np.float32) for n in past}}
+
+    def draw(rng: np.random.Generator) -> Arrays:
+        # A prompt, a token behind it, and more of a text that is read.
+        length, cached = ((8, 0), (1, 7), (4, 9))[int(rng.integers(3))]
+        return arrays(rng, length + int(rng.integers(3)) * (length > 1), cached)
+
+    return Part(
+        name="decoder", role="decoder", module=Decoder(language_model), draw=draw,
+        example=arrays(np.random.default_rng(0), _READ, _CACHED),
+        outputs=("logits", "states", *(name.removeprefix("past_") for name in past)),
+        dynamic={"embeds": {1: "length"}, **{name: {2: "cached"} for name in past}},
+    )  # fmt: skip
+
+
+def embeddings_part(table: nn.Embedding) -> Part:
+    """The input embeddings of a language model."""
+
+    def draw(rng: np.random.Generator) -> Arrays:
+        shape = (1, int(rng.integers(1, 9)))
+        return {"ids": rng.integers(0, len(table.weight), shape, np.int64)}
+
+    return Part(
+        name="embeddings", role="embeddings", module=table, draw=draw, outputs=("embeds",),
+        example={"ids": np.arange(4, dtype=np.int64)[None]}, dynamic={"ids": {1: "length"}},
+    )  # fmt: skip
+
+
+def smooth(rng: np.random.Generator, count: int, height: int, width: int) -> NDArray[np.float32]:
+    """Pictures in 0..1 that differ as photographs do, in their large forms too."""
+    import cv2
+
+    made = []
+    for _ in range(count):
+        coarse = rng.uniform(0, 1, (4, 4, 3)).astype(np.float32)
+        large = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        grain = rng.normal(0, 0.05, (height, width, 3))
+        made.append(np.clip(large + grain, 0, 1).transpose(2, 0, 1))
+    return np.stack(made).astype(np.float32)

@@ -1,0 +1,167 @@
+"""`apply_edit` with a bundle, without torch."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgedit_exporters.runtime.bundles import FILE, is_bundle
+from imgedit_exporters.runtime.painting import Guidance
+from imgedit_exporters.runtime.sessions import Bundle
+from imgedit_mgie.bundled import BundledModel, Floats
+from imgedit_modelkit.regions.boxes import Fitting
+from imgedit_modelkit.regions.editing import edit_region
+from imgedit_modelkit.regions.resampling import Map
+from imgedit_plugins.errors import OptionError
+from imgedit_plugins.jobs import Job
+from imgedit_plugins.pictures import RGB8
+from imgedit_plugins.requests import ApplyRequest, Candidate, EditResult, Options
+
+
+def bundle_of(options: Options) -> Path | None:
+    """The bundle that the option 'weights' names; None where it names something else."""
+    folder = Path(str(options.get("weights", "")))
+    return folder if options.get("weights") and is_bundle(folder) else None
+
+
+def edit(request: ApplyRequest, folder: Path, job: Job) -> EditResult:
+    """Edit a picture, or what is selected of it, with a bundle.
+
+    Args:
+        request: with a value for every option of `apply_edit`.
+        folder: of the bundle.
+        job: progress, warnings, cancellation.
+
+    Returns:
+        As `editing.edit`; the seed means other noise than with PyTorch.
+
+    Raises:
+        OptionError: an option asks for what bundles cannot do.
+        ImgeditError, WeightsError, PluginError: as the bundle's parts raise them.
+        JobCancelledError: cancelled; asked after each token and each step.
+    """
+    options = request.options
+    _refuse(options)
+    model = _model(folder.resolve(), _stamp(folder), str(options["device"]), job)
+    if options["model"] not in ("auto", _asked_for(model)):
+        raise OptionError(f"The bundle in {folder} is {model.bundle.document.model}.")
+    fitting = Fitting(
+        multiple=model.multiple,
+        pixels=int(options["resolution"]) ** 2,
+        tiled=bool(options["tiled"]),
+    )
+    work = _Work(model, request, job)
+    edited = edit_region(
+        request.picture,
+        work.paint,
+        mask=request.mask,
+        fitting=fitting,
+        rebuild=model.rebuild,
+        job=job,
+    )
+    return EditResult(
+        candidates=tuple(
+            Candidate(picture=one.picture, seed=seed)
+            for seed, one in zip(work.seeds, edited, strict=True)
+        ),
+        explanation=work.expressive,
+        exact_first=options["exact"] == "auto",
+    )
+
+
+def _refuse(options: Options) -> None:
+    if options["painter"]:
+        raise OptionError("A bundle paints by itself, so it takes no painter.")
+    for name in ("precision", "offload"):
+        if options[name] != "auto":
+            raise OptionError(
+                f"A bundle's {name} is that of its parts.", hint="`bundle show` tells it."
+            )
+
+
+def _asked_for(model: BundledModel) -> str:
+    return "mgie" if model.bundle.document.model == "mgie" else "lgie"
+
+
+class _Work:
+    """One request: the language model once, then a picture for each candidate."""
+
+    def __init__(self, model: BundledModel, request: ApplyRequest, job: Job) -> None:
+        self.model, self.request, self.job = model, request, job
+        count = int(request.options["candidates"])
+        self.seeds = [(request.seed + number) % 2**63 for number in range(count)]
+        self.expressive = ""
+        self._guided: tuple[Floats, Floats] | None = None
+        options = request.options
+        self._guidance = Guidance(float(options["guidance"]), float(options["image-guidance"]))
+
+    def paint(self, pixels: Map) -> NDArray[np.float32]:
+        """Candidates of one region, (candidates, height, width, 3)."""
+        if self._guided is None:
+            self._guided = self._derived(np.rint(pixels * 255).astype(np.uint8))
+        options, steps = self.request.options, int(self.request.options["steps"])
+        made = []
+        for number, seed in enumerate(self.seeds):
+            done, total = number * steps, steps * len(self.seeds)
+            made.append(
+                self.model.paint(
+                    pixels,
+                    self._guided,
+                    guidance=self._guidance,
+                    steps=steps,
+                    noise=seed,
+                    name=str(options["scheduler"]),
+                    on_step=lambda n, done=done, total=total: self.job.report(  # type: ignore[misc]
+                        "painting", done + n, total
+                    ),
+                )
+            )
+        return np.stack(made)
+
+    def _derived(self, seen: RGB8) -> tuple[Floats, Floats]:
+        options, job, model = self.request.options, self.job, self.model
+        instruction = self.request.instruction or ""
+        if given := str(options["expressive"]).strip():
+            job.report("reading the expressive instruction")
+            derived = model.reread(seen, instruction, given)
+        else:
+            longest = int(options["max-tokens"])
+            derived = model.derive(
+                seen,
+                instruction,
+                longest=longest,
+                on_token=lambda n: job.report("writing the expressive instruction", n, longest),
+            )
+            if not derived.complete:
+                job.warn(
+                    "The language model did not get to its visual tokens, so the last of what it "
+                    "wrote guides the edit; a higher max-tokens may help."
+                )
+        self.expressive = derived.expressive
+        return model.conditioning(derived.states)
+
+
+def _stamp(folder: Path) -> int:
+    """Changes when a bundle was written anew."""
+    return (folder / FILE).stat().st_mtime_ns
+
+
+def _model(folder: Path, stamp: int, device: str, job: Job) -> BundledModel:
+    warnings, model = _loaded(folder, stamp, device)
+    for warning in warnings:
+        job.warn(warning)
+    return model
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(folder: Path, stamp: int, device: str) -> tuple[list[str], BundledModel]:  # noqa: ARG001
+    warnings: list[str] = []
+    return warnings, BundledModel(Bundle(folder, device=device, warn=warnings.append))
+
+
+def release() -> None:
+    """Let go of the bundle that was used last."""
+    _loaded.cache_clear()

@@ -1,0 +1,1 @@
+"""The trained model: a language model that sees the picture guides a diffusion model."""

@@ -1,0 +1,166 @@
+"""Schedulers on numpy beside diffusers' own, with the same noise."""
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from imgedit_exporters.runtime.painting import Guidance, Noise, denoised
+from imgedit_exporters.runtime.schedulers import scheduler
+from imgedit_modelkit.diffusion.guidance import BOTH, NEITHER, PICTURE
+from imgedit_modelkit.diffusion.guidance import Guidance as Original
+from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler
+from imgedit_plugins.errors import ImgeditError, OptionError
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:__array__ impl")]
+
+KINDS = {
+    "EulerAncestralDiscreteScheduler": "euler-ancestral",
+    "DDIMScheduler": "ddim",
+}
+SHAPE = (4, 6, 8)
+
+
+def predicted(latents: np.ndarray, number: int) -> np.ndarray:
+    """What a UNet could say: of the latents' size, and another at each step."""
+    rng = np.random.default_rng(number)
+    mixed = 0.7 * latents / np.sqrt(1 + latents.var())
+    return (mixed + 0.5 * rng.standard_normal(SHAPE)).astype(np.float32)
+
+
+def original_run(made, steps: int, noise: list[np.ndarray], monkeypatch) -> list[np.ndarray]:
+    """The latents after each step of a scheduler of diffusers that gets our noise."""
+    module = diffusers.schedulers.scheduling_euler_ancestral_discrete
+    left = iter(noise[1:])
+    monkeypatch.setattr(
+        module, "randn_tensor", lambda shape, **_: torch.from_numpy(next(left))[None]
+    )
+    made.set_timesteps(steps)
+    latents = torch.from_numpy(noise[0])[None] * made.init_noise_sigma
+    found = []
+    for number, time in enumerate(made.timesteps):
+        scaled = made.scale_model_input(latents, time)
+        guess = torch.from_numpy(predicted(scaled[0].numpy(), number))[None]
+        latents = made.step(guess, time, latents).prev_sample
+        found.append(latents[0].numpy())
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("steps", [1, 7, 50])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"timestep_spacing": "linspace"},
+        {"timestep_spacing": "trailing"},
+        {"timestep_spacing": "leading", "steps_offset": 1},
+        {"prediction_type": "v_prediction"},
+        {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02},
+    ],
+    ids=lambda s: "-".join(map(str, s.values())) or "default",
+)
+def test_they_are_equal(kind, steps, settings, monkeypatch):
+    made = getattr(diffusers, kind).from_config(
+        {**stable_diffusion_scheduler(kind).config, **settings}
+    )
+    rng = np.random.default_rng(steps)
+    noise = [rng.standard_normal(SHAPE, np.float32) for _ in range(steps + 1)]
+    wanted = original_run(made, steps, noise, monkeypatch)
+    ours = scheduler(dict(made.config), steps, KINDS[kind])
+    np.testing.assert_allclose(ours.times, made.timesteps.numpy(), atol=1e-3)
+    latents = noise[0] * ours.initial
+    for number, after in enumerate(wanted):
+        guess = predicted(ours.scaled(latents, number), number)
+        latents = ours.step(guess, latents, number, noise[number + 1] if ours.noisy else None)
+        scale = np.abs(after).max()
+        np.testing.assert_allclose(latents / scale, after / scale, atol=2e-5)
+
+
+def test_ddim_without_clipping_and_without_alpha_one(monkeypatch):
+    settings = {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
+    made = stable_diffusion_scheduler("DDIMScheduler", **settings)
+    noise = [np.random.default_rng(1).standard_normal(SHAPE, np.float32)]
+    wanted = original_run(made, 10, noise, monkeypatch)
+    ours, latents = scheduler(dict(made.config), 10, "ddim"), noise[0]
+    for number in range(10):
+        latents = ours.step(predicted(latents, number), latents, number, None)
+    np.testing.assert_allclose(latents, wanted[-1], rtol=1e-4, atol=1e-4)
+
+
+def test_what_there_is_not_is_told():
+    config = dict(stable_diffusion_scheduler().config)
+    with pytest.raises(OptionError, match="no scheduler 'HeunDiscreteScheduler'"):
+        scheduler(config, 10, "HeunDiscreteScheduler")
+    with pytest.raises(ImgeditError, match="1 to 1000 steps, not 0"):
+        scheduler(config, 0)
+    with pytest.raises(ImgeditError, match="thresholding"):
+        scheduler({**config, "thresholding": True}, 10)
+    with pytest.raises(ImgeditError, match="'sample'"):
+        scheduler({**config, "prediction_type": "sample"}, 10)
+
+
+@pytest.mark.parametrize(("text", "image"), [(7.5, 1.5), (1.0, 1.0), (3.0, 1.0), (2.0, 2.0)])
+def test_guidance_is_that_of_the_model_kit(text, image):
+    rng = np.random.default_rng(0)
+    each = {branch: rng.standard_normal(SHAPE, np.float32) for branch in (BOTH, PICTURE, NEITHER)}
+    original, ours = Original(text, image), Guidance(text, image)
+    branches = list(original.weights)
+    assert [(b.text, b.picture) for b in branches] == [w[:2] for w in ours.weights]
+    wanted = original.combined({b: torch.from_numpy(each[b]) for b in branches}).numpy()
+
+    class Once:
+        times, initial, noisy = np.array([1.0], np.float32), 1.0, False
+
+        def scaled(self, latents, number):
+            return latents
+
+        def step(self, guess, latents, number, noise):
+            return guess
+
+    found = denoised(
+        lambda *_: np.stack([each[branch] for branch in branches]), Once(), seen=each[BOTH],
+        text=np.ones((3, 2), np.float32), null=np.zeros((3, 2), np.float32), guidance=ours,
+        noise=Noise.seeded(0, SHAPE),
+    )  # fmt: skip
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_each_forward_pass_sees_what_it_shall():
+    seen = np.full(SHAPE, 3.0, np.float32)
+    text, null = np.ones((2, 5), np.float32), np.zeros((2, 5), np.float32)
+    given = []
+
+    def predict(latents, time, attended):
+        given.append((latents, time, attended))
+        return latents[:, :4]
+
+    config = dict(stable_diffusion_scheduler().config)
+    denoised(
+        predict, scheduler(config, 2), seen=seen, text=text, null=null, guidance=Guidance(),
+        noise=Noise.seeded(5, SHAPE),
+    )  # fmt: skip
+    latents, time, attended = given[0]
+    assert latents.shape == (3, 8, 6, 8)
+    assert time.shape == (1,)
+    assert [one.mean() for one in latents[:, 4:]] == [3.0, 3.0, 0.0]
+    assert [one.mean() for one in attended] == [1.0, 0.0, 0.0]
+    assert len(given) == 2
+
+
+def test_numbers_that_are_none_are_told():
+    config = dict(stable_diffusion_scheduler().config)
+    nothing = np.zeros((2, 5), np.float32)
+    with pytest.raises(ImgeditError, match="numbers that are none"):
+        denoised(
+            lambda latents, *_: latents[:, :4] * np.nan, scheduler(config, 2), text=nothing,
+            null=nothing, seen=np.zeros(SHAPE, np.float32), guidance=Guidance(),
+            noise=Noise.seeded(5, SHAPE),
+        )  # fmt: skip
+
+
+def test_the_same_seed_is_the_same_noise():
+    first, again, other = (Noise.seeded(seed, SHAPE) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(first.first, again.first)
+    np.testing.assert_array_equal(first.of_step(0), again.of_step(0))
+    assert np.abs(first.first - other.first).mean() > 0.5
