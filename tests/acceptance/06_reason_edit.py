@@ -28,7 +28,8 @@ from acceptance import NOT_RUN, Session, run_script
 DATA = ["make", "models", "pictures", "wording", "layouts", "killed"]
 REASONING = ["answers", "asking", "carrying_out", "document", "front_ends", "hooks", "local",
              "regions", "with_mgie"]  # fmt: skip
-EVALUATION = ["evaluation", "evaluation_front_ends", "study"]
+EVALUATION = ["evaluation", "evaluation_front_ends", "judging", "study"]
+MODEL = ["editing", "features", "front_ends", "importing", "training"]
 TESTS = "tests/plugins/reason_edit"
 GPU = "no GPU on this machine"
 
@@ -47,6 +48,7 @@ def point_0(s: Session) -> None:
     s.begin(0, "Installation and tests")
     files = [
         *(f"{TESTS}/data/test_reason_{name}.py" for name in DATA),
+        *(f"{TESTS}/model/test_reasoner_{name}.py" for name in MODEL),
         *(f"{TESTS}/evaluation/test_reason_{name}.py" for name in EVALUATION),
         *(f"{TESTS}/reasoning/test_reasoned_{name}.py" for name in REASONING),
     ]
@@ -94,6 +96,7 @@ def point_4(s: Session) -> None:
     reason_model.imported(s, user)
     reason_model.trained(s, user)
     reason_model.edits(s, user)
+    s.suite(*(f"tests.plugins.reason_edit.model.test_reasoner_{name}" for name in MODEL))
     s.say(NOT_RUN, "LLaVA-1.5-7B and Stable Diffusion 1.5 themselves",
           "no machine here can reach them")  # fmt: skip
     s.say(NOT_RUN, "several GPUs", GPU)
