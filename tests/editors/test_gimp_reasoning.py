@@ -152,7 +152,7 @@ def test_the_windows_cancel_tell_and_show(gimp_reasons, gimp_window, folder):
         edit.window.running.wait_until(put, "a layer above live filters", 90)
         edit.window.activate()
         time.sleep(3)  # GIMP draws bit by bit
-        keep(edit.screen, "gimp-reasoned")
+        edit.screen.screenshot("put")
         edit.screen.keys("ctrl+z")
         edit.window.running.wait_until(edit.is_untouched, "the state before", 30)
     assert "last warm evening" in model.told()
