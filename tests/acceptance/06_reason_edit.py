@@ -20,6 +20,7 @@ from pathlib import Path
 
 import acceptance
 import reason_data
+import reason_evaluations
 import reason_model
 import reasoned_plans
 from acceptance import NOT_RUN, Session, run_script
@@ -27,6 +28,8 @@ from acceptance import NOT_RUN, Session, run_script
 DATA = ["make", "models", "pictures", "wording", "layouts", "killed"]
 REASONING = ["answers", "asking", "carrying_out", "document", "front_ends", "hooks", "local",
              "regions", "with_mgie"]  # fmt: skip
+EVALUATION = ["evaluation", "evaluation_front_ends", "judging", "study"]
+MODEL = ["editing", "features", "front_ends", "importing", "training"]
 TESTS = "tests/plugins/reason_edit"
 GPU = "no GPU on this machine"
 
@@ -45,6 +48,8 @@ def point_0(s: Session) -> None:
     s.begin(0, "Installation and tests")
     files = [
         *(f"{TESTS}/data/test_reason_{name}.py" for name in DATA),
+        *(f"{TESTS}/model/test_reasoner_{name}.py" for name in MODEL),
+        *(f"{TESTS}/evaluation/test_reason_{name}.py" for name in EVALUATION),
         *(f"{TESTS}/reasoning/test_reasoned_{name}.py" for name in REASONING),
     ]
     s.run_tests(files, here=OPTIONS.here, shown=f"{TESTS} ...")
@@ -91,9 +96,23 @@ def point_4(s: Session) -> None:
     reason_model.imported(s, user)
     reason_model.trained(s, user)
     reason_model.edits(s, user)
+    s.suite(*(f"tests.plugins.reason_edit.model.test_reasoner_{name}" for name in MODEL))
     s.say(NOT_RUN, "LLaVA-1.5-7B and Stable Diffusion 1.5 themselves",
           "no machine here can reach them")  # fmt: skip
     s.say(NOT_RUN, "several GPUs", GPU)
+
+
+def point_6(s: Session) -> None:
+    """Evaluation."""
+    s.begin(6, "Evaluation")
+    user = _files(s)
+    model = s.work / "to-evaluate"
+    done = s.cli(*reason_model.train_words(s, user, model, steps=20, validate_every=20))
+    s.check(done.code == 0, "a model to evaluate", done.last, done.command)
+    reason_evaluations.every_table(s, user, model)
+    s.suite(*(f"tests.plugins.reason_edit.evaluation.test_reason_{name}" for name in EVALUATION))
+    s.say(NOT_RUN, "the published weights, data sets and encoders",
+          "no machine here can reach them")  # fmt: skip
 
 
 def point_7(s: Session) -> None:
@@ -104,7 +123,7 @@ def point_7(s: Session) -> None:
     s.say(NOT_RUN, "a trained vision-language model", "no machine here can reach one")
 
 
-POINTS = (point_0, point_1, point_2, point_3, point_4, point_7)
+POINTS = (point_0, point_1, point_2, point_3, point_4, point_6, point_7)
 
 
 def main() -> int:

@@ -96,6 +96,8 @@ image = load({str(path)!r})
 for address in [*{addresses!r}, "http://127.0.0.1:1/v1", "http://192.0.2.1/v1"]:
     for entry in ({REASON!r}, {PLAN!r}):
         call(entry, image, image.get_layers(), instruction="x", endpoint=address)
+for entry in ({REASON!r}, {PLAN!r}):
+    call(entry, image, image.get_layers(), instruction=" ", endpoint=address)
 tell(image)
 seen(image, {str(folder / "seen.bin")!r})
 """, seconds=240)  # fmt: skip
@@ -103,6 +105,7 @@ seen(image, {str(folder / "seen.bin")!r})
         *(told for _, told in MISBEHAVIOUR),
         "Connection refused",
         "would be sent the picture",
+        "An instruction is needed.",
     ]
     told = [mark["told"] for mark in run.events("refused")]
     assert len(told) == 2 * len(wanted)

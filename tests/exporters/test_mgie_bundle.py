@@ -240,7 +240,7 @@ def test_what_the_vae_alone_makes_of_a_picture_is_the_same(ours, editor):
 
 
 def options(bundle: Path, **given) -> dict:
-    settings = {"weights": str(bundle), "steps": 2, "resolution": 32, "max-tokens": 16}
+    settings = {"weights": str(bundle), "steps": 2, "resolution": 64, "max-tokens": 16}
     return {**settings, "exact": "off", "device": "cpu", **given}
 
 

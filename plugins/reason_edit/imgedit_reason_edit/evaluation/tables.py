@@ -40,6 +40,23 @@ def main_table(summaries: Summaries, form: Form, title: str) -> Table:
     return Table(title=title, columns=tuple(columns), rows=tuple(rows))
 
 
+def judged_table(summaries: Summaries, form: Form, title: str) -> Table:
+    """A line for each row and category, and for all of them."""
+    return Table(
+        title=title,
+        columns=("row", "cases", "n", *map(form.heading, form.names)),
+        rows=tuple(
+            (
+                row,
+                str(part),
+                len(found.outcomes),
+                *(form.shown(name, found.estimates.get(name)) for name in form.names),
+            )
+            for (row, part), found in summaries.items()
+        ),
+    )
+
+
 def _groups(summaries: Summaries) -> tuple[Variant, ...]:
     return tuple(dict.fromkeys(group for _, group in summaries))
 
