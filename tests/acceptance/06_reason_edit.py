@@ -23,6 +23,7 @@ import reason_data
 import reason_evaluations
 import reason_model
 import reasoned_plans
+import training_runs
 from acceptance import NOT_RUN, Session, run_script
 
 DATA = ["make", "models", "pictures", "wording", "layouts", "killed"]
@@ -30,6 +31,7 @@ REASONING = ["answers", "asking", "carrying_out", "document", "front_ends", "hoo
              "regions", "with_mgie"]  # fmt: skip
 EVALUATION = ["evaluation", "evaluation_front_ends", "judging", "study"]
 MODEL = ["editing", "features", "front_ends", "importing", "training"]
+EDITORS = ["gimp_reasoning", "krita_reasoning", "reasoned_painting"]
 TESTS = "tests/plugins/reason_edit"
 GPU = "no GPU on this machine"
 
@@ -50,6 +52,7 @@ def point_0(s: Session) -> None:
         *(f"{TESTS}/data/test_reason_{name}.py" for name in DATA),
         *(f"{TESTS}/model/test_reasoner_{name}.py" for name in MODEL),
         *(f"{TESTS}/evaluation/test_reason_{name}.py" for name in EVALUATION),
+        "tests/benchmarks/test_reason_learning.py",
         *(f"{TESTS}/reasoning/test_reasoned_{name}.py" for name in REASONING),
     ]
     s.run_tests(files, here=OPTIONS.here, shown=f"{TESTS} ...")
@@ -102,6 +105,16 @@ def point_4(s: Session) -> None:
     s.say(NOT_RUN, "several GPUs", GPU)
 
 
+def point_5(s: Session) -> None:
+    """It learns."""
+    s.begin(5, "It learns, shown here")
+    told = training_runs.known(s, "goals", OPTIONS.learn_results, "reason_learning")
+    if told:
+        training_runs.claims(s, told, "the model", "reason_edit.md")
+    s.suite("tests.benchmarks.test_reason_learning")
+    s.say(NOT_RUN, "larger and longer, on a GPU", GPU)
+
+
 def point_6(s: Session) -> None:
     """Evaluation."""
     s.begin(6, "Evaluation")
@@ -123,7 +136,22 @@ def point_7(s: Session) -> None:
     s.say(NOT_RUN, "a trained vision-language model", "no machine here can reach one")
 
 
-POINTS = (point_0, point_1, point_2, point_3, point_4, point_6, point_7)
+def point_8(s: Session) -> None:
+    """From both editors; documentation."""
+    s.begin(8, "Done")
+    junit = s.work / "editors.xml"
+    tests = [f"tests/editors/test_{name}.py" for name in EDITORS]
+    done = s.run(s.python, "-m", "pytest", "-m", "editors", "-q", f"--junitxml={junit}", *tests)
+    s.check(done.code == 0, "both editors offer it", done.last.strip("= "), done.command)
+    text = (s.root / "docs" / "reason_edit.md").read_text("utf-8")
+    wanted = ("data reason_edit make", "data reason_edit benchmark", "weights import reason_edit",
+              "train reason_edit", "evaluate reason_edit", "benchmarks.reason_learning",
+              "Reasoned plan")  # fmt: skip
+    missing = [word for word in wanted if word not in text]
+    s.check(not missing, "docs/reason_edit.md", f"missing: {missing}" if missing else "all there")
+
+
+POINTS = (*(point_0, point_1, point_2, point_3, point_4, point_5, point_6, point_7, point_8),)
 
 
 def main() -> int:
