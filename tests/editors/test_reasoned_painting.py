@@ -5,13 +5,13 @@ trained model, and all that lies around it.
 """
 
 import sys
-import time
 
 import gimp_session
 import mgie_model
 import msgspec
 import numpy as np
 import pytest
+from by_words import GimpEntry, KritaAction
 from editor_root import PROJECT
 from krita_session import Extension
 from krita_session import pixels_of as krita_pixels
@@ -136,27 +136,14 @@ def test_gimp_says_how_to_get_a_model(by_reason, photo, folder):
 
 
 def test_gimp_s_dialog_asks_for_what_the_model_needs(by_reason, gimp_window, photo):
-    window = gimp_window(photo[0])
-    window.action("Paint by reasoning")
-    window.wait_for_window("^Paint by reasoning…$")
-    time.sleep(0.5)
-    window.screen.screenshot("options")
-    window.screen.keys("alt+i")
-    window.screen.type(ASKED)
-    window.screen.keys("alt+t", "ctrl+a")  # steps
-    window.screen.type("2\t")
-    window.screen.screenshot("filled")
-    window.screen.keys("alt+o")
-    window.wait_for_window("^Paint by reasoning: (result|found)$", 240)
-    window.screen.screenshot("result")
-    window.screen.keys("alt+o")
-
-    def put():
-        window.run(gimp_session.NAMES + "tell(Gimp.get_images()[0])")
-        layers = window.running.events("layers")[-1]["layers"]
-        return len(layers) == 2 or layers[0]["filters"]
-
-    window.running.wait_until(put, "the edit", 90)
+    entry = GimpEntry(gimp_window(photo[0]), PAINT, "Paint by reasoning…")
+    entry.ask(instruction=ASKED, steps=2, guidance=5)
+    entry.screen.screenshot("filled")
+    entry.begin()
+    entry.wait_for_result()
+    entry.screen.screenshot("result")
+    entry.screen.keys("alt+o")
+    entry.window.running.wait_until(lambda: not entry.is_untouched(), "the edit", 90)
 
 
 ACTION = f"""
@@ -201,3 +188,14 @@ tell(document)
     [refused] = run.events("refused")
     assert_sentence(refused["told"])
     assert len(run.events("layers")[0]["layers"]) == 1
+
+
+def test_krita_s_dialog_asks_for_what_the_model_needs(in_krita, krita_window, photo):
+    action = KritaAction(krita_window(photo[0]), in_krita, "reason_edit/paint")
+    action.ask()
+    action.screen.type(ASKED)
+    action.screen.screenshot("filled")
+    action.screen.keys("Escape")
+    action.start(instruction=ASKED, options={"steps": 2, "candidates": 1})
+    action.window.running.wait_until(lambda: len(action.layers()) == 2, "the edit", 240)
+    action.screen.screenshot("edited")
