@@ -38,7 +38,8 @@ def llama(width: int, layers: int) -> Any:
         num_attention_heads=width // 64,
     )
     torch.manual_seed(0)
-    return LlamaForCausalLM(config).eval()
+    made: Any = LlamaForCausalLM(config)
+    return made.eval()
 
 
 def resident() -> float:
