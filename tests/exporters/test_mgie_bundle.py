@@ -278,7 +278,7 @@ def test_apply_edit_takes_a_bundle(bundle):
 def test_what_a_bundle_cannot_do_is_told(bundle, model):
     request = ApplyRequest(picture=tiny_mgie.picture(), instruction="make it red")
     for given, told in (
-        ({"model": "lgie"}, "is mgie"),
+        ({"model": "lgie"}, "is mgie, not lgie"),
         ({"precision": "bf16"}, "is that of its parts"),
         ({"painter": "StableDiffusionInstructPix2PixPipeline"}, "takes no painter"),
         ({"scheduler": "HeunDiscreteScheduler"}, "no scheduler"),
