@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -358,29 +357,11 @@ def point_8(s: Session) -> None:
     s.begin(8, "It learns, shown here")
     told = training_runs.known(s, "goals", OPTIONS.learn_results, "mgie_learning")
     if told:
-        _learning(s, told)
+        million = sum(told["parameters"].values()) / 1e6
+        s.check(1 < million < 10, "a few million parameters", f"{million:.1f} million")
+        training_runs.claims(s, told, "MGIE", "mgie.md")
     s.suite("tests.benchmarks.test_mgie_learning")
     s.say(NOT_RUN, "larger and longer, on a GPU", GPU)
-
-
-def _learning(s: Session, told: dict[str, Any]) -> None:
-    if told["missing"]:
-        s.say(FAIL, "every run is there", f"missing: {', '.join(told['missing'])}")
-    seeds = told["training"]["seeds"]
-    s.check(len(seeds) >= 3, "seeds", ", ".join(map(str, seeds)))
-    million = sum(told["parameters"].values()) / 1e6
-    s.check(1 < million < 10, "a few million parameters", f"{million:.1f} million")
-    for other, families in told["claims"].items():
-        for family in families:
-            found = told["ahead"][other][family]
-            figure = f"error less by {found['value']:.4f} ({found['low']:.4f} to "
-            figure += f"{found['high']:.4f}, 95 %)"
-            s.check(found["low"] > 0, f"MGIE is ahead of {other}: {family}", figure)
-    s.check(len(told["claims"]) == 3, "compared with", ", ".join(told["claims"]))
-    text = (s.root / "docs" / "mgie.md").read_text("utf-8")
-    shown = re.findall(r"!\[[^]]*\]\((pictures/[^)]+)\)", text)
-    there = [name for name in shown if (s.root / "docs" / name).is_file()]
-    s.check(there, "pictures in docs/", ", ".join(there))
 
 
 def point_9(s: Session) -> None:

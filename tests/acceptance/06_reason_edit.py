@@ -20,13 +20,18 @@ from pathlib import Path
 
 import acceptance
 import reason_data
+import reason_evaluations
 import reason_model
 import reasoned_plans
+import training_runs
 from acceptance import NOT_RUN, Session, run_script
 
 DATA = ["make", "models", "pictures", "wording", "layouts", "killed"]
 REASONING = ["answers", "asking", "carrying_out", "document", "front_ends", "hooks", "local",
              "regions", "with_mgie"]  # fmt: skip
+EVALUATION = ["evaluation", "evaluation_front_ends", "judging", "study"]
+MODEL = ["editing", "features", "front_ends", "importing", "training"]
+EDITORS = ["gimp_reasoning", "krita_reasoning", "reasoned_painting"]
 TESTS = "tests/plugins/reason_edit"
 GPU = "no GPU on this machine"
 
@@ -45,6 +50,9 @@ def point_0(s: Session) -> None:
     s.begin(0, "Installation and tests")
     files = [
         *(f"{TESTS}/data/test_reason_{name}.py" for name in DATA),
+        *(f"{TESTS}/model/test_reasoner_{name}.py" for name in MODEL),
+        *(f"{TESTS}/evaluation/test_reason_{name}.py" for name in EVALUATION),
+        "tests/benchmarks/test_reason_learning.py",
         *(f"{TESTS}/reasoning/test_reasoned_{name}.py" for name in REASONING),
     ]
     s.run_tests(files, here=OPTIONS.here, shown=f"{TESTS} ...")
@@ -91,9 +99,33 @@ def point_4(s: Session) -> None:
     reason_model.imported(s, user)
     reason_model.trained(s, user)
     reason_model.edits(s, user)
+    s.suite(*(f"tests.plugins.reason_edit.model.test_reasoner_{name}" for name in MODEL))
     s.say(NOT_RUN, "LLaVA-1.5-7B and Stable Diffusion 1.5 themselves",
           "no machine here can reach them")  # fmt: skip
     s.say(NOT_RUN, "several GPUs", GPU)
+
+
+def point_5(s: Session) -> None:
+    """It learns."""
+    s.begin(5, "It learns, shown here")
+    told = training_runs.known(s, "goals", OPTIONS.learn_results, "reason_learning")
+    if told:
+        training_runs.claims(s, told, "the model", "reason_edit.md")
+    s.suite("tests.benchmarks.test_reason_learning")
+    s.say(NOT_RUN, "larger and longer, on a GPU", GPU)
+
+
+def point_6(s: Session) -> None:
+    """Evaluation."""
+    s.begin(6, "Evaluation")
+    user = _files(s)
+    model = s.work / "to-evaluate"
+    done = s.cli(*reason_model.train_words(s, user, model, steps=20, validate_every=20))
+    s.check(done.code == 0, "a model to evaluate", done.last, done.command)
+    reason_evaluations.every_table(s, user, model)
+    s.suite(*(f"tests.plugins.reason_edit.evaluation.test_reason_{name}" for name in EVALUATION))
+    s.say(NOT_RUN, "the published weights, data sets and encoders",
+          "no machine here can reach them")  # fmt: skip
 
 
 def point_7(s: Session) -> None:
@@ -104,7 +136,22 @@ def point_7(s: Session) -> None:
     s.say(NOT_RUN, "a trained vision-language model", "no machine here can reach one")
 
 
-POINTS = (point_0, point_1, point_2, point_3, point_4, point_7)
+def point_8(s: Session) -> None:
+    """From both editors; documentation."""
+    s.begin(8, "Done")
+    junit = s.work / "editors.xml"
+    tests = [f"tests/editors/test_{name}.py" for name in EDITORS]
+    done = s.run(s.python, "-m", "pytest", "-m", "editors", "-q", f"--junitxml={junit}", *tests)
+    s.check(done.code == 0, "both editors offer it", done.last.strip("= "), done.command)
+    text = (s.root / "docs" / "reason_edit.md").read_text("utf-8")
+    wanted = ("data reason_edit make", "data reason_edit benchmark", "weights import reason_edit",
+              "train reason_edit", "evaluate reason_edit", "benchmarks.reason_learning",
+              "Reasoned plan")  # fmt: skip
+    missing = [word for word in wanted if word not in text]
+    s.check(not missing, "docs/reason_edit.md", f"missing: {missing}" if missing else "all there")
+
+
+POINTS = (*(point_0, point_1, point_2, point_3, point_4, point_5, point_6, point_7, point_8),)
 
 
 def main() -> int:

@@ -21,7 +21,11 @@ sys.path[:0] = [
     *(str(_TESTS / "mgie" / name) for name in ("", "data", "evaluation")),
 ]
 
+from imgedit_modelkit.diffusion.testing import save_tiny_instruct_pix2pix  # noqa: E402
+from imgedit_modelkit.human_evaluation import read_study  # noqa: E402
+from imgedit_modelkit.human_evaluation.results import Results  # noqa: E402
 from imgedit_modelkit.language.testing import chat_server  # noqa: E402
+from imgedit_modelkit.metrics.testing import save_tiny_clip, save_tiny_dino  # noqa: E402
 from imgedit_plugins.authoring.samples import photograph  # noqa: E402
 from imgedit_plugins.jobs import Job  # noqa: E402
 from imgedit_plugins.picture_files import open_picture, save_picture  # noqa: E402
@@ -32,6 +36,7 @@ tiny_reason: Any = importlib.import_module("tiny_reason")
 talking: Any = importlib.import_module("talking")
 reasoned_answers: Any = importlib.import_module("reasoned_answers")
 tiny_reasoner: Any = importlib.import_module("tiny_reasoner")
+tiny_reasoned_data: Any = importlib.import_module("tiny_reasoned_data")
 
 
 def make(folder: str) -> list[str]:
@@ -54,6 +59,12 @@ def make(folder: str) -> list[str]:
     tiny_reasoner.pix2pix(out / "stable-diffusion", channels=4)
     for part in ("I", "II", "III"):
         tiny_reasoner.data_set(out / "rows" / part, part)
+    tiny_reasoned_data.benchmark(out / "benchmark", rows=4)
+    for name in ("magicbrush", "risebench", "unireditbench"):
+        getattr(tiny_reasoned_data, name)(out / name)
+    save_tiny_clip(out / "encoder", tiny_reasoned_data.WORDS)
+    save_tiny_dino(out / "seer")
+    save_tiny_instruct_pix2pix(out / "pipeline")
     photo = photograph(160, 120)
     save_picture(photo, out / "photo.png")
     mask = np.zeros((photo.height, photo.width, 1), np.uint8)
@@ -131,6 +142,16 @@ def libraries(folders: str, tars: str) -> dict[str, int]:
     }
 
 
+def vote(study: str, out: str) -> int:
+    """One person finds the first of each shown row best; how many votes that makes."""
+    asked = read_study(Path(study) / "person-1.json")
+    results = Results(Path(out), asked, "ann")
+    for item in asked.items:
+        shown = [candidate.system for candidate in item.candidates]
+        results.put(item.id, "best", [shown[0]], shown, 2.0)
+    return len(asked.items)
+
+
 def compared(one: str, other: str, mask: str = "") -> dict[str, Any]:
     """Two pictures: form, share of changed pixels; how many outside of a selection."""
     first, second = open_picture(Path(one)).pixels, open_picture(Path(other)).pixels
@@ -143,7 +164,7 @@ def compared(one: str, other: str, mask: str = "") -> dict[str, Any]:
 
 
 PROBES: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (make, rows, left_out, libraries, compared)
+    one.__name__: one for one in (make, rows, left_out, libraries, vote, compared)
 }
 
 if __name__ == "__main__":

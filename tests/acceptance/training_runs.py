@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import subprocess
 import time
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from acceptance import NOT_RUN, Ran, Session
+from acceptance import FAIL, NOT_RUN, Ran, Session
 
 _KINDS = ("*.safetensors", "metrics.jsonl", "answers.jsonl")
 
@@ -98,6 +99,32 @@ def known(s: Session, what: str, path: Path | None, benchmark: str) -> dict[str,
         s.say(NOT_RUN, what, why)
         return None
     return results(s, what, path)
+
+
+def claims(s: Session, told: dict[str, Any], ours: str, page: str) -> None:
+    """What a learning benchmark says that a model is ahead of, and the pictures in its page.
+
+    Args:
+        s: the session.
+        told: the benchmark's results.
+        ours: the model's name.
+        page: of docs/.
+    """
+    if told["missing"]:
+        s.say(FAIL, "every run is there", f"missing: {', '.join(told['missing'])}")
+    seeds = told["training"]["seeds"]
+    s.check(len(seeds) >= 3, "seeds", ", ".join(map(str, seeds)))
+    for other, families in told["claims"].items():
+        for family in families:
+            found = told["ahead"][other][family]
+            figure = f"error less by {found['value']:.4f} ({found['low']:.4f} to "
+            figure += f"{found['high']:.4f}, 95 %)"
+            s.check(found["low"] > 0, f"{ours} is ahead of {other}: {family}", figure)
+    s.check(len(told["claims"]) == 3, "compared with", ", ".join(told["claims"]))
+    text = (s.root / "docs" / page).read_text("utf-8")
+    shown = re.findall(r"!\[[^]]*\]\((pictures/[^)]+)\)", text)
+    there = [name for name in shown if (s.root / "docs" / name).is_file()]
+    s.check(there, "pictures in docs/", ", ".join(there))
 
 
 def _saved(out: Path) -> set[str]:

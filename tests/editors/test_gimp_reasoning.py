@@ -96,6 +96,8 @@ image = load({str(path)!r})
 for address in [*{addresses!r}, "http://127.0.0.1:1/v1", "http://192.0.2.1/v1"]:
     for entry in ({REASON!r}, {PLAN!r}):
         call(entry, image, image.get_layers(), instruction="x", endpoint=address)
+for entry in ({REASON!r}, {PLAN!r}):
+    call(entry, image, image.get_layers(), instruction=" ", endpoint=address)
 tell(image)
 seen(image, {str(folder / "seen.bin")!r})
 """, seconds=240)  # fmt: skip
@@ -103,6 +105,7 @@ seen(image, {str(folder / "seen.bin")!r})
         *(told for _, told in MISBEHAVIOUR),
         "Connection refused",
         "would be sent the picture",
+        "An instruction is needed.",
     ]
     told = [mark["told"] for mark in run.events("refused")]
     assert len(told) == 2 * len(wanted)
@@ -149,7 +152,7 @@ def test_the_windows_cancel_tell_and_show(gimp_reasons, gimp_window, folder):
         edit.window.running.wait_until(put, "a layer above live filters", 90)
         edit.window.activate()
         time.sleep(3)  # GIMP draws bit by bit
-        keep(edit.screen, "gimp-reasoned")
+        edit.screen.screenshot("put")
         edit.screen.keys("ctrl+z")
         edit.window.running.wait_until(edit.is_untouched, "the state before", 30)
     assert "last warm evening" in model.told()

@@ -11,6 +11,7 @@ import mgie_model
 import msgspec
 import numpy as np
 import pytest
+from by_words import GimpEntry, KritaAction
 from editor_root import PROJECT
 from krita_session import Extension
 from krita_session import pixels_of as krita_pixels
@@ -134,6 +135,17 @@ def test_gimp_says_how_to_get_a_model(by_reason, photo, folder):
     assert len(run.events("layers")[0]["layers"]) == 1
 
 
+def test_gimp_s_dialog_asks_for_what_the_model_needs(by_reason, gimp_window, photo):
+    entry = GimpEntry(gimp_window(photo[0]), PAINT, "Paint by reasoning…")
+    entry.ask(instruction=ASKED, steps=2, guidance=5)
+    entry.screen.screenshot("filled")
+    entry.begin()
+    entry.wait_for_result()
+    entry.screen.screenshot("result")
+    entry.screen.keys("alt+o")
+    entry.window.running.wait_until(lambda: not entry.is_untouched(), "the edit", 90)
+
+
 ACTION = f"""
 actions = []
 engine.actions(actions.extend)
@@ -176,3 +188,14 @@ tell(document)
     [refused] = run.events("refused")
     assert_sentence(refused["told"])
     assert len(run.events("layers")[0]["layers"]) == 1
+
+
+def test_krita_s_dialog_asks_for_what_the_model_needs(in_krita, krita_window, photo):
+    action = KritaAction(krita_window(photo[0]), in_krita, "reason_edit/paint")
+    action.ask()
+    action.screen.type(ASKED)
+    action.screen.screenshot("filled")
+    action.screen.keys("Escape")
+    action.start(instruction=ASKED, options={"steps": 2, "candidates": 1})
+    action.window.running.wait_until(lambda: len(action.layers()) == 2, "the edit", 240)
+    action.screen.screenshot("edited")

@@ -1,5 +1,7 @@
 """Schedulers on numpy beside diffusers' own, with the same noise."""
 
+import json
+
 import diffusers
 import numpy as np
 import pytest
@@ -89,7 +91,7 @@ def test_ddim_without_clipping_and_without_alpha_one(monkeypatch):
 
 
 def test_what_there_is_not_is_told():
-    config = dict(stable_diffusion_scheduler().config)
+    config = json.loads(stable_diffusion_scheduler().to_json_string())
     with pytest.raises(OptionError, match="no scheduler 'HeunDiscreteScheduler'"):
         scheduler(config, 10, "HeunDiscreteScheduler")
     with pytest.raises(ImgeditError, match="1 to 1000 steps, not 0"):
@@ -135,7 +137,7 @@ def test_each_forward_pass_sees_what_it_shall():
         given.append((latents, time, attended))
         return latents[:, :4]
 
-    config = dict(stable_diffusion_scheduler().config)
+    config = json.loads(stable_diffusion_scheduler().to_json_string())
     denoised(
         predict, scheduler(config, 2), seen=seen, text=text, null=null, guidance=Guidance(),
         noise=Noise.seeded(5, SHAPE),
@@ -149,7 +151,7 @@ def test_each_forward_pass_sees_what_it_shall():
 
 
 def test_numbers_that_are_none_are_told():
-    config = dict(stable_diffusion_scheduler().config)
+    config = json.loads(stable_diffusion_scheduler().to_json_string())
     nothing = np.zeros((2, 5), np.float32)
     with pytest.raises(ImgeditError, match="numbers that are none"):
         denoised(

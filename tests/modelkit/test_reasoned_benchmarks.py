@@ -48,7 +48,7 @@ def test_risebench_in_the_hub_s_and_the_repository_s_layout(name, tmp_path):
     assert set_of(tmp_path) == "risebench"
     first, second = read_cases(tmp_path, Job())
     assert (first.reference, first.reference_picture, first.keeps) == ("In pairs.", None, True)
-    assert (first.needs_source, second.needs_source, second.keeps) == (True, False, False)
+    assert not second.keeps
     assert first.source.is_file()
     job = Job()
     (pair,) = read_instructed(tmp_path, "risebench", job)

@@ -94,6 +94,7 @@ def predict(
     """
     if "second_picture" in action.inputs:
         return _between(image, layers, action, given, told, review)
+    _check_instruction(action, given)
     layer = _one(layers)
     actions.check_layers(image, [layer])
 
@@ -187,10 +188,12 @@ def edit(
         What the plugin said.
 
     Raises:
-        BridgeError: a layer cannot be edited, or the worker failed; the image is as it was then.
+        BridgeError: a layer cannot be edited, the instruction is missing, or the worker failed; the
+            image is as it was then.
     """
     if not layers:
         raise BridgeError("No layer is selected.", hint="Select a layer and try again.")
+    _check_instruction(action, given)
     actions.check_layers(image, layers)
     client = running.new_client()
     with transfer.jobs_of(client) as jobs:
@@ -288,6 +291,11 @@ def _name(action: Action, result: Result, number: int) -> str:
     told = result.explanation.rstrip(".") or action.label.rstrip("….")
     several = f" ({number}/{len(result.pictures)})" if len(result.pictures) > 1 else ""
     return shortened(told) + several
+
+
+def _check_instruction(action: Action, given: Given) -> None:
+    if "instruction" in action.inputs and not given.instruction.strip():
+        raise BridgeError("An instruction is needed.", hint="Say in words what to do.")
 
 
 # --- layers -----------------------------------------------------------------------------------

@@ -57,7 +57,9 @@ def _begin_at(made: Any, name: str) -> None:
     """Give the keyboard to an argument, not to what happens to stand first."""
     from gi.repository import GObject, Gtk
 
-    made.get_widget(name, GObject.TYPE_NONE).child_focus(Gtk.DirectionType.TAB_FORWARD)
+    field = made.get_widget(name, GObject.TYPE_NONE)
+    # Once it is shown: before, nothing can have the keyboard.
+    made.connect_after("map", lambda _: field.child_focus(Gtk.DirectionType.TAB_FORWARD))
 
 
 def dialog(title: str, role: str) -> Any:

@@ -156,7 +156,7 @@ def _single(values: NDArray[Any]) -> Floats:
     return np.asarray(values, np.float32)
 
 
-def _products(config: Mapping[str, Any]) -> NDArray[np.float64]:
+def _products(config: Mapping[str, Any]) -> Floats:
     """The cumulative products of alpha, one for each time that was trained."""
     count = int(config.get("num_train_timesteps", 1000))
     if config.get("trained_betas") is not None:
@@ -170,7 +170,8 @@ def _products(config: Mapping[str, Any]) -> NDArray[np.float64]:
             betas = np.linspace(first, last, count)
         else:
             raise ImgeditError(f"Bundles have no scheduler with betas of the kind {kind!r}.")
-    return np.asarray(np.cumprod(1.0 - betas), np.float64)
+    # In float32, as diffusers: where little noise is left, 1 - product shows how it was rounded.
+    return np.cumprod(np.float32(1) - betas.astype(np.float32), dtype=np.float32)
 
 
 def _spaced(

@@ -116,8 +116,12 @@ def _sheet(outcomes: Sequence[Outcome], size: int, form: Form, *, goals: bool) -
             told.append((title, one.expressive))
     if goals:
         pictures.append(("Goal", "", _picture(item.goal(size))))
-    group = f", {item.group}" if item.group else ""
-    return Case(title=f"{item.name}{group}", told=tuple(told), pictures=tuple(pictures))
+    named = item.name.endswith(item.group)
+    return Case(
+        title=item.name if named else f"{item.name}, {item.group}",
+        told=tuple(told),
+        pictures=tuple(pictures),
+    )
 
 
 def _edited(path: Path, size: int) -> Picture:

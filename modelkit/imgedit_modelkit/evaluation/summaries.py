@@ -54,9 +54,21 @@ def summaries_of(done: Done, settings: Settings, names: Sequence[str]) -> dict[P
     """
     found = {}
     for point, outcomes in _points(done, settings).items():
-        estimates = {name: _estimate(outcomes, name, settings.seed) for name in names}
-        known = {name: e for name, e in estimates.items() if e.value is not None}
-        found[point] = Summary(known, tuple(outcomes))
+        found[point] = Summary(_known(outcomes, names, settings.seed), tuple(outcomes))
+    return found
+
+
+def with_all(
+    done: Done, settings: Settings, names: Sequence[str], name: str = "all"
+) -> dict[Point, Summary]:
+    """As `summaries_of`, each row with a further part of that name, which has all of its items."""
+    parts = summaries_of(done, settings, names)
+    found: dict[Point, Summary] = {}
+    for title in done.outcomes:
+        own = {point: summary for point, summary in parts.items() if point[0] == title}
+        outcomes = [one for summary in own.values() for one in summary.outcomes]
+        found |= own
+        found[title, name] = Summary(_known(outcomes, names, settings.seed), tuple(outcomes))
     return found
 
 
@@ -75,6 +87,11 @@ def _points(done: Done, settings: Settings) -> dict[Point, list[Outcome]]:
 
 def _part(task: Task, settings: Settings) -> Variant:
     return task.image_guidance if settings.curve else task.item.group or None
+
+
+def _known(outcomes: Sequence[Outcome], names: Sequence[str], seed: int) -> dict[str, Estimate]:
+    estimates = {name: _estimate(outcomes, name, seed) for name in names}
+    return {name: found for name, found in estimates.items() if found.value is not None}
 
 
 def _estimate(outcomes: Sequence[Outcome], name: str, seed: int) -> Estimate:

@@ -8,10 +8,9 @@ Layout (hub PhoenixZ/RISEBench: a list and data.zip; github.com/PhoenixZ810/RISE
 Fields of a case, as the repository's gpt_eval.py and README read them: `index`, such as
 'temporal_reasoning_1'; `category`, one of four; `instruction`; `image`, the picture's path;
 `reference` or `reference_txt`, what the result should show; `reference_img`, a picture of it, which
-some spatial and logical cases have; `consistency_free`, where nothing need stay as it was;
-`reasoning_img`, where the picture before is needed to judge. `subtask` is in the hub's list only,
-and RISEBench++ (RISEBench++/data/overall_data.json) has lists of pictures as `image`. The hub's
-list itself was not at hand: its name and its fields are from public code that reads it.
+some spatial and logical cases have; `consistency_free`, where nothing need stay as it was.
+RISEBench++ (RISEBench++/data/overall_data.json) has lists of pictures as `image`. The hub's list
+itself was not at hand: its name and its fields are from public code that reads it.
 """
 
 from __future__ import annotations
@@ -48,7 +47,6 @@ class RiseCase:
         reference: what the result should show, in words; '' where only a picture says it.
         reference_picture: of the result, or None.
         keeps: whether all else must stay as it was.
-        needs_source: whether the picture before is needed to judge the reasoning.
     """
 
     index: str
@@ -58,7 +56,6 @@ class RiseCase:
     reference: str = ""
     reference_picture: Path | None = None
     keeps: bool = True
-    needs_source: bool = False
 
 
 def list_of(folder: Path) -> Path | None:
@@ -141,7 +138,6 @@ def _case(entry: Mapping[str, Any], where: str, path: Path) -> RiseCase | None:
         reference=_words(entry, "reference") or _words(entry, "reference_txt"),
         reference_picture=shown,
         keeps=not entry.get("consistency_free"),
-        needs_source=bool(entry.get("reasoning_img")),
     )
 
 

@@ -46,8 +46,9 @@ def edit(request: ApplyRequest, folder: Path, job: Job) -> EditResult:
     options = request.options
     _refuse(options)
     model = _model(folder.resolve(), _stamp(folder), str(options["device"]), job)
-    if options["model"] not in ("auto", _asked_for(model)):
-        raise OptionError(f"The bundle in {folder} is {model.bundle.document.model}.")
+    asked = {"e2e": "mgie"}.get(str(options["model"]), options["model"])
+    if asked not in ("auto", model.bundle.document.model):
+        raise OptionError(f"The bundle in {folder} is {model.bundle.document.model}, not {asked}.")
     fitting = Fitting(
         multiple=model.multiple,
         pixels=int(options["resolution"]) ** 2,
@@ -80,10 +81,6 @@ def _refuse(options: Options) -> None:
             raise OptionError(
                 f"A bundle's {name} is that of its parts.", hint="`bundle show` tells it."
             )
-
-
-def _asked_for(model: BundledModel) -> str:
-    return "mgie" if model.bundle.document.model == "mgie" else "lgie"
 
 
 class _Work:

@@ -24,6 +24,9 @@ _PLACEHOLDERS = {
         {"instruction", "intent", "layers", "painting", "operations", "example"}
     ),
     "choose-1": frozenset({"instruction", "example"}),
+    "judge-reasoning-1": frozenset({"shown", "instruction", "reference", "example"}),
+    "judge-consistency-1": frozenset({"shown", "instruction", "example"}),
+    "judge-plausibility-1": frozenset({"shown", "example"}),
 }
 """Of each file: the newest version of each prompt."""
 

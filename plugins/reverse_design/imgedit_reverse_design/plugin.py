@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from imgedit_plugins import hookimpl
 
 if TYPE_CHECKING:
+    from imgedit_plugins.exporting import BundleReport, ExportReport
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.plan import EditPlan
     from imgedit_plugins.requests import (
+        BundleRequest,
         DataReport,
         DataRequest,
         EvaluateReport,
         EvaluateRequest,
+        ExportRequest,
         PredictRequest,
         TrainReport,
         TrainRequest,
@@ -86,3 +89,23 @@ def import_weights(request: WeightsRequest, job: Job) -> WeightsReport | None:
     from imgedit_reverse_design.minigpt4 import importing
 
     return importing.import_weights(request, job)
+
+
+@hookimpl
+def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
+    """Declare the parts of MiniGPT-4."""
+    from imgedit_reverse_design.minigpt4.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_reverse_design.minigpt4.exporting import export_parts as declare
+
+    with memory_told():
+        return declare(request, job)
+
+
+@hookimpl
+def verify_bundle(request: BundleRequest, job: Job) -> BundleReport | None:
+    """Answer the golden questions of a bundle again, without torch."""
+    from imgedit_reverse_design.minigpt4.bundled import verify
+
+    return verify(request, job)

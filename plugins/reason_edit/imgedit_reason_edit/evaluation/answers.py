@@ -18,19 +18,24 @@ from imgedit_modelkit.evaluation.methods import COPY, RESULTS, Method
 from imgedit_modelkit.fingerprints import seed_of
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_modelkit.squares import square
+from imgedit_plugins import weights
 from imgedit_plugins.batch.edits import PluginEdit
 from imgedit_plugins.batch.running import Turn
 from imgedit_plugins.errors import OptionError, WeightsError
 from imgedit_plugins.jobs import Job
+from imgedit_plugins.manifest import OptionSpec
 from imgedit_plugins.options import resolve_options
 from imgedit_plugins.pictures import Picture
 from imgedit_plugins.plugins import PluginManager
 from imgedit_plugins.requests import ApplyRequest, EditResult, OptionValue
 from imgedit_reason_edit.evaluation.methods import OWN, PIPELINE, PIX2PIX, options_in
 from imgedit_reason_edit.evaluation.settings import Settings
+from imgedit_reason_edit.model.folders import model_folder, with_bases
 from imgedit_reason_edit.requirements import NAME
 
 _INPUTS = frozenset({"picture", "instruction"})
+
+_PLAN = "plan"
 
 
 def answering(method: Method, settings: Settings) -> Answering:
@@ -75,12 +80,11 @@ class PluginRow(_Row):
         self._plugin = NAME if own else method.kind
         (info,) = self._manager.route("apply_edit", _INPUTS, self._plugin)
         specs = self._manager.options_for(info, "apply_edit")
-        known = {spec.name for spec in specs}
-        given: dict[str, str | OptionValue] = {
-            name: value for name, value in settings.options.items() if name in known
-        }
-        if own and (method.kind != "plan" or "model" in known):
+        given = _wishes({spec.name: spec for spec in specs}, settings)
+        if own:
             given["model"] = method.kind
+            if method.kind != _PLAN:
+                self.folders = tuple(with_bases(model_folder(method.given)))
         if method.given:
             given["weights"] = method.given
         try:
@@ -88,7 +92,9 @@ class PluginRow(_Row):
         except OptionError as error:
             told = f"The row {method.title!r}: {error.message}"
             raise OptionError(told, hint=error.hint) from error
-        files = [folder_stamps(folder) for folder in self.folders]
+        # Without a folder the plugin takes what lies at the usual place.
+        places = self.folders or (weights.home() / self._plugin,)
+        files = [folder_stamps(folder) for folder in places]
         self.stamp: Any = ["plugin", self._plugin, sorted(self._options.items()), files]
 
     def answers(
@@ -109,6 +115,20 @@ class PluginRow(_Row):
     def _ask(self, request: ApplyRequest, job: Job) -> EditResult:
         result: EditResult = self._manager.call("apply_edit", request, job, self._plugin)
         return result
+
+
+def _wishes(known: Mapping[str, OptionSpec], settings: Settings) -> dict[str, str | OptionValue]:
+    """What every plugin is asked for, as far as it has such options.
+
+    Models work at the size of the square, and their pictures stay as they paint them: what
+    operations could do of an edit takes time to find out and changes nothing here.
+    """
+    wishes: dict[str, str | OptionValue] = dict(settings.options)
+    if "resolution" in known:
+        wishes["resolution"] = max(settings.size, int(known["resolution"].minimum or 0))
+    if "exact" in known and "off" in known["exact"].choices:
+        wishes["exact"] = "off"
+    return {name: value for name, value in wishes.items() if name in known}
 
 
 class PipelineRow(_Row):

@@ -20,6 +20,7 @@ from imgedit_modelkit.evaluation.summaries import (
     plain,
     plain_differences,
     summaries_of,
+    with_all,
 )
 from imgedit_modelkit.evaluation.tables import Form, Summaries
 from imgedit_modelkit.evaluation.work import Evaluation
@@ -29,11 +30,13 @@ from imgedit_plugins.requests import Case, EvaluateReport, EvaluateRequest
 from imgedit_reason_edit.evaluation.answers import answering
 from imgedit_reason_edit.evaluation.figures import RANKS, form_of, measure_of, needs_of
 from imgedit_reason_edit.evaluation.items import read_items
+from imgedit_reason_edit.evaluation.judged_items import judged_items
 from imgedit_reason_edit.evaluation.settings import Settings, settings_of
 from imgedit_reason_edit.evaluation.tables import (
     baseline_tables,
     charts_of,
     further_tables,
+    judged_table,
     main_table,
 )
 
@@ -61,20 +64,27 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport:
         )
     device = choose_device(str(settings.options["device"]))
     rows = {method: answering(method, settings) for method in settings.methods}
-    set_name, items = read_items(settings, job)
+    judged = work == "judged"
+    if judged:
+        set_name, items, judge = judged_items(settings, request, job)
+        measure, measured_with = judge.measure(), judge.stamp
+    else:
+        set_name, items = read_items(settings, job)
+        measure, measured_with = measure_of(work, given.to(device).encoders), given.stamp
     with kept(settings, set_name) as (folder, journal):
-        measure = measure_of(work, given.to(device).encoders)
-        done = Evaluation(settings, items, measure, given.stamp, folder, journal, job).run(rows)
+        done = Evaluation(settings, items, measure, measured_with, folder, journal, job).run(rows)
         write_texts(folder, done)
         tell(done, len(items), job)
-        summaries = summaries_of(done, settings, form.names)
+        summaries = (with_all if judged else summaries_of)(done, settings, form.names)
         differences = differences_of(summaries, settings)
         published = baseline_tables(settings.table, set_name, summaries, form)
         if request.baseline and not published:
             job.warn(f"The paper has no figures for this table and {set_name}.")
         return EvaluateReport(
             tables=(
-                main_table(summaries, form, f"{settings.subject.title}: {set_name}"),
+                (judged_table if judged else main_table)(
+                    summaries, form, f"{settings.subject.title}: {set_name}"
+                ),
                 *given.missing_tables(),
                 *further_tables(summaries, differences, done, form),
                 *(published if request.baseline else ()),
@@ -86,6 +96,7 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport:
                 "differences": plain_differences(differences),
                 "unreadable": done.unreadable,
                 "samples": sample_details(done),
+                **({"judge": measured_with} if judged else {}),
             },
             charts=charts_of(summaries, settings.subject),
             cases=_cases(summaries, done, settings, form, request.worst),

@@ -13,6 +13,7 @@ from imgedit_modelkit.metrics.edits import EditEncoders
 from imgedit_modelkit.metrics.encoders import clip_i, clip_t, dino
 from imgedit_modelkit.metrics.pictures import l1, l2
 from imgedit_modelkit.regions.resampling import Map
+from imgedit_reason_edit.evaluation import judging
 
 EDITS = Form(("L1", "L2", "CLIP-I", "DINO", "CLIP-T"), frozenset({"L1", "L2"}))
 """Of an edit that has a goal.
@@ -28,14 +29,15 @@ CLIP-T   cosine of CLIP's embeddings of the edited picture and the goal's captio
 SENTENCE = Form(("L1 to input", "CLIP-I to input"))
 """Of an edit that has none: how far it is from the input; nothing is better or worse."""
 
-RANKS = ("DINO", "CLIP-I", "L1")
+RANKS = ("DINO", "CLIP-I", "L1", "score")
 """What decides which edit is the worst: the first that was measured."""
 
-_FORMS = {"edits": EDITS, "sentence": SENTENCE}
+_FORMS = {"edits": EDITS, "sentence": SENTENCE, "judged": judging.FORM}
 
-_NEEDS = {
+_NEEDS: dict[str, dict[str, str]] = {
     "edits": {"clip": "CLIP-I and CLIP-T", "dino": "DINO"},
     "sentence": {"clip": "CLIP-I to input"},
+    "judged": {},
 }
 
 

@@ -32,11 +32,16 @@ def read_items(settings: Settings, job: Job) -> tuple[str, tuple[Item, ...]]:
         items = tuple(item for item in items if item.group == settings.group)
         if not items:
             raise DataError(f"{folder} has no {settings.group} instructions.", path=folder)
+    return name, limited(items, settings)
+
+
+def limited(items: tuple[Item, ...], settings: Settings) -> tuple[Item, ...]:
+    """So many as the limit says; both instructions of a row are drawn, or neither."""
     by_row: dict[str, list[Item]] = {}
-    for item in items:  # both instructions of a row are drawn, or neither
+    for item in items:
         by_row.setdefault(_row_of(item), []).append(item)
     chosen = drawn([*by_row.values()], settings.limit, settings.seed)
-    return name, tuple(item for some in chosen for item in some)
+    return tuple(item for some in chosen for item in some)
 
 
 def _row_of(item: Item) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Work = Literal["edits", "sentence", "votes"]
+Work = Literal["edits", "sentence", "judged", "votes"]
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Subject:
 
     Attributes:
         title: of the table.
-        work: what is done for it: pictures are edited by their instructions and scored; all are
-            edited by one sentence; or votes of people are counted.
+        work: what is done for it: pictures are edited by their instructions and measured; all are
+            edited by one sentence; edits are judged by a model; or votes of people are counted.
         models: what is compared if nobody says; '' where it must be said.
         sheets: whether its pictures are shown side by side, and not the worst of each row.
         charted: whether CLIP-I is drawn from row to row, as in figure 15.
@@ -54,6 +54,7 @@ SUBJECTS = {
     ),
     "sheets": Subject("Rows side by side (figures 9 to 13)", sheets=True),
     "sentence": Subject("One sentence for all pictures (figure 14)", "sentence", sheets=True),
+    "judged": Subject("Judged by a vision-language model", "judged"),
     "study": Subject("Chosen as the best by people (table 4)", "votes", ""),
 }
 """By the value of the option 'table'."""

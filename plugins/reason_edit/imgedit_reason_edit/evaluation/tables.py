@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from imgedit_modelkit.evaluation.methods import COPY
 from imgedit_modelkit.evaluation.outcomes import Done
 from imgedit_modelkit.evaluation.summaries import Differences, Variant
 from imgedit_modelkit.evaluation.tables import (
@@ -40,6 +41,23 @@ def main_table(summaries: Summaries, form: Form, title: str) -> Table:
     return Table(title=title, columns=tuple(columns), rows=tuple(rows))
 
 
+def judged_table(summaries: Summaries, form: Form, title: str) -> Table:
+    """A line for each row and category, and for all of them."""
+    return Table(
+        title=title,
+        columns=("row", "cases", "n", *map(form.heading, form.names)),
+        rows=tuple(
+            (
+                row,
+                str(part),
+                len(found.outcomes),
+                *(form.shown(name, found.estimates.get(name)) for name in form.names),
+            )
+            for (row, part), found in summaries.items()
+        ),
+    )
+
+
 def _groups(summaries: Summaries) -> tuple[Variant, ...]:
     return tuple(dict.fromkeys(group for _, group in summaries))
 
@@ -71,24 +89,29 @@ def baseline_tables(
 
 
 def charts_of(summaries: Summaries, subject: Subject) -> tuple[Chart, ...]:
-    """Figure 15: CLIP-I from row to row, a line for each kind of instructions."""
+    """Figure 15: CLIP-I from row to row, a line for each kind of instructions.
+
+    The input itself is left out: it is no step of the way that the figure shows.
+    """
     if not subject.charted:
         return ()
+    titles = dict.fromkeys(
+        title
+        for (title, _), summary in summaries.items()
+        if any(one.task.method.kind != COPY for one in summary.outcomes)
+    )
+    places = {title: number for number, title in enumerate(titles, 1)}
     lines: dict[str, list[tuple[float, float]]] = {}
-    marks: dict[str, list[str]] = {}
-    places = {row: n for n, row in enumerate(dict.fromkeys(row for row, _ in summaries), 1)}
-    for (row, group), summary in summaries.items():
+    for (title, group), summary in summaries.items():
         found = summary.estimates.get("CLIP-I")
-        if found is not None and found.value is not None:
-            lines.setdefault(str(group), []).append((float(places[row]), found.value))
-            marks.setdefault(str(group), []).append(row)
+        if title in places and found is not None and found.value is not None:
+            lines.setdefault(str(group), []).append((float(places[title]), found.value))
     return (
         Chart(
             title=subject.title,
             x="row",
             y="CLIP-I (1 is the goal)",
             lines={name: tuple(line) for name, line in lines.items()},
-            marks={name: tuple(some) for name, some in marks.items()},
-            note="Rows in the order of the table.",
+            note="Rows: " + ", ".join(f"{number} {title}" for title, number in places.items()),
         ),
     )

@@ -21,7 +21,9 @@ from imgedit_plugins.plan import EditPlan, PlannedOperation
 from imgedit_plugins.render import render_plan
 from imgedit_plugins.requests import Options, PredictRequest
 from imgedit_reverse_design.judge import judge_rendered
+from imgedit_reverse_design.minigpt4 import bundled
 from imgedit_reverse_design.minigpt4 import config as folders
+from imgedit_reverse_design.minigpt4.bundled import Answer
 from imgedit_reverse_design.minigpt4.config import MAX_NEW_TOKENS
 from imgedit_reverse_design.minigpt4.experiments import experiment
 from imgedit_reverse_design.minigpt4.parsing import Said, parse_answer, steps
@@ -68,21 +70,25 @@ def predict_by_model(request: PredictRequest, job: Job) -> EditPlan:
     assert request.edited is not None
     options = request.options
     pair = pair_of(request.source, request.edited, job)
-    folder = model_folder(str(options.get("weights", "")))
-    require_torch()
-    with memory_told():
-        job.report("loading the model")
-        loaded = _loaded(folder, options)
-        job.report("asking the model")
-        said, confidences, text = ask(loaded.model, pair, request, job)
+    if folder := bundled.bundle_of(options):
+        said, confidences, text, sha256 = _asked_of_bundle(folder, pair, request, job)
+    else:
+        folder = model_folder(str(options.get("weights", "")))
+        require_torch()
+        with memory_told():
+            job.report("loading the model")
+            loaded = _loaded(folder, options)
+            job.report("asking the model")
+            said, confidences, text = ask(loaded.model, pair, request, job)
+            sha256 = loaded.sha256
     definitions = str(options.get("definitions", DEFAULT_PROFILE))
     operations = steps(said, load_profile(definitions), confidences)
     if options.get("verify", True):
         if not operations:
             job.warn(f"The model named no operation ({_short(text)}); searched without it.")
-        by = provenance_of("minigpt4+search", loaded.sha256)
+        by = provenance_of("minigpt4+search", sha256)
         return verified(pair, options, job, _moves(operations), by)
-    return _alone(request, pair, operations, loaded.sha256, text)
+    return _alone(request, pair, operations, sha256, text)
 
 
 def ask(
@@ -109,7 +115,29 @@ def ask(
     return said, _confidences(said, written, strings), text
 
 
-def _confidences(said: Sequence[Said], written: Generated, strings: Sequence[str]) -> list[float]:
+def _asked_of_bundle(
+    folder: Path, pair: Pair, request: PredictRequest, job: Job
+) -> tuple[tuple[Said, ...], list[float], str, str]:
+    """As `ask`, of a bundle and without torch; also the hash of its projection."""
+    job.report("loading the model")
+    model = bundled.loaded(folder, request.options, job)
+    job.report("asking the model")
+    rng = random.Random(f"prompt/{request.seed}")  # noqa: S311 (not for secrets)
+    settings = model.settings
+    prompt = draw(rng, request.instruction or None, settings["wrap"], breaks=settings["breaks"])
+    written = model.answer(
+        (pair.source, pair.edited), prompt, longest=MAX_NEW_TOKENS, on_token=lambda _: job.check()
+    )
+    text = "".join(model.strings[token] for token in written.tokens)
+    said = parse_answer(text)
+    file = model.bundle.document.part("projection").file
+    digest = model.bundle.document.files[file].sha256
+    return said, _confidences(said, written, model.strings), text, digest
+
+
+def _confidences(
+    said: Sequence[Said], written: Generated | Answer, strings: Sequence[str]
+) -> list[float]:
     spans = token_spans(written.tokens, strings)
     found = []
     for one in said:

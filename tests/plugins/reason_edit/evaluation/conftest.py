@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[3] / "core"))  # plugin_factory
+sys.path.append(str(Path(__file__).parents[1] / "model"))  # tiny_reasoner
 
 from plugin_factory import Site
 
@@ -55,3 +56,17 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tiny_reasoned_data as tiny
 
     return tiny.benchmark(tmp_path_factory.mktemp("benchmark"), rows=4)
+
+
+@pytest.fixture(scope="session")
+def reasoner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the paper's kind: LLaVA in front of a diffusion model."""
+    import tiny_reasoner
+
+    folder = tmp_path_factory.mktemp("reasoner")
+    files = {
+        "mllm": tiny_reasoner.llava(folder / "llava"),
+        "diffusion": tiny_reasoner.pix2pix(folder / "diffusion"),
+    }
+    tiny_reasoner.imported(files, folder / "model")
+    return folder / "model"

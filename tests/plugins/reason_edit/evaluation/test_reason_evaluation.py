@@ -16,6 +16,7 @@ import torch  # noqa: E402
 from tiny_reasoned_data import cells, evaluated, table  # noqa: E402
 
 from imgedit_modelkit.squares import square  # noqa: E402
+from imgedit_plugins.cli import common  # noqa: E402
 from imgedit_plugins.errors import (  # noqa: E402
     DataError,
     JobCancelledError,
@@ -24,6 +25,7 @@ from imgedit_plugins.errors import (  # noqa: E402
 )
 from imgedit_plugins.jobs import Job, Progress  # noqa: E402
 from imgedit_plugins.picture_files import open_picture, save_picture  # noqa: E402
+from imgedit_plugins.pictures import Picture  # noqa: E402
 from imgedit_plugins.requests import Table  # noqa: E402
 from imgedit_reason_edit.evaluation.methods import methods_of  # noqa: E402
 from imgedit_reason_edit.evaluation.published import published_figures  # noqa: E402
@@ -378,6 +380,40 @@ def test_weights_that_are_missing_or_something_else(benchmark, pix2pix, tmp_path
         evaluated(benchmark, models=f"StableDiffusionPipeline:{pix2pix}")
 
 
+def test_the_trained_model_and_its_ablation_are_rows(benchmark, reasoner, tmp_path):
+    """What `apply` makes of the square, with the same seed and options."""
+    from imgedit_modelkit.fingerprints import seed_of
+    from imgedit_plugins.requests import ApplyRequest
+
+    keep = tmp_path / "keep"
+    models = f"reason_pix2pix:{reasoner},blind=text:{reasoner}"
+    report = evaluated(
+        benchmark, models=models, keep=keep, limit=1, size=64, instructions="reasoning"
+    )
+    assert [row[0] for row in report.tables[0].rows] == ["ReasonPix2Pix", "blind", "input itself"]
+    made = {title: next((keep / title).glob("*.png")) for title in ("ReasonPix2Pix", "blind")}
+    name = made["blind"].stem
+    seen = np.rint(square(tiny.pair(int(name.split("-")[0]))[0], 64) * 255).astype(np.uint8)
+    given = {"model": "reason_pix2pix", "weights": str(reasoner), "steps": "1", "device": "cpu",
+             "precision": "fp32", "resolution": "64", "exact": "off"}  # fmt: skip
+    result = common.plugin_manager().call(
+        "apply_edit",
+        ApplyRequest(
+            picture=Picture(seen), instruction="she likes the dog", options=given,
+            seed=seed_of("evaluate", 0, name),
+        ),
+        Job(), "reason_edit",
+    )  # fmt: skip
+    expected = result.candidates[0].picture.pixels
+    saved = open_picture(made["ReasonPix2Pix"]).pixels
+    assert np.abs(saved.astype(int) - expected).max() <= 1
+    assert not np.array_equal(saved, open_picture(made["blind"]).pixels), "one sees the picture"
+    paths = report.details["rows"][0]["folders"]
+    assert paths == [str(reasoner.resolve())]
+    with pytest.raises(WeightsError, match="There is no"):
+        evaluated(benchmark, models="reason_pix2pix")
+
+
 def test_the_model_s_own_plan_as_a_row(benchmark):
     """The plugin asks a server, which answers with a document."""
     from imgedit_modelkit.language.testing import chat_server, text
@@ -491,18 +527,18 @@ def test_figure_15_and_its_sheets(name, figure, benchmark, pix2pix, site, clip):
         benchmark, table=name, models=models, clip=clip, worst=3, limit=2, baseline=True
     )
     (chart,) = report.charts
-    assert chart.marks["reasoning"] == ("InstructPix2Pix", "Part I", "all", "input itself")
-    rows = {row[0]: dict(zip(report.tables[0].columns, row, strict=True))
-            for row in report.tables[0].rows}  # fmt: skip
-    for title, (_, y) in zip(chart.marks["direct"], chart.lines["direct"], strict=True):
-        assert round(y, 4) == rows[title]["direct: CLIP-I"]
+    assert chart.note == "Rows: 1 InstructPix2Pix, 2 Part I, 3 all"
+    rows = [dict(zip(report.tables[0].columns, row, strict=True)) for row in report.tables[0].rows]
+    for group in ("direct", "reasoning"):
+        shown = [(x, round(y, 4)) for x, y in chart.lines[group]]
+        assert shown == [(n, row[f"{group}: CLIP-I"]) for n, row in enumerate(rows[:3], 1)]
     (said,) = table(report, "What the paper says").rows
     assert figure in said[0]
-    assert [case.title.rpartition(", ")[2] for case in report.cases] == [
+    assert [case.title.rpartition("-")[2] for case in report.cases] == [
         "direct", "reasoning", "direct",
     ]  # fmt: skip
-    shown = [what for what, *_ in report.cases[0].pictures]
-    assert shown == ["Input", "InstructPix2Pix", "Part I", "all", "Goal"]
+    pictures = [what for what, *_ in report.cases[0].pictures]
+    assert pictures == ["Input", "InstructPix2Pix", "Part I", "all", "Goal"]
     assert "CLIP-I" in report.cases[0].pictures[1][1]
     with pytest.raises(OptionError, match="is measured with CLIP, which was not given"):
         evaluated(benchmark, table=name, models=models)

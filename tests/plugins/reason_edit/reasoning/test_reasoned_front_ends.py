@@ -163,7 +163,8 @@ def client() -> Iterator[Client]:
 
 def test_editors_get_the_plan_and_what_lies_above(client: Client) -> None:
     actions = {one["id"]: one for one in client.actions() if one["plugin"] == "reason_edit"}
-    assert set(actions) == {"reason", "plan"}
+    assert set(actions) == {"reason", "plan", "paint"}
+    assert actions["reason"]["fixed"] == {"model": "plan"}
     assert actions["reason"]["inputs"] == ["picture", "selection", "instruction"]
     shown = [one["name"] for one in actions["reason"]["options"]]
     assert {"endpoint", "document", "save-folder", "send-pictures", "criticism"} <= set(shown)

@@ -1,0 +1,196 @@
+"""MiniGPT-4 of a bundle: the family's composition on numpy, without torch."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgedit_exporters.runtime.bundles import EDITS, FILE, is_bundle
+from imgedit_exporters.runtime.decoding import Decoder, Rules, write
+from imgedit_exporters.runtime.golden import load_arrays
+from imgedit_exporters.runtime.sessions import Bundle
+from imgedit_exporters.runtime.tokens import Tokenizer
+from imgedit_modelkit.pixels import normalised
+from imgedit_plugins.errors import OptionError, WeightsError
+from imgedit_plugins.exporting import BundleReport, Finding
+from imgedit_plugins.jobs import Job
+from imgedit_plugins.pictures import RGB8
+from imgedit_plugins.requests import BundleRequest, Options
+
+TOKENIZER, STRINGS = "tokenizer/tokenizer.json", "tokenizer/strings.json"
+PLUGIN = "reverse_design"
+GOLDEN_TOKENS = 24
+
+Floats = NDArray[np.float32]
+Prompt = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model wrote, its end left out.
+
+    Attributes:
+        tokens: of the answer.
+        probabilities: of each token, 0..1.
+    """
+
+    tokens: tuple[int, ...]
+    probabilities: tuple[float, ...]
+
+
+class BundledMiniGPT4:
+    """A bundle that `export reverse_design` made.
+
+    Raises:
+        WeightsError: the bundle is another plugin's, or a file is missing.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        if bundle.document.plugin != PLUGIN:
+            raise WeightsError(
+                f"The bundle in {bundle.folder} is one of {bundle.document.plugin!r}, not of "
+                f"{PLUGIN}.",
+                path=bundle.folder,
+            )
+        self.bundle, self.settings = bundle, bundle.settings
+        self.tokenizer = Tokenizer(bundle.folder / TOKENIZER, self.settings["special"])
+        self.strings: list[str] = json.loads((bundle.folder / STRINGS).read_text("utf-8"))
+
+    def pixels(self, picture: RGB8) -> Floats:
+        """(3, size, size): a picture as the tower wants it."""
+        given = self.settings["pixels"]
+        return normalised(picture, given["size"], given["mean"], given["deviation"])
+
+    def answer(
+        self,
+        pictures: Sequence[RGB8],
+        prompt: Prompt,
+        *,
+        longest: int,
+        on_token: Callable[[int], None] = lambda _: None,
+    ) -> Answer:
+        """A greedy answer to a prompt with pictures in it."""
+        # One by one, as the model itself reads them: a picture hangs on no other.
+        seen = [self.bundle.run("tower", [self.pixels(one)[None]])[0] for one in pictures]
+        tokens = [self.bundle.run("projection", [one])[0][0] for one in seen]
+        end = self.tokenizer.eos_token_id
+        assert end is not None, "an export without one is refused"
+        rules = Rules(end, longest=longest, on_token=on_token)
+        decoder = self._decoder()
+        written = write(decoder, self._prompt(prompt, tokens), rules, embed=self._embed)
+        count = len(written.tokens) - (written.tokens[-1] == end)
+        return Answer(written.tokens[:count], written.probabilities[:count])
+
+    def _decoder(self) -> Decoder:
+        session = self.bundle.session("decoder")
+        cuda = session.get_providers()[0] == "CUDAExecutionProvider"
+        return Decoder(session, "cuda" if cuda else "cpu")
+
+    def _embed(self, ids: Sequence[int]) -> Floats:
+        (embeds,) = self.bundle.run("embeddings", [np.array([ids], np.int64)])
+        return np.asarray(embeds[0], np.float32)
+
+    def _prompt(self, prompt: Prompt, pictures: Sequence[Floats]) -> Floats:
+        begin = self.tokenizer.bos_token_id
+        parts = [] if begin is None else [self._embed([begin])]
+        for piece in prompt:
+            parts += self._text(piece) if isinstance(piece, str) else [pictures[piece]]
+        return np.concatenate(parts)
+
+    def _text(self, text: str) -> list[Floats]:
+        averaged = self.settings["averaged"]
+        pattern = "|".join(map(re.escape, averaged))
+        parts = []
+        for part in re.split(f"({pattern})", text) if pattern else [text]:
+            if part and (ids := self.tokenizer.encode(part)):
+                embeds = self._embed(ids)
+                parts.append(embeds.mean(0, keepdims=True) if part in averaged else embeds)
+        return parts
+
+
+def bundle_of(options: Options) -> Path | None:
+    """The bundle that the option 'weights' names; None where it names something else."""
+    folder = Path(str(options.get("weights", "")))
+    return folder if options.get("weights") and is_bundle(folder) else None
+
+
+def loaded(folder: Path, options: Options, job: Job) -> BundledMiniGPT4:
+    """The model of a bundle; the last one is kept.
+
+    Raises:
+        OptionError: an option asks for what bundles cannot do.
+        WeightsError, PluginError: the bundle cannot be used, or there is no onnxruntime.
+    """
+    if options.get("constrained", False):
+        raise OptionError("A bundle's answers cannot be constrained yet.", hint="constrained=no")
+    for name, usual in (("precision", "auto"), ("bits", "full")):
+        if options.get(name, usual) != usual:
+            raise OptionError(
+                f"A bundle's {name} is that of its parts.", hint="`bundle show` tells it."
+            )
+    stamp = (folder / FILE).stat().st_mtime_ns
+    warnings, model = _loaded(folder.resolve(), stamp, str(options.get("device", "auto")))
+    for warning in warnings:
+        job.warn(warning)
+    return model
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(folder: Path, stamp: int, device: str) -> tuple[list[str], BundledMiniGPT4]:  # noqa: ARG001
+    warnings: list[str] = []
+    return warnings, BundledMiniGPT4(Bundle(folder, device=device, warn=warnings.append))
+
+
+# --- verify_bundle ----------------------------------------------------------------------------
+
+
+def verify(request: BundleRequest, job: Job) -> BundleReport:
+    """Answer the golden questions of a bundle again, and compare.
+
+    Raises:
+        WeightsError: the bundle has none, or is not one of ours.
+    """
+    model = BundledMiniGPT4(Bundle(request.bundle, device="cpu"))
+    golden: dict[str, Any] = load_arrays(request.bundle / EDITS)
+    pixels, chances, same, total = 0.0, 0.0, 0, 0
+    for number in range(int(golden["count"])):
+        job.report("answering again", number, int(golden["count"]))
+        pair = list(golden[f"{number}/pictures"])
+        seen = np.stack([model.pixels(picture) for picture in pair])
+        pixels = max(pixels, float(np.abs(seen - golden[f"{number}/pixels"]).max()))
+        prompt = json.loads(str(golden[f"{number}/prompt"]))
+        found = model.answer(pair, prompt, longest=GOLDEN_TOKENS)
+        wanted = golden[f"{number}/tokens"].tolist()
+        equal = [a == b for a, b in zip(found.tokens, wanted, strict=False)]
+        same, total = same + sum(equal), total + max(len(wanted), len(found.tokens))
+        if all(equal):
+            shared = golden[f"{number}/probabilities"][: len(equal)]
+            apart = np.abs(np.array(found.probabilities[: len(equal)]) - shared)
+            chances = max(chances, float(apart.max(initial=0.0)))
+    exact = all(part.precision == "fp32" for part in model.bundle.document.parts)
+    share = same / max(total, 1)
+    least, most = (1.0, 1e-3) if exact else (None, None)
+    return BundleReport(
+        findings=(
+            Finding(
+                what="pixels for the tower, largest difference", value=pixels, limit=1e-4,
+                passed=pixels <= 1e-4,
+            ),
+            Finding(
+                what="tokens that are equal, share", value=share, limit=least,
+                passed=least is None or share >= least,
+            ),
+            Finding(
+                what="probabilities of equal answers, largest difference", value=chances,
+                limit=most, passed=most is None or chances <= most,
+            ),
+        )
+    )  # fmt: skip
