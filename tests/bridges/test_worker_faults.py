@@ -150,12 +150,12 @@ def test_a_worker_whose_folder_is_gone_does_not_start_elsewhere(home):
 
 
 def test_it_ends_when_nobody_needs_it(make_home):
-    home = make_home(idle=0.4)
+    home = make_home(idle=1.5)
     client = home.started()
     pid = client.connect()["pid"]
     job = client.submit(does(client, "patient"))
     until(client, job, "waiting")
-    time.sleep(0.7)
+    time.sleep(2)
     assert alive(pid), "a job runs"
     client.cancel(job)
     wait_for(lambda: not alive(pid))
