@@ -26,7 +26,7 @@ from imgedit_reason_edit.data.layout import EDITED, INPUT, MADE
 from imgedit_reason_edit.data.reading import ReasonRow, read_rows
 
 _FIRST_SEED = 2 * VALIDATION
-_TEST_SEED = 7 * VALIDATION
+_TEST_SEED = 8 * VALIDATION
 """No picture of another stage, and none to learn from, has such a seed."""
 
 _MAKER = "benchmarks.reason_learning"

@@ -36,7 +36,7 @@ class Training:
         seeds: one training of each kind for each.
     """
 
-    steps: int = 600
+    steps: int = 900
     rate: float = 1e-3
     warmup: float = 0.05
     batch: int = 16

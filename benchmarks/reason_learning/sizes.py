@@ -19,7 +19,7 @@ class Sizes(sizes.Sizes):
     clip_steps: int = 1500
     clip_batch: int = 32
     clip_rate: float = 2e-3
-    llava_steps: int = 800
+    llava_steps: int = 2400
 
     def llava(self, tokenizer: Any, image: str) -> Any:
         """A LlavaForConditionalGeneration with drawn weights.
