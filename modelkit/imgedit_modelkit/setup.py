@@ -78,8 +78,7 @@ def accelerator(config: TrainConfig) -> Accelerator:
     GradientState._reset_state()
     try:
         made = Accelerator(
-            # Without a GPU, Accelerate only sees several processes when it is told so.
-            cpu=not torch.accelerator.is_available(),
+            cpu=_without_gpu(),
             mixed_precision="no" if config.precision == "fp32" else config.precision,
             kwargs_handlers=[
                 InitProcessGroupKwargs(timeout=_WAITING),
@@ -179,6 +178,17 @@ def newest_whole(folder: RunFolder, accelerator: Accelerator, job: Job) -> Check
 
     step = on_main(accelerator, find)
     return next((c for c in folder.checkpoints() if c.step == step), None)
+
+
+def process_state() -> PartialState:
+    """What this process knows of the others, as `accelerator` sets it up; also before it."""
+    waiting = InitProcessGroupKwargs(timeout=_WAITING).to_kwargs()
+    return PartialState(cpu=_without_gpu(), **waiting)
+
+
+def _without_gpu() -> bool:
+    """Without a GPU, Accelerate only sees several processes when it is told so."""
+    return not torch.accelerator.is_available()
 
 
 def on_main(accelerator: Accelerator | PartialState, work: Callable[[], Any]) -> Any:

@@ -207,11 +207,9 @@ def launched_sharded() -> bool:
 
 def on_main(work: Callable[[], None]) -> None:
     """Do something once, in the main process; all wait for it and raise its errors."""
-    from accelerate import PartialState
-
     from imgedit_modelkit import setup
 
-    setup.on_main(PartialState(), work)
+    setup.on_main(setup.process_state(), work)
 
 
 def train(task: TrainingTask, config: TrainConfig, out: Path, job: Job) -> TrainReport:

@@ -106,7 +106,10 @@ def test_two_processes_that_share_the_model_learn_the_same(reasoner, parts, tmp_
         assert told.count("The run is in") == 1
     assert same(tmp_path / "none", tmp_path / "cached")
     lines = {
-        name: [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
+        name: [
+            json.loads(line)
+            for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        ]
         for name in ("none", "fsdp")
     }
     for line, expected in zip(lines["fsdp"], lines["none"], strict=True):
