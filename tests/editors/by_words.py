@@ -45,9 +45,12 @@ mark("labels", **{{name: labels[name] for name in {tuple(given)!r}}})
             self.screen.type(text if isinstance(text, str) else f"{text}\t")
 
     def begin(self):
-        """Accept the dialog, and wait for the window that shows how far the work is."""
+        """Accept the dialog, and wait for the window that shows how far the work is.
+
+        Or for the one of the result, where the work is done before anybody looks.
+        """
         self.screen.keys("alt+o")
-        self.window.wait_for_window(f"^{self.title}$", 60)
+        self.window.wait_for_window(f"^{self.title}(: (result|found))?$", 60)
 
     def wait_for_result(self, seconds=240, on_second=lambda: None):
         """Wait for the window in which the result is looked at; it has the keyboard then."""
