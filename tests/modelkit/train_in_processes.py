@@ -53,7 +53,8 @@ def main() -> None:
         print(f"refused: {error}", flush=True)
     else:
         if given.sharding != "none" and hasattr(task, "model"):
-            print("share:", _share(task.model, True), _share(task.model, False), flush=True)
+            shares = f"share: {_share(task.model, True)} {_share(task.model, False)}\n"
+            print(shares, end="", flush=True)  # at once, since both write to one pipe
 
 
 def _share(model, learns: bool) -> int:
