@@ -248,7 +248,7 @@ def applied(request: ApplyRequest, job: Job | None = None):
     try:
         return PluginManager.discover().call("apply_edit", request, job or Job(), "mgie")
     finally:
-        bundled_editing.release()
+        bundled_editing.MODELS.release()
 
 
 def test_apply_edit_takes_a_bundle(bundle):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_exporters.runtime.sessions import PROVIDERS, Bundle
 from imgedit_plugins.errors import WeightsError
 
 Floats = NDArray[np.float32]
@@ -82,6 +83,17 @@ class Decoder:
         self._session.run_with_iobinding(binding)
         logits, states, *present = binding.get_outputs()
         return Step(logits.numpy()[0], states.numpy()[0], tuple(present))
+
+
+def decoder_of(bundle: Bundle, part: str = "decoder") -> Decoder:
+    """The decoder part of a bundle, its cache where the part runs.
+
+    Raises:
+        WeightsError: there is none, or it is no decoder.
+    """
+    session = bundle.session(part)
+    cuda = session.get_providers()[0] == PROVIDERS["cuda"]
+    return Decoder(session, "cuda" if cuda else "cpu")
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,19 @@ class Bundle:
                 f"{self.document.certificate.faults[0]}"
             )
 
+    def check_plugin(self, name: str) -> None:
+        """Make sure that a plugin can use the bundle.
+
+        Raises:
+            WeightsError: it is another plugin's.
+        """
+        if self.document.plugin != name:
+            raise WeightsError(
+                f"The bundle in {self.folder} is one of {self.document.plugin!r}, not of {name}.",
+                path=self.folder,
+                hint=f"`imgedit-plugins export {name} --to onnx -o FOLDER` makes one.",
+            )
+
     @property
     def settings(self) -> dict[str, Any]:
         """What the plugin has told its composition."""

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from imgedit_exporters.runtime.decoding import Decoder, Rules, Written, write
+from imgedit_exporters.runtime.decoding import Rules, Written, decoder_of, write
 from imgedit_exporters.runtime.painting import Guidance, Noise, denoised
 from imgedit_exporters.runtime.schedulers import scheduler
 from imgedit_exporters.runtime.sessions import Bundle
@@ -19,7 +19,7 @@ from imgedit_mgie.folders import Language
 from imgedit_mgie.tokens import Tokens
 from imgedit_modelkit.pixels import normalised
 from imgedit_modelkit.regions.resampling import Map
-from imgedit_plugins.errors import ImgeditError, WeightsError
+from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.pictures import RGB8
 
 TOKENIZER = "tokenizer/tokenizer.json"
@@ -60,11 +60,7 @@ class BundledModel:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        if bundle.document.plugin != "mgie":
-            raise WeightsError(
-                f"The bundle in {bundle.folder} is one of {bundle.document.plugin!r}, not of mgie.",
-                path=bundle.folder,
-            )
+        bundle.check_plugin("mgie")
         self.bundle, settings = bundle, bundle.settings
         language = msgspec.convert(settings["language"], Language)
         tokenizer = Tokenizer(bundle.folder / TOKENIZER, settings["special"])
@@ -120,7 +116,7 @@ class BundledModel:
             on_token=on_token,
         )
         embeds = self.embed(ids, self.look(picture))
-        written = write(self._decoder(), embeds, rules, embed=self.embed, prompt=ids)
+        written = write(decoder_of(self.bundle), embeds, rules, embed=self.embed, prompt=ids)
         states, complete = self._predicted(written)
         return Derived(written.tokens, clean(self.tokens.decode(written.tokens)), states, complete)
 
@@ -130,7 +126,7 @@ class BundledModel:
         text, _ = self._prompt(instruction, 0)
         told = self.tokens.encode_answer(text, plain)
         _, ids = self._prompt(instruction, len(told))
-        read = self._decoder()(self.embed([*ids, *told], self.look(picture)))
+        read = decoder_of(self.bundle)(self.embed([*ids, *told], self.look(picture)))
         begin = len(ids) + len(told) - len(self.tokens.visual) - 1
         states = read.states[begin : begin + len(self.tokens.visual)]
         return Derived(tuple(told), plain, states, complete=True)
@@ -152,11 +148,6 @@ class BundledModel:
                 hint="Shorten it.",
             )
         return text, ids
-
-    def _decoder(self) -> Decoder:
-        session = self.bundle.session("decoder")
-        cuda = session.get_providers()[0] == "CUDAExecutionProvider"
-        return Decoder(session, "cuda" if cuda else "cpu")
 
     def _is_complete(self, written: Sequence[int]) -> bool:
         count, first = len(self.tokens.visual), self.tokens.visual[0]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgedit_exporters.runtime.bundles import FILE, is_bundle
 from imgedit_exporters.runtime.painting import Guidance
-from imgedit_exporters.runtime.sessions import Bundle
+from imgedit_exporters.runtime.using import Kept, refuse
 from imgedit_mgie.bundled import BundledModel, Floats
 from imgedit_modelkit.regions.boxes import Fitting
 from imgedit_modelkit.regions.editing import edit_region
@@ -20,11 +18,7 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
 from imgedit_plugins.requests import ApplyRequest, Candidate, EditResult, Options
 
-
-def bundle_of(options: Options) -> Path | None:
-    """The bundle that the option 'weights' names; None where it names something else."""
-    folder = Path(str(options.get("weights", "")))
-    return folder if options.get("weights") and is_bundle(folder) else None
+MODELS = Kept(BundledModel)
 
 
 def edit(request: ApplyRequest, folder: Path, job: Job) -> EditResult:
@@ -45,7 +39,7 @@ def edit(request: ApplyRequest, folder: Path, job: Job) -> EditResult:
     """
     options = request.options
     _refuse(options)
-    model = _model(folder.resolve(), _stamp(folder), str(options["device"]), job)
+    model = MODELS.of(folder, str(options["device"]), job)
     asked = {"e2e": "mgie"}.get(str(options["model"]), options["model"])
     if asked not in ("auto", model.bundle.document.model):
         raise OptionError(f"The bundle in {folder} is {model.bundle.document.model}, not {asked}.")
@@ -76,11 +70,7 @@ def edit(request: ApplyRequest, folder: Path, job: Job) -> EditResult:
 def _refuse(options: Options) -> None:
     if options["painter"]:
         raise OptionError("A bundle paints by itself, so it takes no painter.")
-    for name in ("precision", "offload"):
-        if options[name] != "auto":
-            raise OptionError(
-                f"A bundle's {name} is that of its parts.", hint="`bundle show` tells it."
-            )
+    refuse(options, {"precision": "auto", "offload": "auto"})
 
 
 class _Work:
@@ -139,26 +129,3 @@ class _Work:
                 )
         self.expressive = derived.expressive
         return model.conditioning(derived.states)
-
-
-def _stamp(folder: Path) -> int:
-    """Changes when a bundle was written anew."""
-    return (folder / FILE).stat().st_mtime_ns
-
-
-def _model(folder: Path, stamp: int, device: str, job: Job) -> BundledModel:
-    warnings, model = _loaded(folder, stamp, device)
-    for warning in warnings:
-        job.warn(warning)
-    return model
-
-
-@functools.lru_cache(maxsize=1)
-def _loaded(folder: Path, stamp: int, device: str) -> tuple[list[str], BundledModel]:  # noqa: ARG001
-    warnings: list[str] = []
-    return warnings, BundledModel(Bundle(folder, device=device, warn=warnings.append))
-
-
-def release() -> None:
-    """Let go of the bundle that was used last."""
-    _loaded.cache_clear()

@@ -30,7 +30,7 @@ def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
     """Edit a picture by an instruction; 'not mine' without one."""
     if not request.instruction:
         return None
-    from imgedit_mgie.bundled_editing import bundle_of
+    from imgedit_exporters.runtime.using import bundle_of
 
     if folder := bundle_of(request.options):
         from imgedit_mgie.bundled_editing import edit as edit_with

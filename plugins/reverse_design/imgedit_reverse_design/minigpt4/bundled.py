@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -13,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgedit_exporters.runtime.bundles import EDITS, FILE, is_bundle
-from imgedit_exporters.runtime.decoding import Decoder, Rules, write
+from imgedit_exporters.runtime.bundles import EDITS
+from imgedit_exporters.runtime.decoding import Rules, decoder_of, write
 from imgedit_exporters.runtime.golden import load_arrays
 from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.runtime.tokens import Tokenizer
+from imgedit_exporters.runtime.using import Kept, refuse
 from imgedit_modelkit.pixels import normalised
-from imgedit_plugins.errors import OptionError, WeightsError
+from imgedit_plugins.errors import OptionError
 from imgedit_plugins.exporting import BundleReport, Finding
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
@@ -54,12 +54,7 @@ class BundledMiniGPT4:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        if bundle.document.plugin != PLUGIN:
-            raise WeightsError(
-                f"The bundle in {bundle.folder} is one of {bundle.document.plugin!r}, not of "
-                f"{PLUGIN}.",
-                path=bundle.folder,
-            )
+        bundle.check_plugin(PLUGIN)
         self.bundle, self.settings = bundle, bundle.settings
         self.tokenizer = Tokenizer(bundle.folder / TOKENIZER, self.settings["special"])
         self.strings: list[str] = json.loads((bundle.folder / STRINGS).read_text("utf-8"))
@@ -84,15 +79,10 @@ class BundledMiniGPT4:
         end = self.tokenizer.eos_token_id
         assert end is not None, "an export without one is refused"
         rules = Rules(end, longest=longest, on_token=on_token)
-        decoder = self._decoder()
+        decoder = decoder_of(self.bundle)
         written = write(decoder, self._prompt(prompt, tokens), rules, embed=self._embed)
         count = len(written.tokens) - (written.tokens[-1] == end)
         return Answer(written.tokens[:count], written.probabilities[:count])
-
-    def _decoder(self) -> Decoder:
-        session = self.bundle.session("decoder")
-        cuda = session.get_providers()[0] == "CUDAExecutionProvider"
-        return Decoder(session, "cuda" if cuda else "cpu")
 
     def _embed(self, ids: Sequence[int]) -> Floats:
         (embeds,) = self.bundle.run("embeddings", [np.array([ids], np.int64)])
@@ -116,10 +106,7 @@ class BundledMiniGPT4:
         return parts
 
 
-def bundle_of(options: Options) -> Path | None:
-    """The bundle that the option 'weights' names; None where it names something else."""
-    folder = Path(str(options.get("weights", "")))
-    return folder if options.get("weights") and is_bundle(folder) else None
+MODELS = Kept(BundledMiniGPT4)
 
 
 def loaded(folder: Path, options: Options, job: Job) -> BundledMiniGPT4:
@@ -131,22 +118,8 @@ def loaded(folder: Path, options: Options, job: Job) -> BundledMiniGPT4:
     """
     if options.get("constrained", False):
         raise OptionError("A bundle's answers cannot be constrained yet.", hint="constrained=no")
-    for name, usual in (("precision", "auto"), ("bits", "full")):
-        if options.get(name, usual) != usual:
-            raise OptionError(
-                f"A bundle's {name} is that of its parts.", hint="`bundle show` tells it."
-            )
-    stamp = (folder / FILE).stat().st_mtime_ns
-    warnings, model = _loaded(folder.resolve(), stamp, str(options.get("device", "auto")))
-    for warning in warnings:
-        job.warn(warning)
-    return model
-
-
-@functools.lru_cache(maxsize=1)
-def _loaded(folder: Path, stamp: int, device: str) -> tuple[list[str], BundledMiniGPT4]:  # noqa: ARG001
-    warnings: list[str] = []
-    return warnings, BundledMiniGPT4(Bundle(folder, device=device, warn=warnings.append))
+    refuse(options, {"precision": "auto", "bits": "full"})
+    return MODELS.of(folder, str(options.get("device", "auto")), job)
 
 
 # --- verify_bundle ----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgedit_exporters.runtime.using import bundle_of
 from imgedit_plugins import weights
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.jobs import Job
@@ -70,7 +71,7 @@ def predict_by_model(request: PredictRequest, job: Job) -> EditPlan:
     assert request.edited is not None
     options = request.options
     pair = pair_of(request.source, request.edited, job)
-    if folder := bundled.bundle_of(options):
+    if folder := bundle_of(options):
         said, confidences, text, sha256 = _asked_of_bundle(folder, pair, request, job)
     else:
         folder = model_folder(str(options.get("weights", "")))
