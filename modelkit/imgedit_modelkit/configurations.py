@@ -5,7 +5,7 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,6 +65,43 @@ def write(path: Path, config: msgspec.Struct) -> Path:
     """Write the configuration; the folder is complete once it is there."""
     write_bytes_atomic(path, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
     return path
+
+
+def with_bases(folder: Path, base_of: Callable[[Path], str]) -> Iterator[Path]:
+    """A model folder, the one that it was trained from, and so on; a circle ends where it closes.
+
+    Args:
+        folder: of the model.
+        base_of: what a folder's configuration names as its base; '' for none.
+    """
+    seen: set[Path] = set()
+    while folder not in seen:
+        seen.add(folder)
+        yield folder
+        if not (base := base_of(folder)):
+            return
+        folder = Path(base)
+
+
+def part(folder: Path, name: str, base_of: Callable[[Path], str]) -> Path:
+    """Where a part of a model lies: in its folder, or in that of its base.
+
+    Args:
+        folder: of the model.
+        name: of the file or folder.
+        base_of: see `with_bases`.
+
+    Raises:
+        DataError: in neither.
+    """
+    for place in with_bases(folder, base_of):
+        if (place / name).exists():
+            return place / name
+    raise DataError(
+        f"The model in {folder} has no {name}, here or in what it was trained from.",
+        path=folder / name,
+        hint="`imgedit-plugins weights verify FOLDER` says what else is missing.",
+    )
 
 
 def lineage(package: Path, weights: str, files: Mapping[str, Path], job: Job) -> Iterator[Part]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from editor_root import PROJECT
+from krita_session import Extension
 
 VARIABLE = "IMGEDIT_TEST_MGIE"
 PYTHON = Path(sys.prefix) / "bin" / "python"
@@ -35,6 +38,45 @@ def check() -> None:
     """Say why a worker in the root cannot run on this Python, if it cannot."""
     if Path(sys.base_prefix).parts[:2] == ("/", "usr"):
         pytest.skip(f"the Python in {sys.base_prefix} cannot be used in the root: it is a system's")
+
+
+def gimp_with(gimp: Any, root: Any, environment: Mapping[str, str]) -> Any:
+    """GIMP with the plug-in, whose worker runs on this Python.
+
+    Args:
+        gimp: the fixture.
+        root: the fixture.
+        environment: of GIMP, and so of the worker that it starts.
+    """
+    gimp.environment.update(environment)
+    command = [str(PYTHON), "-m", "imgedit_plugins.cli", "install", "gimp"]
+    root.call([*command, "--profile", f"{gimp.home}/GIMP"], seconds=120)
+    return gimp
+
+
+def krita_with(krita: Any, root: Any, environment: Mapping[str, str]) -> Extension:
+    """Krita with the extension, in the same way."""
+    krita.environment.update(environment)
+    resources = f"{krita.home}/.local/share/krita"
+    command = [str(PYTHON), "-m", "imgedit_plugins.cli", "install", "krita"]
+    root.call([*command, "--profile", resources], seconds=120)
+    return Extension(krita, f"{resources}/pykrita/imgedit")
+
+
+def save_quick_vae(folder: Path) -> None:
+    """A VAE with a factor of 16, for editors let a model work at 512 pixels."""
+    from diffusers import AutoencoderKL
+
+    from imgedit_modelkit.testing import realistic
+
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 5,
+        up_block_types=("UpDecoderBlock2D",) * 5,
+        latent_channels=4,
+        norm_num_groups=4,
+    )
+    realistic(vae, seed=1).eval().save_pretrained(folder)
 
 
 def put(folder: Path) -> Path:
@@ -66,18 +108,7 @@ def _make_tiny(files: Path, place: Path) -> None:
     """By the import of files under the published names."""
     sys.path.append(str(PROJECT / "tests" / "plugins" / "mgie"))
     import tiny_mgie
-    from diffusers import AutoencoderKL
-
-    from imgedit_modelkit.testing import realistic
 
     parts = tiny_mgie.published(files)
-    # Editors let a model work at 512 pixels: with a factor of 16 that is quick.
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8, 16),
-        down_block_types=("DownEncoderBlock2D",) * 5,
-        up_block_types=("UpDecoderBlock2D",) * 5,
-        latent_channels=4,
-        norm_num_groups=4,
-    )
-    realistic(vae, seed=1).eval().save_pretrained(parts["diffusion"] / "vae")
+    save_quick_vae(parts["diffusion"] / "vae")
     tiny_mgie.imported(parts, place)

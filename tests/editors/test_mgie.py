@@ -12,7 +12,6 @@ import mgie_model
 import numpy as np
 import pytest
 from by_words import GimpEntry, KritaAction
-from krita_session import Extension
 from krita_session import pixels_of as krita_pixels
 
 from imgedit_plugins.authoring.samples import photograph
@@ -53,21 +52,12 @@ def environment(weights):
 
 @pytest.fixture
 def by_words(gimp, root, environment):
-    """GIMP with the plug-in, whose worker runs on this Python."""
-    gimp.environment.update(environment)
-    command = [str(mgie_model.PYTHON), "-m", "imgedit_plugins.cli", "install", "gimp"]
-    root.call([*command, "--profile", f"{gimp.home}/GIMP"], seconds=120)
-    return gimp
+    return mgie_model.gimp_with(gimp, root, environment)
 
 
 @pytest.fixture
 def in_krita(krita, root, environment):
-    """Krita with the extension, whose worker runs on this Python."""
-    krita.environment.update(environment)
-    resources = f"{krita.home}/.local/share/krita"
-    command = [str(mgie_model.PYTHON), "-m", "imgedit_plugins.cli", "install", "krita"]
-    root.call([*command, "--profile", resources], seconds=120)
-    return Extension(krita, f"{resources}/pykrita/imgedit")
+    return mgie_model.krita_with(krita, root, environment)
 
 
 @pytest.fixture

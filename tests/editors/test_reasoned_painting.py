@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from by_words import GimpEntry, KritaAction
 from editor_root import PROJECT
-from krita_session import Extension
 from krita_session import pixels_of as krita_pixels
 
 from imgedit_plugins.authoring.samples import photograph
@@ -36,9 +35,7 @@ def weights(artifacts):
     mgie_model.check()
     sys.path.append(str(PROJECT / "tests" / "plugins" / "reason_edit" / "model"))
     import tiny_reasoner
-    from diffusers import AutoencoderKL
 
-    from imgedit_modelkit.testing import realistic
     from imgedit_reason_edit.model.folders import read_config, write_config
 
     files, home = artifacts / "reasoner", artifacts / "reasoner" / "weights"
@@ -46,15 +43,7 @@ def weights(artifacts):
         "mllm": tiny_reasoner.llava(files / "llava"),
         "diffusion": tiny_reasoner.pix2pix(files / "pix2pix"),
     }
-    # Editors let a model work at 512 pixels: with a factor of 16 that is quick.
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8, 16),
-        down_block_types=("DownEncoderBlock2D",) * 5,
-        up_block_types=("UpDecoderBlock2D",) * 5,
-        latent_channels=4,
-        norm_num_groups=4,
-    )
-    realistic(vae, seed=1).eval().save_pretrained(parts["diffusion"] / "vae")
+    mgie_model.save_quick_vae(parts["diffusion"] / "vae")
     place = home / "reason_edit" / "reason-pix2pix"
     tiny_reasoner.imported(parts, place)
     write_config(place, msgspec.structs.replace(read_config(place), trained=True))
@@ -69,21 +58,12 @@ def environment(weights):
 
 @pytest.fixture
 def by_reason(gimp, root, environment):
-    """GIMP with the plug-in, whose worker runs on this Python."""
-    gimp.environment.update(environment)
-    command = [str(mgie_model.PYTHON), "-m", "imgedit_plugins.cli", "install", "gimp"]
-    root.call([*command, "--profile", f"{gimp.home}/GIMP"], seconds=120)
-    return gimp
+    return mgie_model.gimp_with(gimp, root, environment)
 
 
 @pytest.fixture
 def in_krita(krita, root, environment):
-    """Krita with the extension, whose worker runs on this Python."""
-    krita.environment.update(environment)
-    resources = f"{krita.home}/.local/share/krita"
-    command = [str(mgie_model.PYTHON), "-m", "imgedit_plugins.cli", "install", "krita"]
-    root.call([*command, "--profile", resources], seconds=120)
-    return Extension(krita, f"{resources}/pykrita/imgedit")
+    return mgie_model.krita_with(krita, root, environment)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from imgedit_mgie.requirements import NAME
 from imgedit_modelkit import configurations
 from imgedit_modelkit.configurations import Part
 from imgedit_plugins import weights
-from imgedit_plugins.errors import DataError, WeightsError
+from imgedit_plugins.errors import WeightsError
 
 if TYPE_CHECKING:
     from imgedit_modelkit.vision_towers import TowerConfig
@@ -136,34 +136,17 @@ def write_config(folder: Path, config: Config) -> Path:
 
 
 def with_bases(folder: Path) -> Iterator[Path]:
-    """A model folder, the one that it was trained from, and so on; a circle ends where it closes.
-
-    Raises:
-        DataError: as `read_config`.
-    """
-    seen: set[Path] = set()
-    while folder not in seen:
-        seen.add(folder)
-        yield folder
-        if not (base := read_config(folder).base):
-            return
-        folder = Path(base)
+    """As `configurations.with_bases`; raises as `read_config`."""
+    return configurations.with_bases(folder, _base)
 
 
 def part(folder: Path, name: str) -> Path:
-    """Where a part of a model lies: in its folder, or in that of its base.
+    """Where a part of a model lies, as `configurations.part`; raises as that and `read_config`."""
+    return configurations.part(folder, name, _base)
 
-    Raises:
-        DataError: in neither.
-    """
-    for place in with_bases(folder):
-        if (place / name).exists():
-            return place / name
-    raise DataError(
-        f"The model in {folder} has no {name}, here or in what it was trained from.",
-        path=folder / name,
-        hint="`imgedit-plugins weights verify FOLDER` says what else is missing.",
-    )
+
+def _base(folder: Path) -> str:
+    return read_config(folder).base
 
 
 def model_folder(given: str) -> Path:
