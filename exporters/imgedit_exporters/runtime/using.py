@@ -33,9 +33,10 @@ def refuse(options: Options, usual: Mapping[str, Any]) -> None:
         OptionError: one is set.
     """
     for name, value in usual.items():
-        if options.get(name, value) != value:
+        if (given := options.get(name, value)) != value:
             raise OptionError(
-                f"A bundle's {name} is that of its parts.", hint="`bundle show` tells it."
+                f"A bundle's {name} is that of its parts, and not {given}.",
+                hint=f"Leave it at {value}; `imgedit-plugins bundle show FOLDER` tells what it is.",
             )
 
 

@@ -69,7 +69,10 @@ def edit(request: ApplyRequest, folder: Path, job: Job) -> EditResult:
 
 def _refuse(options: Options) -> None:
     if options["painter"]:
-        raise OptionError("A bundle paints by itself, so it takes no painter.")
+        raise OptionError(
+            f"A bundle paints by itself, and not by {options['painter']}.",
+            hint="Leave the option 'painter' out, or name a model's folder as 'weights'.",
+        )
     refuse(options, {"precision": "auto", "offload": "auto"})
 
 
