@@ -70,7 +70,7 @@ def edit(request: ApplyRequest, folder: Path, job: Job) -> EditResult:
 def _refuse(options: Options) -> None:
     if options["painter"]:
         raise OptionError(
-            f"A bundle paints by itself, and not by {options['painter']}.",
+            f"A bundle paints by itself, so it takes no painter, not {options['painter']} either.",
             hint="Leave the option 'painter' out, or name a model's folder as 'weights'.",
         )
     refuse(options, {"precision": "auto", "offload": "auto"})
