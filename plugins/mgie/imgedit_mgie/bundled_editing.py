@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,6 @@ class _Work:
         options, steps = self.request.options, int(self.request.options["steps"])
         made = []
         for number, seed in enumerate(self.seeds):
-            done, total = number * steps, steps * len(self.seeds)
             made.append(
                 self.model.paint(
                     pixels,
@@ -104,12 +104,13 @@ class _Work:
                     steps=steps,
                     noise=seed,
                     name=str(options["scheduler"]),
-                    on_step=lambda n, done=done, total=total: self.job.report(  # type: ignore[misc]
-                        "painting", done + n, total
-                    ),
+                    on_step=self._telling(number * steps, steps * len(self.seeds)),
                 )
             )
         return np.stack(made)
+
+    def _telling(self, done: int, total: int) -> Callable[[int], None]:
+        return lambda step: self.job.report("painting", done + step, total)
 
     def _derived(self, seen: RGB8) -> tuple[Floats, Floats]:
         options, job, model = self.request.options, self.job, self.model
