@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,15 +85,25 @@ class Decoder:
         return Step(logits.numpy()[0], states.numpy()[0], tuple(present))
 
 
-def decoder_of(bundle: Bundle, part: str = "decoder") -> Decoder:
+class Reads(Protocol):
+    """What writes texts: `Decoder`, and `fused.FusedDecoder`."""
+
+    def __call__(self, embeds: Floats, cache: tuple[Any, ...] = ()) -> Step:
+        """Read some positions behind those of a cache; see `Decoder`."""
+
+
+def decoder_of(bundle: Bundle, part: str = "decoder") -> Reads:
     """The decoder part of a bundle, its cache where the part runs.
 
     Raises:
         WeightsError: there is none, or it is no decoder.
     """
+    from imgedit_exporters.runtime.fused import FusedDecoder, is_fused
+
     session = bundle.session(part)
     cuda = session.get_providers()[0] == PROVIDERS["cuda"]
-    return Decoder(session, "cuda" if cuda else "cpu")
+    kind = FusedDecoder if is_fused(session) else Decoder
+    return kind(session, "cuda" if cuda else "cpu")
 
 
 @dataclass(frozen=True)
@@ -134,7 +144,7 @@ class Written:
 
 
 def write(
-    decoder: Decoder,
+    decoder: Reads,
     embeds: Floats,
     rules: Rules,
     *,
