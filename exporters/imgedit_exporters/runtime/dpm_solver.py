@@ -33,8 +33,9 @@ _SOLVERS = ("dpmsolver++", "sde-dpmsolver++", "deis")
 class DpmSolver:
     """See `Scheduler`; `DPMSolverMultistepScheduler` of diffusers.
 
-    Of its kinds there are ``dpmsolver++`` (the usual one), of order 1 to 3, and ``sde-dpmsolver++``,
-    of order 1 and 2. It looks back on earlier steps, so each is made once, in order.
+    Of its kinds there are ``dpmsolver++`` (the usual one), of order 1 to 3, and
+    ``sde-dpmsolver++``, of order 1 and 2. It looks back on earlier steps, so each is made once, in
+    order.
 
     Raises:
         ImgeditError: the configuration asks for another kind, or for more steps than it can make.
