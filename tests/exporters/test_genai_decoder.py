@@ -3,6 +3,7 @@
 import functools
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mgie_exported
@@ -64,6 +65,10 @@ def embed(bundle):
     return lambda ids: bundle.run("embeddings", [np.array([ids], np.int64)])[0][0]
 
 
+def fresh(bundle) -> FusedDecoder:
+    return FusedDecoder(bundle.session("decoder"))
+
+
 # --- the same texts ---------------------------------------------------------------------------
 
 
@@ -75,7 +80,7 @@ def test_greedy_text_and_hidden_states_are_those_of_transformers(bundle, llama):
         pad_token_id=0, return_dict_in_generate=True, output_logits=True,
     )  # fmt: skip
     decoder = decoder_of(bundle)
-    assert isinstance(decoder, FusedDecoder)
+    assert isinstance(decoder._decoder, FusedDecoder)
     rules = Rules(end=-1, longest=150)
     written = write(decoder, embed(bundle)(PROMPT), rules, embed=embed(bundle), prompt=PROMPT)
     assert list(written.tokens) == wanted.sequences[0, len(PROMPT) :].tolist()
@@ -90,7 +95,7 @@ def test_greedy_text_and_hidden_states_are_those_of_transformers(bundle, llama):
 
 
 def test_a_cache_can_be_gone_on_from_twice_and_its_first_positions_too(bundle):
-    decoder, of = decoder_of(bundle), embed(bundle)
+    decoder, of = fresh(bundle), embed(bundle)
     prefix = decoder(of(PROMPT))
     for rest in ([5, 6], [7, 8, 9], [5]):
         whole = decoder(of([*PROMPT, *rest]))
@@ -109,7 +114,7 @@ def test_a_cache_can_be_gone_on_from_twice_and_its_first_positions_too(bundle):
 
 
 def test_a_step_writes_behind_what_is_there_and_copies_nothing(bundle):
-    decoder, of = decoder_of(bundle), embed(bundle)
+    decoder, of = fresh(bundle), embed(bundle)
     step = decoder(of(PROMPT))
     (held,) = step.cache
     addresses = {name: value.data_ptr() for name, value in held.buffers.values.items()}
@@ -125,8 +130,42 @@ def test_a_step_writes_behind_what_is_there_and_copies_nothing(bundle):
     assert not found[:, :, after.count :].any(), "nothing is written where nothing was read"
 
 
-def test_logits_and_states_of_a_step_stay_what_they_are(bundle):
+def test_threads_go_on_from_one_cache(bundle):
+    decoder, of = fresh(bundle), embed(bundle)
+    prefix = decoder(of(PROMPT))
+    wanted = {token: decoder(of([*PROMPT, token, token])).logits for token in range(8)}
+
+    def found(token: int) -> np.ndarray:
+        step = decoder(of([token]), prefix.cache)
+        return decoder(of([token]), step.cache).logits
+
+    with ThreadPoolExecutor(8) as pool:
+        for token, logits in zip(wanted, pool.map(found, wanted), strict=True):
+            np.testing.assert_allclose(logits, wanted[token], atol=1e-4)
+
+
+def test_what_is_shared_with_the_last_text_is_not_read_again(bundle):
     decoder, of = decoder_of(bundle), embed(bundle)
+    decoder(of(PROMPT))
+    read: list[int] = []
+    inner = decoder._decoder
+    call = FusedDecoder.__call__
+
+    def counted(self, embeds, cache=()):
+        read.append(len(embeds))
+        return call(self, embeds, cache)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FusedDecoder, "__call__", counted)
+        again = decoder(of([*PROMPT[:5], 30, 31]))
+    assert read == [2]
+    np.testing.assert_allclose(again.logits, inner(of([*PROMPT[:5], 30, 31])).logits, atol=1e-4)
+    held = inner(of(PROMPT)).cache[0]
+    assert held.tensor_size_in_bytes() == 2 * 2 * 2 * 16 * 4 * len(PROMPT)
+
+
+def test_logits_and_states_of_a_step_stay_what_they_are(bundle):
+    decoder, of = fresh(bundle), embed(bundle)
     step = decoder(of(PROMPT))
     logits, states = step.logits.copy(), step.states.copy()
     decoder(of(list(reversed(PROMPT))), step.cache)
@@ -222,7 +261,7 @@ def test_auto_takes_torch_where_it_does_not_fit_and_says_why(known, tmp_path):
         "torch.onnx exports the part decoder, not onnxruntime-genai: its attention heads are 8 "
         "wide, not a multiple of 16."
     ]
-    assert isinstance(decoder_of(Bundle(tmp_path / "bundle", device="cpu")), Decoder)
+    assert isinstance(decoder_of(Bundle(tmp_path / "bundle", device="cpu"))._decoder, Decoder)
     with pytest.raises(OptionError, match=r"heads are 8 wide.*--backend torch"):
         exported(narrow, tmp_path / "none")
 

@@ -9,6 +9,7 @@ buffers, larger than what is in them, a step writes its own positions alone and 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ def is_fused(session: Any) -> bool:
 
 
 class FusedDecoder:
-    """A decoder part in this form; used as `decoding.Decoder` is.
+    """A decoder part in this form; used as `decoding.Decoder` is. Threads may share it.
 
     Args:
         session: of onnxruntime.
@@ -46,6 +47,7 @@ class FusedDecoder:
     def __init__(self, session: Any, device: str = "cpu") -> None:
         self._session, form = session, _Form(session)
         self._form, self._device = form, device if form.dtype == np.float16 else "cpu"
+        self._lock = threading.Lock()
 
     def __call__(self, embeds: Floats, cache: tuple[Any, ...] = ()) -> Step:
         """Read some positions behind those of a cache.
@@ -55,16 +57,15 @@ class FusedDecoder:
             cache: of an earlier step, or () to begin. Its positions stay what they are, whatever
                 is read behind it.
         """
-        held: _Held = cache[0] if cache else _Held(_Buffers(), 0)
+        held = cache[0] if cache else _Held(_Buffers(), 0)
         total = held.count + len(embeds)
-        buffers = self._with_room(held, total)
+        buffers = self._claimed(held, total)
         binding = buffers.binding
         binding.bind_cpu_input(EMBEDS, np.ascontiguousarray(embeds[None], self._form.dtype))
         binding.bind_cpu_input(MASK, np.ones((1, total), np.int64))
         binding.bind_output("logits", "cpu")
         binding.bind_output(STATES, "cpu")
         self._session.run_with_iobinding(binding)
-        buffers.filled = total
         logits, states = binding.get_outputs()[:2]
         return Step(
             logits.numpy()[0, -1].astype(np.float32, copy=False),
@@ -73,23 +74,31 @@ class FusedDecoder:
         )
 
     def first(self, cache: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-        """The cache of the first `count` positions of another, which stays as it is."""
-        held: _Held = cache[0]
+        """The cache of the first `count` positions of another, with room of its own behind it."""
+        held = cache[0]
         if not 0 <= count <= held.count:
             raise ValueError(f"a cache of {held.count} positions has no first {count}")
-        return (_Held(held.buffers, count),)
+        if count == held.buffers.filled:
+            return (held,)
+        return (_Held(self._copy(held.buffers, count, count), count),)
 
-    def _with_room(self, held: _Held, total: int) -> _Buffers:
-        """The buffers of a cache; a copy where they are too small or hold something behind it."""
+    def _claimed(self, held: _Held, total: int) -> _Buffers:
+        """Buffers that nobody else writes behind a cache in; a copy where there are others."""
         buffers = held.buffers
-        if held.count == buffers.filled and total <= buffers.size:
-            return buffers
+        with self._lock:
+            if held.count == buffers.filled and total <= buffers.size:
+                buffers.filled = total
+                return buffers
+        return self._copy(buffers, held.count, total)
+
+    def _copy(self, before: _Buffers, count: int, total: int) -> _Buffers:
+        """Buffers with the first `count` positions of others, and room for `total` and more."""
         # Twice as large each time, so that a long text is copied few times.
-        size = -(-max(total, min(2 * held.count, total + 1024)) // BLOCK) * BLOCK
+        size = -(-max(total, min(2 * count, total + 1024)) // BLOCK) * BLOCK
         values = {
-            name: self._room(buffers.values.get(name), held.count, size) for name in self._form.past
+            name: self._room(before.values.get(name), count, size) for name in self._form.past
         }
-        made = _Buffers(values, held.count, size, self._session.io_binding())
+        made = _Buffers(values, total, size, self._session.io_binding())
         for name in ("logits", STATES):  # they come first in what the binding gives
             made.binding.bind_output(name, "cpu")
         for past, present in zip(self._form.past, self._form.present, strict=True):
@@ -113,7 +122,7 @@ class _Buffers:
 
     Attributes:
         values: by the name of the input.
-        filled: positions that somebody's cache ends at.
+        filled: positions that somebody has written, or is about to.
         size: positions that there is room for.
         binding: of the session, to these.
     """
@@ -135,6 +144,11 @@ class _Held:
 
     buffers: _Buffers
     count: int
+
+    def tensor_size_in_bytes(self) -> int:
+        """What its positions take, called as onnxruntime's values call it."""
+        whole: int = sum(one.tensor_size_in_bytes() for one in self.buffers.values.values())
+        return whole * self.count // max(self.buffers.size, 1)
 
 
 class _Form:
