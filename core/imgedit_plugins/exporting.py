@@ -22,7 +22,7 @@ Arrays = Mapping[str, Array]
 Pair = tuple[Arrays, Sequence[Array]]
 """Golden inputs, and what the original makes of them."""
 
-Precision = Literal["fp32", "fp16", "int8", "int4"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 Role = Literal[
     "vision-tower",
     "projection",
@@ -37,7 +37,13 @@ Role = Literal[
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
-LIMITS: dict[Precision, float] = {"fp32": 2e-4, "fp16": 2e-2, "int8": 5e-2, "int4": 0.5}
+LIMITS: dict[Precision, float] = {
+    "fp32": 2e-4,
+    "fp16": 2e-2,
+    "bf16": 3e-2,
+    "int8": 5e-2,
+    "int4": 0.5,
+}
 """How far an exported part may be from its original, where it does not say otherwise: of fp32 the
 largest difference, of the others the root of the mean square, as shares of the standard deviation
 of what the original gives."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgedit_plugins.exporting import BundleReport, ExportReport, Precision
     from imgedit_plugins.jobs import Job
 
-_PRECISIONS = ("fp32", "fp16", "int8", "int4")
+_PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int4")
 _Folder = click.Path(file_okay=False, path_type=Path)
 
 
@@ -32,7 +32,7 @@ _Folder = click.Path(file_okay=False, path_type=Path)
     "precisions",
     multiple=True,
     metavar="[PART=]P",
-    help="fp32, fp16, int8 or int4 for all parts, or for one [fp32].",
+    help="fp32, fp16, bf16, int8 or int4 for all parts, or for one [fp32].",
 )
 @click.option(
     "--block-size",
@@ -57,6 +57,11 @@ _Folder = click.Path(file_okay=False, path_type=Path)
     default="auto",
     help="What exports decoders: onnxruntime-genai's builder where it fits, else torch [auto].",
 )
+@click.option(
+    "--triton",
+    is_flag=True,
+    help="Make a model repository for Triton Inference Server in the bundle's folder triton, too.",
+)
 @click.option("--force", is_flag=True, help="Write a bundle that fails its checks, too.")
 @common.hook_options
 @common.json_option
@@ -71,6 +76,7 @@ def export(  # noqa: PLR0913 (the command's options)
     accuracy_level: int,
     golden: int | None,
     backend: Literal["auto", "torch", "genai"],
+    triton: bool,
     force: bool,
     options: tuple[str, ...],
     as_json: bool,
@@ -89,7 +95,16 @@ def export(  # noqa: PLR0913 (the command's options)
     from imgedit_exporters.writing import Wanted
     from imgedit_plugins.requests import ExportRequest
 
-    wanted = Wanted(precision, parts, int(block_size), accuracy_level, golden, force, backend)
+    wanted = Wanted(
+        precision,
+        parts,
+        int(block_size),
+        accuracy_level,
+        golden=golden,
+        force=force,
+        backend=backend,
+        triton=triton,
+    )
     manager = common.plugin_manager()
     with running_job() as job:
         request = ExportRequest(model=model, options=resolved)

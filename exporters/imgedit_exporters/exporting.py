@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import nn
 
-from imgedit_exporters import genai, tracing
+from imgedit_exporters import genai, tracing, triton
 from imgedit_exporters.comparing import compare, edit_faults, finite
 from imgedit_exporters.parking import park
 from imgedit_exporters.runtime import bundles
@@ -81,6 +81,8 @@ def export(
         for number, part in enumerate(report.parts):
             job.report(f"exporting {part.name}", number, len(report.parts))
             parts.append(_exported(part, folder, parked, wanted, job))
+        if wanted.triton:
+            triton.write_repository(folder, report.model, parts)
         for name, content in report.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)

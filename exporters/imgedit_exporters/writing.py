@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from imgedit_exporters import genai, tracing
+from imgedit_exporters.halving import to_bfloat16
 from imgedit_exporters.quantising import Grain, quantise
 from imgedit_exporters.runtime.bundles import Backend
 from imgedit_plugins.errors import OptionError
@@ -34,6 +35,7 @@ class Wanted:
         golden: inputs that each part is compared on, instead of the part's own number.
         force: write a bundle that fails, with its faults recorded.
         backend: of decoders: 'auto' takes onnxruntime-genai's builder where it fits.
+        triton: make a repository for Triton of the parts, too.
     """
 
     precision: Precision = "fp32"
@@ -43,6 +45,7 @@ class Wanted:
     golden: int | None = None
     force: bool = False
     backend: Literal["auto", "torch", "genai"] = "auto"
+    triton: bool = False
 
     def of(self, part: str) -> Precision:
         """The precision of a part."""
@@ -83,15 +86,17 @@ def write(
     if precision == "fp16" and not isinstance(part.module, nn.Module):
         job.warn(f"The part {part.name} is a function without weights of its own and stays fp32.")
         precision = "fp32"
+    if precision == "bf16":
+        count = _converted(part, path, backend, to_bfloat16, traced)
+        if not count:
+            job.warn(f"The part {part.name} has no weights to put into bfloat16; it stays fp32.")
+        return Form("bf16" if count else "fp32", 0, backend)
     if precision not in BITS:
         half = precision == "fp16"
         _graph(part, path, backend, torch.float16 if half else torch.float32, traced)
         return Form(precision, 0, backend)
     grain = Grain(BITS[precision], wanted.block, wanted.accuracy_level)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".whole-") as temporary:
-        whole = Path(temporary) / path.name
-        _graph(part, whole, backend, torch.float32, traced)
-        count = quantise(whole, path, grain)
+    count = _converted(part, path, backend, lambda a, b: quantise(a, b, grain), traced)
     if count:
         return Form(precision, count, backend)
     job.warn(f"The part {part.name} has no matrix to put into {grain.bits} bits; it stays fp32.")
@@ -116,6 +121,20 @@ def backend_of(part: Part, wanted: Wanted, job: Job) -> Backend:
     if part.language_model is not None:
         job.warn(f"torch.onnx exports the part {part.name}, not {genai.PACKAGE}: {reason}.")
     return "torch"
+
+
+def _converted(
+    part: Part,
+    path: Path,
+    backend: Backend,
+    convert: Callable[[Path, Path], int],
+    traced: Callable[[], None] | None,
+) -> int:
+    """Write a part in float32 and convert the file; how much there was to be converted."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".whole-") as temporary:
+        whole = Path(temporary) / path.name
+        _graph(part, whole, backend, torch.float32, traced)
+        return convert(whole, path)
 
 
 def _graph(

@@ -119,6 +119,33 @@ def test_half_precision_is_half_as_large_and_keeps_float32_outside(tmp_path, bun
     assert sizes[0] < 0.6 * sizes[1]
 
 
+def test_bfloat16_is_half_as_large_and_computes_in_float32(tmp_path, bundle, monkeypatch):
+    reuse(monkeypatch, bundle / "mix.onnx")
+    document = exported(tmp_path / "half", wanted=Wanted("bf16", golden=12))
+    (part,) = document.parts
+    assert part.precision == "bf16"
+    assert {port.type for port in (*part.inputs, *part.outputs)} == {"float"}
+    assert 1e-4 < part.compared.typical < 1e-2
+    model = onnx.load(tmp_path / "half/mix.onnx")
+    kinds = {len(one.dims): one.data_type for one in model.graph.initializer}
+    assert kinds[2] == onnx.TensorProto.BFLOAT16
+    assert kinds[1] == onnx.TensorProto.FLOAT, "biases stay exact"
+    sizes = [(folder / "mix.onnx").stat().st_size for folder in (tmp_path / "half", bundle)]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert verify(tmp_path / "half", None, Job()).faults == ()
+
+
+def test_a_repository_for_triton_is_part_of_the_bundle(tmp_path, bundle, monkeypatch):
+    reuse(monkeypatch, bundle / "mix.onnx")
+    out = tmp_path / "bundle"
+    document = exported(out, wanted=Wanted(golden=8, triton=True))
+    assert {name for name in document.files if name.startswith("triton/")} == {
+        "triton/a_mixture_mix/config.pbtxt", "triton/a_mixture_mix/1/model.onnx"
+    }  # fmt: skip
+    text = (out / "triton/a_mixture_mix/config.pbtxt").read_text()
+    assert 'input { name: "values" data_type: TYPE_FP32 dims: [ -1, -1, 32 ] }' in text
+
+
 @pytest.mark.parametrize(
     ("precision", "least", "most"), [("int8", 1e-3, 0.05), ("int4", 0.05, 0.5)]
 )

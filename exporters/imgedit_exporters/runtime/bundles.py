@@ -63,7 +63,7 @@ class Compared(_Table, frozen=True):
             original gives.
         typical: the root of the mean square of the differences, of the worst input, as such a
             share.
-        limit: what `largest` (fp32) or `typical` (fp16, int8, int4) may be.
+        limit: what `largest` (fp32) or `typical` (fp16, bf16, int8, int4) may be.
         spread: how far what the original gives for one input is from what it gives for another, as
             such a share; where that is small, the comparison proves nothing.
         fault: what is wrong; '' where nothing is.
@@ -82,7 +82,8 @@ class BundlePart(_Table, frozen=True):
 
     Attributes:
         name, role: as the plugin declared them.
-        precision: of its weights; inputs and outputs are always float32 or int64.
+        precision: of its weights; inputs and outputs are float32 or int64, but for a decoder of
+            onnxruntime-genai's form in fp16.
         file: its path.
         inputs, outputs: in order.
         compared: the part's place in the certificate.
