@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import logging
 from collections.abc import Sequence
@@ -78,6 +79,24 @@ def merge_lora(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             module.merge()
+
+
+def merged_copy(model: nn.Module) -> nn.Module:
+    """A copy of a model with its adapters merged into the weights, and no adapters.
+
+    What no adapter changes is shared with the model, so that the copy takes little memory.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    adapted = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    own = {id(p) for layer in adapted for p in (*layer.parameters(), *layer.buffers())}
+    shared = {id(p): p for p in (*model.parameters(), *model.buffers()) if id(p) not in own}
+    made = copy.deepcopy(model, shared)
+    merge_lora(made)
+    for name, module in list(made.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            made.set_submodule(name, module.get_base_layer())
+    return made
 
 
 def quantisation(bits: Literal[4, 8], device: torch.device | None = None) -> BitsAndBytesConfig:
