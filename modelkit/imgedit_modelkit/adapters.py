@@ -7,7 +7,7 @@ import importlib.util
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from imgedit_modelkit.errors import MissingPackageError, TrainingError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
     from transformers import BitsAndBytesConfig
+
+M = TypeVar("M", bound="nn.Module")
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def merge_lora(model: nn.Module) -> None:
             module.merge()
 
 
-def merged_copy(model: nn.Module) -> nn.Module:
+def merged_copy(model: M) -> M:
     """A copy of a model with its adapters merged into the weights, and no adapters.
 
     What no adapter changes is shared with the model, so that the copy takes little memory.

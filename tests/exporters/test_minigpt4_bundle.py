@@ -70,15 +70,25 @@ def test_answers_and_their_probabilities_are_the_same(bundle, model_folder, comm
     assert ours.strings == list(model.language.strings)
 
 
-def test_what_is_said_of_a_pair_is_the_same(bundle, model_folder):
+@pytest.mark.parametrize("constrained", [False, True])
+def test_what_is_said_of_a_pair_is_the_same(bundle, model_folder, constrained):
     source, edited = pair(4)
-    options = {"weights": str(bundle), "device": "cpu", "precision": "auto", "bits": "full"}
+    options = {
+        "weights": str(bundle),
+        "device": "cpu",
+        "precision": "auto",
+        "bits": "full",
+        "constrained": constrained,
+        "max-operations": 3,
+    }
     request = PredictRequest(source=source, edited=edited, options=options, seed=2)
     prepared = pair_of(source, edited, Job())
     wanted = ask(load_model(model_folder), prepared, request, Job())
     found = _asked_of_bundle(bundle, prepared, request, Job())
     assert found[2] == wanted[2]
     assert found[0] == wanted[0]
+    np.testing.assert_allclose(found[1], wanted[1], atol=1e-4)
+    assert (1 <= len(found[0]) <= 3) == constrained, "it is untrained"
 
 
 def test_wrong_statistics_of_the_preprocessing_are_found(bundle, tmp_path):
@@ -90,8 +100,6 @@ def test_wrong_statistics_of_the_preprocessing_are_found(bundle, tmp_path):
 
 
 def test_what_a_bundle_cannot_do_is_told(bundle):
-    with pytest.raises(OptionError, match="constrained yet"):
-        loaded(bundle, {"constrained": True}, Job())
     with pytest.raises(OptionError, match="bits is that of its parts"):
         loaded(bundle, {"bits": "4"}, Job())
 

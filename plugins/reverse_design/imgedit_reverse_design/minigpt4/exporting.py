@@ -59,6 +59,7 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
         "special": special,
         "averaged": list(language.averaged),
         "wrap": config.wrap,
+        "own_sentences": config.own_sentences,
         "breaks": experiment(config.experiment).breaks,
         "pixels": {"size": tower.image_size, "mean": list(MEAN), "deviation": list(DEVIATION)},
     }
