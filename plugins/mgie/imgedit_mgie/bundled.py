@@ -81,8 +81,8 @@ class BundledModel:
         """Picture tokens, (patches, width); None where it does not see."""
         if not self.sees:
             return None
-        (seen,) = self.bundle.run("tower", [self.pixels(picture)])
-        (projected,) = self.bundle.run("projector", [seen])
+        (seen,) = self.bundle.remembered("tower", [self.pixels(picture)])
+        (projected,) = self.bundle.remembered("projector", [seen])
         return np.asarray(projected[0], np.float32)
 
     def embed(self, ids: Sequence[int], seen: Floats | None = None) -> Floats:
