@@ -7,7 +7,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,24 @@ class Traced(nn.Module):
     Args:
         module: of the part.
         dtype: that it computes in.
+        exact: places of inputs that it gets as they are.
     """
 
-    def __init__(self, module: Callable[..., Any], dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        module: Callable[..., Any],
+        dtype: torch.dtype = torch.float32,
+        exact: Container[int] = (),
+    ) -> None:
         super().__init__()
-        self.module, self.dtype = module, dtype
+        self.module, self.dtype, self.exact = module, dtype, exact
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The part's outputs, in order."""
-        given = [one.to(self.dtype) if one.is_floating_point() else one for one in inputs]
+        given = [
+            one.to(self.dtype) if one.is_floating_point() and place not in self.exact else one
+            for place, one in enumerate(inputs)
+        ]
         made = self.module(*given)
         outputs = (made,) if isinstance(made, Tensor) else tuple(made)
         return tuple(one.float() if one.is_floating_point() else one for one in outputs)
@@ -80,7 +89,8 @@ def to_onnx(part: Part, path: Path, dtype: torch.dtype = torch.float32) -> None:
             f"The part {part.name!r} is a function, so its weights stay fp32.",
             hint="Declare a torch module to have it in another precision.",
         )
-    traced = Traced(module, dtype).eval()
+    exact = [place for place, name in enumerate(part.example) if name in part.exact]
+    traced = Traced(module, dtype, exact).eval()
     inputs = tuple(torch.from_numpy(array) for array in part.example.values())
     dynamic = tuple(part.dynamic.get(name) for name in part.example)
     try:

@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from imgedit_exporters.quantising import Grain, quantise
 from imgedit_exporters.runtime import bundles
+from imgedit_exporters.runtime.decoding import Decoder
 from imgedit_exporters.runtime.painting import Guidance
 from imgedit_exporters.runtime.painting import Noise as AllNoise
 from imgedit_exporters.runtime.sessions import Bundle
@@ -180,6 +181,29 @@ def test_the_expressive_instruction_is_the_same(ours, writer, instruction):
     assert found.complete == wanted.complete
     np.testing.assert_allclose(found.states, wanted.states[0].numpy(), atol=1e-3)
     assert told == list(range(1, len(told) + 1))
+
+
+def test_what_is_known_of_a_picture_is_not_found_out_again(bundle, ours, monkeypatch):
+    model = BundledModel(Bundle(bundle, device="cpu", threads=1))
+    run_part, read_with = Bundle.run, Decoder.__call__
+    ran, prompts = [], []
+    for seed, instruction in ((4, "make it red"), (4, "make it green"), (4, "make it green")):
+        picture, read = tiny_mgie.picture(seed=seed).rgb8(), []
+        ours.bundle.release()
+        wanted = ours.derive(picture, instruction, longest=20)
+        with monkeypatch.context() as patch:
+            patch.setattr(Bundle, "run", lambda *a: ran.append(a[1]) or run_part(*a))
+            patch.setattr(
+                Decoder, "__call__", lambda *a, to=read: to.append(len(a[1])) or read_with(*a)
+            )
+            found = model.derive(picture, instruction, longest=20)
+        assert found.tokens == wanted.tokens
+        np.testing.assert_allclose(found.states, wanted.states, atol=1e-4)
+        prompts.append(read[0])
+    assert ran.count("tower") == ran.count("projector") == 1
+    whole, parts, same = prompts
+    assert same == 1 < parts < whole
+    assert (model.look(tiny_mgie.picture(seed=5).rgb8()) != model.look(picture)).any()
 
 
 def test_a_given_expressive_instruction_is_reread_the_same(ours, writer):

@@ -50,7 +50,7 @@ class Kept(Generic[Model]):
     def __init__(self, make: Callable[[Bundle], Model]) -> None:
         self._make = make
         self._key: tuple[Path, int, str] | None = None
-        self._kept: tuple[list[str], Model] | None = None
+        self._kept: tuple[list[str], Bundle, Model] | None = None
         self._lock = threading.Lock()
 
     def of(self, folder: Path, device: str, job: Job) -> Model:
@@ -59,7 +59,7 @@ class Kept(Generic[Model]):
         Args:
             folder: of the bundle.
             device: see `Bundle`.
-            job: warned each time of what `Bundle` warns of.
+            job: warned each time of what `Bundle` warns of, and asked before parts are loaded.
 
         Raises:
             WeightsError, PluginError, OptionError: as `Bundle`, and as the composition.
@@ -70,8 +70,9 @@ class Kept(Generic[Model]):
                 self._kept = None  # its memory is free before the next one is loaded
                 warnings: list[str] = []
                 bundle = Bundle(key[0], device=device, warn=warnings.append)
-                self._kept, self._key = (warnings, self._make(bundle)), key
-            told, model = self._kept
+                self._kept, self._key = (warnings, bundle, self._make(bundle)), key
+            told, bundle, model = self._kept
+            bundle.follow(job)
         for warning in tuple(told):
             job.warn(warning)
         return model
