@@ -88,7 +88,7 @@ def to_onnx(
     inputs = tuple(torch.from_numpy(array) for array in part.example.values())
     dynamic = tuple(part.dynamic.get(name) for name in part.example)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 traced,
                 inputs,
@@ -135,7 +135,7 @@ def _forget(model: Any) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """What the exporter says is for its developers; what goes wrong is raised."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]

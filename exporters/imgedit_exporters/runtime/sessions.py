@@ -8,13 +8,15 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from imgedit_exporters.runtime import bundles
 from imgedit_plugins.errors import ImgeditError, OptionError, PluginError, WeightsError
 from imgedit_plugins.exporting import Array, Arrays
+
+Made = TypeVar("Made")
 
 CPU = "CPUExecutionProvider"
 PROVIDERS = {
@@ -60,7 +62,8 @@ class Bundle:
         self._threads, self._warn = threads, warn
         self._providers = chosen_providers(device, warn)
         self._sessions: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._made: dict[str, Any] = {}
+        self._lock = threading.RLock()
         if not self.document.certificate.passed:
             warn(
                 f"The bundle in {folder} did not pass its checks when it was exported: "
@@ -99,6 +102,14 @@ class Bundle:
                 )
             return self._sessions[name]
 
+    def made_of(self, name: str, make: Callable[[Any], Made]) -> Made:
+        """What is made once of the session of a part, and let go of with it; raises as both."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make(self.session(name))
+            made: Made = self._made[name]
+            return made
+
     def run(self, name: str, inputs: Arrays | Sequence[Array]) -> list[Array]:
         """What a part makes of arrays.
 
@@ -119,6 +130,7 @@ class Bundle:
         with self._lock:
             for name in names or tuple(self._sessions):
                 self._sessions.pop(name, None)
+                self._made.pop(name, None)
 
 
 def run(session: Any, inputs: Arrays, name: str = "") -> list[Array]:
