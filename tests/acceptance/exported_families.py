@@ -64,7 +64,7 @@ def _mgie_model(s: Session, folder: Path) -> Path:
 
 def _minigpt4_model(s: Session, folder: Path) -> Path:
     parts = {"eva": "eva_vit_g.pth", "projection": "pretrained_minigpt4_llama2_7b.pth",
-             "language-model": "Llama-2-tiny"}  # fmt: skip
+             "language-model": "Llama-2-wide-heads"}  # fmt: skip
     return _import(s, "reverse_design/minigpt4", folder, parts)
 
 
