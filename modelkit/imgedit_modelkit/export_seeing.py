@@ -61,6 +61,7 @@ def seeing_parts(reader: PictureReader, *, sees: bool) -> Iterator[Part]:
         OptionError: it is of a class whose way of seeing cannot be exported.
     """
     if sees:
+        _check(reader)
         tower = _tower(reader)
         with torch.no_grad():
             example = tower(torch.zeros(1, 3, tower.image_size, tower.image_size))
@@ -87,6 +88,7 @@ def seeing_settings(
         "tokens": reader.reading.tokens,
     }  # fmt: skip
     if sees:
+        _check(reader)
         patch = picture_token(reader.model.config)
         pixels, blank = _pixels(reader), np.zeros((64, 64, 3), np.uint8)
         ids = inputs_of(reader.processor, blank, _SAID[0])["input_ids"]
@@ -106,13 +108,16 @@ def golden_reading(reader: PictureReader, picture: RGB8 | None, text: str) -> Ar
     return arrays
 
 
-def _tower(reader: PictureReader) -> SeeingTower:
-    model, config = reader.model, reader.model.config
-    if config.model_type not in _SEEING:
+def _check(reader: PictureReader) -> None:
+    if reader.model.config.model_type not in _SEEING:
         raise OptionError(
-            f"How {type(model).__name__} sees cannot be exported yet.",
+            f"How {type(reader.model).__name__} sees cannot be exported yet.",
             hint="LlavaForConditionalGeneration can; of others what they read without the picture.",
         )
+
+
+def _tower(reader: PictureReader) -> SeeingTower:
+    model, config = reader.model, reader.model.config
     chosen = config.vision_feature_layer
     return SeeingTower(
         model.model.vision_tower,

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import tiny_reasoner
 from mgie_exported import small_unet, small_vae
+from traced_once import traced_once
 
 from imgedit_exporters.exporting import Wanted, export
 from imgedit_exporters.runtime.bundles import Document
@@ -61,4 +62,7 @@ def checked(folder: Path, job: Job):
 
 
 def exported(folder: Path, out: Path, wanted: Wanted | None = None) -> Document:
-    return export(declared(folder), "reason_edit", out, wanted or Wanted(golden=4), checked, Job())
+    with traced_once():
+        return export(
+            declared(folder), "reason_edit", out, wanted or Wanted(golden=4), checked, Job()
+        )

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import mgie_exported
 import numpy as np
-import onnx
 import pytest
 import tiny_mgie
 import torch
-from onnx import numpy_helper
+from bundle_faults import WITHOUT_TORCH, agreeing, changed, run, zero
 
 from imgedit_exporters.quantising import Grain, quantise
 from imgedit_exporters.runtime import bundles
@@ -40,26 +39,16 @@ PARTS = {
     "decoder": "decoder", "edit_head": "edit-head", "unet": "unet", "vae_encoder": "vae-encoder",
     "vae_decoder": "vae-decoder",
 }  # fmt: skip
-WITHOUT_TORCH = (
-    "import sys\n"
-    "for name in ('torch', 'transformers', 'diffusers', 'accelerate', 'onnx'):\n"
-    "    sys.modules[name] = None\n"
-    "from imgedit_plugins.cli import main\n"
-    "sys.argv[0] = 'imgedit-plugins'\n"
-    "main()\n"
-)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    return mgie_exported.model(tmp_path_factory.mktemp("mgie"))
+def model(mgie_model) -> Path:
+    return mgie_model
 
 
 @pytest.fixture(scope="module")
-def bundle(model, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("bundle") / "mgie"
-    mgie_exported.exported(model, out)
-    return out
+def bundle(mgie_bundle) -> Path:
+    return mgie_bundle
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +64,6 @@ def writer(model) -> Writer:
 @pytest.fixture(scope="module")
 def editor(model) -> PictureEditor:
     return PictureEditor.load(model)
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The command line in a process that has no PyTorch."""
-    command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 # --- the certificate --------------------------------------------------------------------------
@@ -107,36 +90,9 @@ def test_verify_makes_the_same_edits_again(bundle):
     assert len(verdict.edits) == 3
 
 
-def changed(bundle: Path, folder: Path, part: str, change) -> Path:
-    """A copy of the bundle in which one part is another, with hashes that agree."""
-    shutil.copytree(bundle, folder)
-    model = onnx.load(folder / f"{part}.onnx")
-    change(model)
-    onnx.save(model, folder / f"{part}.onnx")
-    return _agreeing(folder)
-
-
-def _agreeing(folder: Path, **settings) -> Path:
-    path = folder / bundles.FILE
-    document = json.loads(path.read_text())
-    document["settings"] |= settings
-    path.write_text(json.dumps(document))
-    found = bundles.files_of(folder, Job())
-    document["files"] = {n: {"sha256": f.sha256, "size": f.size} for n, f in found.items()}
-    path.write_text(json.dumps(document))
-    return folder
-
-
-def _zero(model) -> None:
-    for tensor in model.graph.initializer:
-        array = numpy_helper.to_array(tensor)
-        if array.dtype == np.float32 and array.ndim > 1:
-            tensor.CopyFrom(numpy_helper.from_array(np.zeros_like(array), tensor.name))
-
-
 @pytest.mark.parametrize("part", ["projector", "unet"])
 def test_a_part_that_is_zeroed_spoils_the_edits_too(bundle, tmp_path, part):
-    folder = changed(bundle, tmp_path / "bundle", part, _zero)
+    folder = changed(bundle, tmp_path / "bundle", part, zero)
     faults = verify(folder, mgie_exported.checked, Job()).faults
     assert any(fault.startswith(f"The part {part!r} fails") for fault in faults)
     assert any(fault.startswith("The edits fail") for fault in faults)
@@ -149,7 +105,7 @@ def test_a_wrong_constant_of_the_preprocessing_is_found_by_the_edits(bundle, tmp
     """ImageNet's statistics instead of CLIP's: no part is wrong."""
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     pixels = bundles.read(bundle).settings["pixels"] | wrong
-    told = verify(_agreeing(folder, pixels=pixels), mgie_exported.checked, Job())
+    told = verify(agreeing(folder, pixels=pixels), mgie_exported.checked, Job())
     assert not any(part.fault for part in told.parts.values())
     assert any("pixels for the tower" in fault for fault in told.faults)
 
@@ -157,7 +113,7 @@ def test_a_wrong_constant_of_the_preprocessing_is_found_by_the_edits(bundle, tmp
 def test_a_decoder_in_few_bits_that_is_declared_as_fp32_is_found(bundle, tmp_path):
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     quantise(bundle / "decoder.onnx", folder / "decoder.onnx", Grain(4))
-    faults = verify(_agreeing(folder), mgie_exported.checked, Job()).faults
+    faults = verify(agreeing(folder), mgie_exported.checked, Job()).faults
     assert any(fault.startswith("The part 'decoder' fails") for fault in faults)
 
 
@@ -359,7 +315,7 @@ def test_verify_and_show_without_torch(bundle, tmp_path):
     shown = run("bundle", "show", bundle).stdout
     for wanted in ("mgie", "checks: passed", "edit_head", "fp32", "CC-BY-NC-4.0"):
         assert wanted in shown
-    folder = changed(bundle, tmp_path / "bundle", "edit_head", _zero)
+    folder = changed(bundle, tmp_path / "bundle", "edit_head", zero)
     failed = run("bundle", "verify", folder)
     assert failed.returncode == 1
     assert "The part 'edit_head' fails" in failed.stdout

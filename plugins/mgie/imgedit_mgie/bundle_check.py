@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from imgedit_exporters.runtime.sessions import Bundle
-from imgedit_mgie.bundled import GOLDEN_TOKENS, BundledModel, plain
+from imgedit_mgie.bundled import GOLDEN_TOKENS, BundledModel, Derived, plain
 from imgedit_modelkit import bundled_golden
+from imgedit_modelkit.bundled_diffusion import Guided
 from imgedit_modelkit.bundled_golden import Remade
 from imgedit_plugins.exporting import BundleReport
 from imgedit_plugins.jobs import Job
@@ -27,12 +30,29 @@ def verify(request: BundleRequest, job: Job) -> BundleReport:
 
 
 def _remade(model: BundledModel, picture: RGB8, instruction: str) -> Remade:
-    told, tokens, pixels = plain(instruction), None, None
-    if model.writes:
-        derived = model.derive(picture, instruction, longest=GOLDEN_TOKENS)
-        tokens, told = derived.tokens, derived.expressive or told
-        pixels = model.pixels(picture)[0] if model.sees else None
-        if model.text is None:
-            return Remade(model.conditioning(derived.states), pixels, tokens=tokens)
+    if not model.writes:
+        return _texted(model, instruction)
+    derived = model.derive(picture, instruction, longest=GOLDEN_TOKENS)
+    remade = Remade(
+        _guided(model, derived, instruction),
+        pixels=model.pixels(picture)[0] if model.sees else None,
+        tokens=derived.tokens,
+        as_written=lambda tokens: _guided(
+            model, model.as_written(picture, instruction, tokens), instruction
+        ),
+    )
+    if model.text is None:
+        return remade
+    return replace(remade, ids=model.text.ids(derived.expressive or plain(instruction)))
+
+
+def _guided(model: BundledModel, derived: Derived, instruction: str) -> Guided:
+    if model.text is None:
+        return model.conditioning(derived.states)
+    return model.text.conditioning(derived.expressive or plain(instruction))
+
+
+def _texted(model: BundledModel, instruction: str) -> Remade:
     assert model.text is not None
-    return Remade(model.text.conditioning(told), pixels, model.text.ids(told), tokens)
+    told = plain(instruction)
+    return Remade(model.text.conditioning(told), ids=model.text.ids(told))

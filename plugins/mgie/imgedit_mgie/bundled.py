@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from imgedit_exporters.runtime.decoding import Rules, Written, decoder_of, write
+from imgedit_exporters.runtime.decoding import Rules, decoder_of, write
 from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.runtime.tokens import Tokenizer
 from imgedit_mgie.expressive import clean
@@ -118,8 +118,13 @@ class BundledModel(BundledDiffusion):
         )
         embeds = self.embed(ids, self.look(picture))
         written = write(decoder_of(self.bundle), embeds, rules, embed=self.embed, prompt=ids)
-        states, complete = self._predicted(written)
-        return Derived(written.tokens, clean(self.tokens.decode(written.tokens)), states, complete)
+        return self._derived(written.tokens, written.states)
+
+    def as_written(self, picture: RGB8, instruction: str, tokens: Sequence[int]) -> Derived:
+        """What tokens come to that the model might have written."""
+        ids = self._prompt(instruction, len(tokens))[1]
+        embeds = self.embed([*ids, *tokens[:-1]], self.look(picture))
+        return self._derived(tokens, decoder_of(self.bundle)(embeds).states)
 
     def reread(self, picture: RGB8, instruction: str, expressive: str) -> Derived:
         """What a given expressive instruction comes to, as if the model had written it."""
@@ -154,18 +159,23 @@ class BundledModel(BundledDiffusion):
         count, first = len(self.tokens.visual), self.tokens.visual[0]
         return len(written) >= count and first in written[: len(written) - count + 1]
 
-    def _predicted(self, written: Written) -> tuple[Floats, bool]:
-        """The states that predict the visual tokens, and whether the model wrote them.
+    def _derived(self, tokens: Sequence[int], states: Floats) -> Derived:
+        """What was written comes to: above all the states that predict the visual tokens.
 
-        Where it never did, or stopped on the way, the last but one of all that are there.
+        Where it never wrote them, or stopped on the way, the last but one of all that are there.
+
+        Args:
+            tokens: that were written.
+            states: (prompt + tokens - 1, width).
         """
-        count, rows, first = len(self.tokens.visual), len(written.states), self.tokens.visual[0]
+        count, rows, first = len(self.tokens.visual), len(states), self.tokens.visual[0]
         begin, complete = rows - count - 1, False
-        if first in written.tokens:
-            place = rows - len(written.tokens) + written.tokens.index(first)
+        if first in tokens:
+            place = rows - len(tokens) + tokens.index(first)
             complete = place + count <= rows
             begin = place if complete else begin
-        return written.states[begin : begin + count], complete
+        expressive = clean(self.tokens.decode(tokens))
+        return Derived(tuple(tokens), expressive, states[begin : begin + count], complete)
 
 
 def plain(instruction: str) -> str:
