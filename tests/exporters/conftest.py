@@ -56,3 +56,20 @@ def reason_bundle(reason_trained, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("bundle") / "reason"
     reason_exported.exported(reason_trained, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def minigpt4_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny MiniGPT-4 with drawn weights."""
+    import minigpt4_exported
+
+    return minigpt4_exported.model(tmp_path_factory.mktemp("minigpt4"))
+
+
+@pytest.fixture(scope="session")
+def minigpt4_bundle(minigpt4_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import minigpt4_exported
+
+    out = tmp_path_factory.mktemp("bundle") / "minigpt4"
+    minigpt4_exported.exported(minigpt4_model, out)
+    return out

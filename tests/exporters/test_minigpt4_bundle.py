@@ -24,6 +24,7 @@ from imgedit_plugins.picture_files import save_picture
 from imgedit_plugins.requests import PredictRequest
 from imgedit_reverse_design.minigpt4.bundled import BundledMiniGPT4, loaded
 from imgedit_reverse_design.minigpt4.exporting import golden_answers
+from imgedit_reverse_design.minigpt4.golden_pairs import made_pairs
 from imgedit_reverse_design.minigpt4.model import load_model
 from imgedit_reverse_design.minigpt4.predicting import _asked_of_bundle, ask
 from imgedit_reverse_design.minigpt4.prompts import draw
@@ -32,16 +33,14 @@ from imgedit_reverse_design.predict import pair_of
 pytestmark = pytest.mark.torch
 
 
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory) -> Path:
-    return minigpt4_exported.model(tmp_path_factory.mktemp("minigpt4"))
+@pytest.fixture
+def model_folder(minigpt4_model) -> Path:
+    return minigpt4_model
 
 
-@pytest.fixture(scope="module")
-def bundle(model_folder, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("bundle") / "minigpt4"
-    minigpt4_exported.exported(model_folder, out)
-    return out
+@pytest.fixture
+def bundle(minigpt4_bundle) -> Path:
+    return minigpt4_bundle
 
 
 def test_the_certificate(bundle):
@@ -113,7 +112,7 @@ def test_a_plan_from_the_command_line_without_torch(bundle, tmp_path):
     )
     command = [sys.executable, "-c", code, "predict", tmp_path / "before.png",
                tmp_path / "after.png", "--plugin", "reverse_design", "-Omodel=minigpt4",
-               f"-Oweights={bundle}", "-Oeffort=quick", "--json"]  # fmt: skip
+               f"-Oweights={bundle}", "-Oeffort=quick", "-Oconstrained=yes", "--json"]  # fmt: skip
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
@@ -150,7 +149,9 @@ def test_adapters_that_were_lost_are_found(bundle, model_folder, tmp_path):
     """The parts are those of the model without adapters, and the golden answers its own."""
     adapted = minigpt4_exported.with_adapters(model_folder, tmp_path / "adapted")
     folder = shutil.copytree(bundle, tmp_path / "bundle")
-    save_arrays(folder / bundles.EDITS, golden_answers(load_model(adapted), Job()))
+    save_arrays(
+        folder / bundles.EDITS, golden_answers(load_model(adapted), made_pairs(2), 2, Job())
+    )
     assert any("tokens that are equal" in fault for fault in verify(folder, checked, Job()).faults)
 
 

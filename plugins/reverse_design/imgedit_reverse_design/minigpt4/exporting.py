@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,6 @@ from imgedit_modelkit.export_parts import (
     decoder_part,
     embeddings_part,
     linear_part,
-    smooth,
     tower_part,
 )
 from imgedit_modelkit.vision_towers import DEVIATION, MEAN
@@ -26,11 +26,16 @@ from imgedit_plugins.requests import ExportRequest
 from imgedit_reverse_design.minigpt4 import bundled
 from imgedit_reverse_design.minigpt4.config import read_config
 from imgedit_reverse_design.minigpt4.experiments import experiment
+from imgedit_reverse_design.minigpt4.golden_pairs import GoldenPair, made_pairs, pairs_of
 from imgedit_reverse_design.minigpt4.model import MiniGPT4, load_model
 from imgedit_reverse_design.minigpt4.predicting import model_folder
 from imgedit_reverse_design.minigpt4.prompts import draw
 
-_PAIRS = 2
+_SMALL, _MANY, _FEW = 200_000_000, 100, 16
+"""Numbers up to which a model is small, and golden pairs of small and of large ones."""
+
+_SEEN = 2
+"""Pairs whose pixels are kept: at 224 px they take more room than the pictures."""
 
 
 def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
@@ -41,7 +46,8 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
         job: progress.
 
     Raises:
-        WeightsError, DataError: there is no model, or a part of it is missing.
+        WeightsError, DataError: there is no model, or a part of it is missing; later, and as
+            DataError, the option 'data' names no data set.
     """
     if request.model not in ("", "minigpt4"):
         return None
@@ -77,7 +83,7 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
             bundled.STRINGS: json.dumps(list(language.strings), ensure_ascii=False).encode(),
         },
         lineage=tuple(_lineage(folder)),
-        golden=lambda golden_job: golden_answers(model, golden_job),
+        golden=lambda golden_job: _asked(request, model, golden_job),
     )
 
 
@@ -88,28 +94,47 @@ def _lineage(folder: Path) -> list[Source]:
     return [one for number, one in enumerate(found) if one not in found[:number]]
 
 
-def golden_answers(model: MiniGPT4, job: Job) -> Arrays:
+def golden_answers(model: MiniGPT4, pairs: Iterable[GoldenPair], count: int, job: Job) -> Arrays:
     """Answers by the original, with all that goes into them.
 
+    Args:
+        model: the original.
+        pairs: what it is asked of.
+        count: how many those are, for the progress.
+        job: progress and cancellation.
+
     Returns:
-        ``count``; for pair N: ``N/pictures`` (2, height, width, 3) uint8, ``N/pixels`` that the
-        tower sees, ``N/prompt`` as JSON, ``N/tokens`` and ``N/probabilities``.
+        ``count``; for pair N: ``N/source`` and ``N/edited`` (height, width, 3) uint8, ``N/prompt``
+        and ``N/truth`` (the operations' names) as JSON, ``N/tokens`` and ``N/probabilities``; of
+        the first ones ``N/pixels`` that the tower sees.
     """
-    rng = np.random.default_rng(4)
     breaks = experiment(model.config.experiment).breaks
-    found: Arrays = {"count": np.array(_PAIRS)}
-    for number in range(_PAIRS):
-        job.report("making golden answers", number, _PAIRS)
-        pictures = np.rint(smooth(rng, 2, 60, 80).transpose(0, 2, 3, 1) * 255).astype(np.uint8)
-        command = "make it brighter" if number else None
-        prompt = draw(random.Random(number), command, model.config.wrap, breaks=breaks)  # noqa: S311
-        pixels = model.pixels([(pictures[0], pictures[1])])
-        (written,) = model.answer(pixels, [prompt], longest=bundled.GOLDEN_TOKENS)
+    found: Arrays = {}
+    number = -1
+    for number, pair in enumerate(pairs):
+        job.report("making golden answers", number, count)
+        prompt = draw(random.Random(number), pair.command, model.config.wrap, breaks=breaks)  # noqa: S311
+        pixels = model.pixels([(pair.source, pair.edited)])
+        (written,) = model.answer(
+            pixels, [prompt], longest=bundled.GOLDEN_TOKENS, on_token=job.check
+        )
         found |= {
-            f"{number}/pictures": pictures,
-            f"{number}/pixels": pixels[0].numpy(),
+            f"{number}/source": pair.source,
+            f"{number}/edited": pair.edited,
             f"{number}/prompt": np.array(json.dumps(prompt)),
+            f"{number}/truth": np.array(json.dumps(pair.names)),
             f"{number}/tokens": np.array(written.tokens, np.int64),
             f"{number}/probabilities": np.array(written.probabilities, np.float64),
         }
-    return found
+        if number < _SEEN:
+            found[f"{number}/pixels"] = pixels[0].numpy()
+    return {"count": np.array(number + 1), **found}
+
+
+def _asked(request: ExportRequest, model: MiniGPT4, job: Job) -> Arrays:
+    """Golden answers about as many pairs as the options say."""
+    small = sum(p.numel() for p in model.parameters()) <= _SMALL
+    count = int(request.options.get("pairs", 0)) or (_MANY if small else _FEW)
+    data = str(request.options.get("data", ""))
+    pairs = pairs_of(Path(data), count, job) if data else made_pairs(count)
+    return golden_answers(model, pairs, count, job)

@@ -128,8 +128,8 @@ def _asked_of_bundle(
     written = model.answer(
         (pair.source, pair.edited),
         prompt,
-        constraint=constraint,
         longest=longest,
+        choose=bundled.constrained(constraint) if constraint else bundled.likeliest,
         on_token=lambda _: job.check(),
     )
     text = "".join(model.strings[token] for token in written.tokens)
