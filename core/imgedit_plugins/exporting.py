@@ -68,6 +68,8 @@ class Part(_Frozen):
         limits: per precision, another than that of `LIMITS`.
         golden: how many golden inputs it is compared on; by default 500 for a part with few
             numbers, and 16 for a large one.
+        language_model: the causal language model of transformers that a decoder is the decoder of,
+            for exporters that build it from there instead of tracing it; None where there is none.
     """
 
     name: Name
@@ -80,6 +82,7 @@ class Part(_Frozen):
     exact: tuple[Name, ...] = ()
     limits: dict[Precision, float] = {}
     golden: Annotated[int, Field(ge=2)] | None = None
+    language_model: Any = None
 
     @model_validator(mode="after")
     def _fits(self) -> Part:

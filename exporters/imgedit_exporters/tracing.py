@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imgedit_exporters import fusing
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.exporting import Array, Part
 
@@ -69,13 +70,16 @@ def original(part: Part, inputs: Mapping[str, Array]) -> list[Array]:
     return [np.asarray(one.numpy()) for one in made]
 
 
-def to_onnx(part: Part, path: Path, dtype: torch.dtype = torch.float32) -> None:
+def to_onnx(
+    part: Part, path: Path, dtype: torch.dtype = torch.float32, *, fused: bool = True
+) -> None:
     """Write a part as ONNX; the same part gives the same bytes.
 
     Args:
         part: declared by a plugin.
         path: of the file; weights of `LARGE` bytes and more lie beside it, in ``PATH.data``.
         dtype: float32, or float16 for weights of half the size.
+        fused: with operators that onnxruntime alone has; see `fusing`.
 
     Raises:
         ImgeditError: PyTorch cannot trace it.
@@ -94,13 +98,14 @@ def to_onnx(part: Part, path: Path, dtype: torch.dtype = torch.float32) -> None:
     inputs = tuple(torch.from_numpy(array) for array in part.example.values())
     dynamic = tuple(part.dynamic.get(name) for name in part.example)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 traced,
                 inputs,
                 input_names=list(part.example),
                 output_names=list(part.outputs),
                 dynamic_shapes=(dynamic,),
+                custom_translation_table=fusing.translations() if fused else None,
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,
@@ -140,7 +145,7 @@ def _forget(model: Any) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """What the exporter says is for its developers; what goes wrong is raised."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]

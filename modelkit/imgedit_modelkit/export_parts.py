@@ -100,6 +100,7 @@ def decoder_part(language_model: Any, layer: int = -1) -> Part:
         example=arrays(np.random.default_rng(0), _READ, _CACHED),
         outputs=("logits", "states", *(name.removeprefix("past_") for name in past)),
         dynamic={"embeds": {1: "length"}, **{name: {2: "cached"} for name in past}},
+        language_model=language_model,
     )  # fmt: skip
 
 

@@ -125,8 +125,11 @@ def decoder_of(bundle: Bundle, part: str = "decoder") -> Reads:
 
 
 def _decoder(session: Any) -> Reads:
+    from imgedit_exporters.runtime.fused import FusedDecoder, is_fused
+
     cuda = session.get_providers()[0] == PROVIDERS["cuda"]
-    return Decoder(session, "cuda" if cuda else "cpu")
+    kind = FusedDecoder if is_fused(session) else Decoder
+    return kind(session, "cuda" if cuda else "cpu")
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,8 @@ def open_session(
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.log_severity_level = 3
+    # A pattern holds memory for all that a run of these sizes needs, and sizes here differ.
+    settings.enable_mem_pattern = False
     try:
         with warnings.catch_warnings():
             # onnxruntime warns of providers that are not there; that is said below, in one way.

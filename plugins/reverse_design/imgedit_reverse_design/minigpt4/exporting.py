@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from imgedit_exporters.runtime.tokens import described
+from imgedit_modelkit.adapters import merged_copy
 from imgedit_modelkit.export_parts import (
     Arrays,
     decoder_part,
@@ -19,7 +20,6 @@ from imgedit_modelkit.export_parts import (
     tower_part,
 )
 from imgedit_modelkit.vision_towers import DEVIATION, MEAN
-from imgedit_plugins.errors import OptionError
 from imgedit_plugins.exporting import ExportReport, Source
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import ExportRequest
@@ -42,25 +42,24 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
 
     Raises:
         WeightsError, DataError: there is no model, or a part of it is missing.
-        OptionError: the model has adapters.
     """
     if request.model not in ("", "minigpt4"):
         return None
     folder = model_folder(str(request.options.get("weights", "")))
     config = read_config(folder)
-    if config.lora is not None:
-        raise OptionError(
-            f"The model in {folder} has adapters, which cannot be exported yet.",
-            hint="Models whose projection alone was trained can.",
-        )
     job.report("loading the model")
     model = load_model(folder)
     language, tower = model.language, model.tower
+    # Golden answers are those of the model with its adapters as they are.
+    writer = (
+        language.language_model if config.lora is None else merged_copy(language.language_model)
+    )
     tokenizer, special = described(language.tokenizer)
     settings = {
         "special": special,
         "averaged": list(language.averaged),
         "wrap": config.wrap,
+        "own_sentences": config.own_sentences,
         "breaks": experiment(config.experiment).breaks,
         "pixels": {"size": tower.image_size, "mean": list(MEAN), "deviation": list(DEVIATION)},
     }
@@ -69,8 +68,8 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
         parts=(
             tower_part(tower),
             linear_part("projection", model.projection, tower.tokens, tower.width),
-            embeddings_part(language.language_model.get_input_embeddings()),
-            decoder_part(language.language_model),
+            embeddings_part(writer.get_input_embeddings()),
+            decoder_part(writer),
         ),
         settings=settings,
         files={
