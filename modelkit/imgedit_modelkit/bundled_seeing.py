@@ -46,8 +46,8 @@ class BundledReader:
 
     def look(self, picture: RGB8) -> Floats:
         """Picture tokens, (patches, width)."""
-        (seen,) = self._bundle.run("tower", [self.pixels(picture)[None]])
-        (projected,) = self._bundle.run("projector", [seen])
+        (seen,) = self._bundle.remembered("tower", [self.pixels(picture)[None]])
+        (projected,) = self._bundle.remembered("projector", [seen])
         return np.asarray(projected[0], np.float32)
 
     def ids(self, text: str) -> list[int]:

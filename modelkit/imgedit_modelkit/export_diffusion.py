@@ -126,8 +126,15 @@ def diffusion_settings(editor: PictureEditor) -> dict[str, Any]:
         "factor": editor.factor,
         "multiple": editor.factor * _levels(editor.unet),
         "scaling": float(editor.vae.config.scaling_factor),
-        "scheduler": json.loads(editor.scheduler.to_json_string()),
+        "scheduler": _scheduler_settings(editor.scheduler),
     }
+
+
+def _scheduler_settings(scheduler: Any) -> dict[str, Any]:
+    """A scheduler's configuration, and what of it its class filled in, as another will do anew."""
+    settings: dict[str, Any] = json.loads(scheduler.to_json_string())
+    open_ = sorted(scheduler.config.get("_use_default_values", ()))
+    return settings | {"_use_default_values": open_}
 
 
 def _levels(unet: Any) -> int:

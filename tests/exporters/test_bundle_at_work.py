@@ -15,7 +15,7 @@ from imgedit_exporters.exporting import Wanted, export
 from imgedit_exporters.runtime.idle import Idle
 from imgedit_exporters.runtime.results import Results
 from imgedit_exporters.runtime.sessions import Bundle
-from imgedit_exporters.runtime.using import Kept
+from imgedit_exporters.runtime.using import Kept, bundle_of
 from imgedit_plugins.errors import JobCancelledError, WeightsError
 from imgedit_plugins.jobs import Job
 
@@ -180,6 +180,20 @@ def test_waiting_holds_up_no_end_of_the_process_and_can_be_left_out():
     assert threading.active_count() == before + 1
     assert all(thread.daemon for thread in threading.enumerate()[1:] if "Timer" in thread.name)
     assert not called.is_set()
+
+
+# --- found ------------------------------------------------------------------------------------
+
+
+def test_a_bundle_is_found_where_weights_are_kept_too(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMGEDIT_WEIGHTS", str(tmp_path))
+    assert bundle_of({"weights": str(folder)}, "family", "model") == folder
+    assert bundle_of({"weights": ""}, "family", "model") is None
+    (tmp_path / "family").mkdir()
+    (tmp_path / "family" / "model").symlink_to(folder)
+    assert bundle_of({}, "family", "model") == tmp_path / "family" / "model"
+    assert bundle_of({"weights": ""}, "family", "another") is None
+    assert bundle_of({"weights": str(tmp_path)}, "family", "model") is None
 
 
 # --- cancelled --------------------------------------------------------------------------------

@@ -12,7 +12,9 @@ from imgedit_exporters.runtime.painting import Guidance, Noise, denoised
 from imgedit_exporters.runtime.schedulers import scheduler
 from imgedit_modelkit.diffusion.guidance import BOTH, NEITHER, PICTURE
 from imgedit_modelkit.diffusion.guidance import Guidance as Original
+from imgedit_modelkit.diffusion.schedulers import named
 from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler
+from imgedit_modelkit.export_diffusion import _scheduler_settings
 from imgedit_plugins.errors import ImgeditError, OptionError
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:__array__ impl")]
@@ -123,16 +125,16 @@ def test_dpm_solvers_are_equal(steps, prediction, settings, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_model_leaves_open_is_as_the_class_has_it(kind, monkeypatch):
+def test_what_a_model_leaves_open_is_as_the_class_has_it(kind):
     """As Stable Diffusion's published configuration does, which is of yet another class."""
     published = diffusers.PNDMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True
     )
-    config = dict(published.config)
-    made = getattr(diffusers, kind).from_config(config)
+    made = named(kind, published)
     made.set_timesteps(20)
-    ours = scheduler(config, 20, KINDS[kind])
-    np.testing.assert_allclose(ours.times, made.timesteps.numpy(), atol=1e-3)
+    for config in (dict(published.config), _scheduler_settings(published)):
+        ours = scheduler(config, 20, KINDS[kind])
+        np.testing.assert_allclose(ours.times, made.timesteps.numpy(), atol=1e-3)
 
 
 def test_steps_are_made_in_order():

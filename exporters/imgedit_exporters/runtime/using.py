@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from imgedit_exporters.runtime.bundles import FILE, is_bundle
 from imgedit_exporters.runtime.sessions import Bundle
+from imgedit_plugins import weights
 from imgedit_plugins.errors import OptionError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options
@@ -16,10 +17,17 @@ from imgedit_plugins.requests import Options
 Model = TypeVar("Model")
 
 
-def bundle_of(options: Options) -> Path | None:
-    """The bundle that the option 'weights' names; None where it names something else."""
-    folder = Path(str(options.get("weights", "")))
-    return folder if options.get("weights") and is_bundle(folder) else None
+def bundle_of(options: Options, *usual: str) -> Path | None:
+    """The bundle that the option 'weights' names; None where it names something else.
+
+    Args:
+        options: of a request.
+        usual: the folder in `weights.home()` where the model is looked for when the option is
+            empty, which may hold a bundle as well.
+    """
+    given = str(options.get("weights", ""))
+    folder = Path(given) if given else weights.home().joinpath(*usual)
+    return folder if is_bundle(folder) else None
 
 
 def refuse(options: Options, usual: Mapping[str, Any]) -> None:

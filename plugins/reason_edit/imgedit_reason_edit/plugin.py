@@ -50,13 +50,13 @@ def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
 
         return apply(request, job)
     from imgedit_exporters.runtime.using import bundle_of
+    from imgedit_reason_edit.model.folders import WEIGHTS
+    from imgedit_reason_edit.requirements import NAME, memory_told, require_torch
 
-    if folder := bundle_of(request.options):
+    if folder := bundle_of(request.options, NAME, WEIGHTS):
         from imgedit_reason_edit.model.bundled_editing import edit as edit_with
 
         return edit_with(request, folder, job)
-    from imgedit_reason_edit.requirements import memory_told, require_torch
-
     require_torch()
     from imgedit_reason_edit.model.editing import edit
 
