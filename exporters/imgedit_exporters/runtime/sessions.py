@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from imgedit_exporters.runtime import bundles
-from imgedit_exporters.runtime.threads import usual
 from imgedit_exporters.runtime.idle import SECONDS, Idle
 from imgedit_exporters.runtime.results import Results
+from imgedit_exporters.runtime.threads import usual
 from imgedit_plugins.errors import ImgeditError, OptionError, PluginError, WeightsError
 from imgedit_plugins.exporting import Array, Arrays
 from imgedit_plugins.jobs import Job
