@@ -16,6 +16,7 @@ import numpy as np
 from imgedit_exporters.runtime import bundles
 from imgedit_exporters.runtime.idle import SECONDS, Idle
 from imgedit_exporters.runtime.results import Results
+from imgedit_exporters.runtime.threads import usual
 from imgedit_plugins.errors import ImgeditError, OptionError, PluginError, WeightsError
 from imgedit_plugins.exporting import Array, Arrays
 from imgedit_plugins.jobs import Job
@@ -44,7 +45,7 @@ class Bundle:
         folder: of the bundle.
         device: one of `PROVIDERS`, or 'auto'. What is not there is said aloud, and the CPU takes
             its place.
-        threads: of each part's arithmetic; 0 lets onnxruntime choose.
+        threads: of each part's arithmetic; 0 for `threads.usual`.
         idle: seconds without use after which all parts are let go of, until they are needed again;
             0 for never.
         warn: told, in a sentence, where another device is used, or the bundle failed its checks.
@@ -190,7 +191,7 @@ def open_session(
     """
     ort = _onnxruntime()
     settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
+    settings.intra_op_num_threads = threads or usual()
     settings.log_severity_level = 3
     # A pattern holds memory for all that a run of these sizes needs, and sizes here differ.
     settings.enable_mem_pattern = False
