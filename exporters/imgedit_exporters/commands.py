@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
@@ -12,9 +12,9 @@ from imgedit_plugins.cli import common
 from imgedit_plugins.cli.terminal import print_json, print_table, running_job
 
 if TYPE_CHECKING:
-    from imgedit_exporters.exporting import Wanted
     from imgedit_exporters.runtime.bundles import Document
     from imgedit_exporters.verifying import Verdict
+    from imgedit_exporters.writing import Wanted
     from imgedit_plugins.exporting import BundleReport, ExportReport, Precision
     from imgedit_plugins.jobs import Job
 
@@ -51,6 +51,12 @@ _Folder = click.Path(file_okay=False, path_type=Path)
     type=click.IntRange(2, 100_000),
     help="Inputs that each part is compared on [500 for small parts, 16 for large ones].",
 )
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "torch", "genai"]),
+    default="auto",
+    help="What exports decoders: onnxruntime-genai's builder where it fits, else torch [auto].",
+)
 @click.option("--force", is_flag=True, help="Write a bundle that fails its checks, too.")
 @common.hook_options
 @common.json_option
@@ -64,6 +70,7 @@ def export(  # noqa: PLR0913 (the command's options)
     block_size: str,
     accuracy_level: int,
     golden: int | None,
+    backend: Literal["auto", "torch", "genai"],
     force: bool,
     options: tuple[str, ...],
     as_json: bool,
@@ -78,10 +85,11 @@ def export(  # noqa: PLR0913 (the command's options)
     resolved = common.resolve_for("export_parts", inputs, plugin, given)
     precision, parts = _precisions(precisions)
     _require_export()
-    from imgedit_exporters.exporting import Wanted, export
+    from imgedit_exporters.exporting import export
+    from imgedit_exporters.writing import Wanted
     from imgedit_plugins.requests import ExportRequest
 
-    wanted = Wanted(precision, parts, int(block_size), accuracy_level, golden, force)
+    wanted = Wanted(precision, parts, int(block_size), accuracy_level, golden, force, backend)
     manager = common.plugin_manager()
     with running_job() as job:
         request = ExportRequest(model=model, options=resolved)
@@ -184,6 +192,7 @@ def _print_parts(document: Document) -> None:
         (
             part.name,
             part.precision,
+            part.backend,
             part.compared.golden,
             part.compared.largest,
             part.compared.typical,
@@ -192,7 +201,7 @@ def _print_parts(document: Document) -> None:
         )
         for part in document.parts
     ]
-    print_table(("part", "precision", "inputs", "largest", "typical", "limit", ""), rows)
+    print_table(("part", "precision", "by", "inputs", "largest", "typical", "limit", ""), rows)
 
 
 def _print_edits(document: Document) -> None:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
-import torch
 from torch import nn
 
-from imgedit_exporters import tracing
+from imgedit_exporters import genai, tracing
 from imgedit_exporters.comparing import compare, edit_faults, finite
-from imgedit_exporters.quantising import Grain, quantise
 from imgedit_exporters.runtime import bundles
 from imgedit_exporters.runtime.bundles import (
+    Backend,
     BundlePart,
     Certificate,
     Document,
@@ -26,45 +23,24 @@ from imgedit_exporters.runtime.bundles import (
     Origin,
     Port,
 )
+from imgedit_exporters.runtime.fused import answers
 from imgedit_exporters.runtime.golden import KEPT, save_arrays, save_pairs
-from imgedit_exporters.runtime.sessions import open_session, run
+from imgedit_exporters.runtime.sessions import open_session
+from imgedit_exporters.writing import BITS, Wanted, write
 from imgedit_plugins.errors import DataError, ImgeditError
-from imgedit_plugins.exporting import BundleReport, ExportReport, Pair, Part, Precision
+from imgedit_plugins.exporting import BundleReport, ExportReport, Pair, Part
 from imgedit_plugins.jobs import Job
+
+__all__ = ["ExportFailedError", "Verify", "Wanted", "export"]
 
 SMALL, MANY, FEW = 20_000_000, 500, 16
 """Numbers up to which a part is small, and golden inputs of small and of large parts."""
 
 _PACKAGES = ("imgedit-plugins", "numpy", "onnx", "onnxruntime", "onnxscript", "torch")
-_BITS: dict[Precision, Literal[4, 8]] = {"int8": 8, "int4": 4}
+_ALSO: dict[Backend, tuple[str, ...]] = {"torch": (), "genai": (genai.PACKAGE, "transformers")}
 
 Verify = Callable[[Path, Job], BundleReport]
 """Makes the golden edits of a bundle again; the plugin's `verify_bundle`."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """How a bundle is made.
-
-    Attributes:
-        precision: of all parts that `parts` does not name.
-        parts: precision by the name of a part.
-        block: weights that share a scale, of int8 and int4.
-        accuracy_level: of the kernel, of int8 and int4; see `Grain`.
-        golden: inputs that each part is compared on, instead of the part's own number.
-        force: write a bundle that fails, with its faults recorded.
-    """
-
-    precision: Precision = "fp32"
-    parts: Mapping[str, Precision] = field(default_factory=dict)
-    block: int = 32
-    accuracy_level: int = 0
-    golden: int | None = None
-    force: bool = False
-
-    def of(self, part: str) -> Precision:
-        """The precision of a part."""
-        return self.parts.get(part, self.precision)
 
 
 class ExportFailedError(ImgeditError):
@@ -134,50 +110,30 @@ def _check(report: ExportReport, out: Path, wanted: Wanted) -> None:
 def _exported(part: Part, folder: Path, wanted: Wanted, job: Job) -> BundlePart:
     """Write a part, and compare it."""
     path = folder / f"{part.name}.onnx"
-    precision, quantised = _write(part, path, wanted, job)
+    form = write(part, path, wanted, job)
     session = open_session(path)
     kept: list[Pair] = []
     compared = compare(
         _pairs(part, wanted.golden or part.golden or _number(part), kept, job),
-        lambda inputs: run(session, inputs, part.name),
-        precision,
-        part.limit(precision),
+        lambda inputs: answers(session, inputs, part.name),
+        form.precision,
+        part.limit(form.precision),
     )
     save_pairs(folder / bundles.GOLDEN / f"{part.name}.npz", kept, part.outputs)
-    few = precision in _BITS
+    few = form.precision in BITS
     return BundlePart(
         name=part.name,
         role=part.role,
-        precision=precision,
+        precision=form.precision,
         file=path.name,
         inputs=tuple(_port(one) for one in session.get_inputs()),
         outputs=tuple(_port(one) for one in session.get_outputs()),
         compared=compared,
         block=wanted.block if few else None,
         accuracy_level=wanted.accuracy_level if few else None,
-        quantised=quantised if few else None,
+        quantised=form.quantised if few else None,
+        backend=form.backend,
     )
-
-
-def _write(part: Part, path: Path, wanted: Wanted, job: Job) -> tuple[Precision, int]:
-    """Write a part; its precision, and how many of its matrices are in few bits."""
-    precision = wanted.of(part.name)
-    if precision == "fp16" and not isinstance(part.module, nn.Module):
-        job.warn(f"The part {part.name} is a function without weights of its own and stays fp32.")
-        precision = "fp32"
-    if precision not in _BITS:
-        half = precision == "fp16"
-        tracing.to_onnx(part, path, torch.float16 if half else torch.float32)
-        return precision, 0
-    grain = Grain(_BITS[precision], wanted.block, wanted.accuracy_level)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".whole-") as temporary:
-        whole = Path(temporary) / path.name
-        tracing.to_onnx(part, whole)
-        count = quantise(whole, path, grain)
-    if count:
-        return precision, count
-    job.warn(f"The part {part.name} has no matrix to put into {grain.bits} bits; it stays fp32.")
-    return "fp32", 0
 
 
 def _number(part: Part) -> int:
@@ -214,6 +170,7 @@ def _document(
         for part in parts
         if part.compared.fault
     )
+    packages = {*_PACKAGES, *(name for part in parts for name in _ALSO[part.backend])}
     return Document(
         schema="imgedit-bundle/1",
         plugin=plugin,
@@ -221,7 +178,7 @@ def _document(
         parts=tuple(parts),
         files=bundles.files_of(folder, job),
         certificate=Certificate(
-            not faults, faults=faults, versions={name: version(name) for name in _PACKAGES}
+            not faults, faults=faults, versions={name: version(name) for name in sorted(packages)}
         ),
         lineage=tuple(Origin(**one.model_dump()) for one in report.lineage),
         settings=report.settings,

@@ -9,6 +9,7 @@ from pathlib import Path
 from imgedit_exporters.comparing import compare, edit_faults
 from imgedit_exporters.runtime import bundles
 from imgedit_exporters.runtime.bundles import Compared, Document
+from imgedit_exporters.runtime.fused import answers
 from imgedit_exporters.runtime.golden import load_pairs
 from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_plugins.errors import ImgeditError
@@ -71,7 +72,10 @@ def _compared(bundle: Bundle, name: str) -> Compared:
     part = bundle.document.part(name)
     pairs = load_pairs(bundle.folder / bundles.GOLDEN / f"{name}.npz")
     return compare(
-        pairs, lambda inputs: bundle.run(name, inputs), part.precision, part.compared.limit
+        pairs,
+        lambda inputs: answers(bundle.session(name), inputs, name),
+        part.precision,
+        part.compared.limit,
     )
 
 

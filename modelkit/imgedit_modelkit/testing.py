@@ -78,8 +78,10 @@ def _with_byte_tokens(made: Any) -> Any:
     return models.BPE(vocabulary, merges, byte_fallback=True, unk_token=UNKNOWN)
 
 
-def tiny_llama(tokenizer: Any, *, width: int = 32, layers: int = 2, seed: int = 0) -> Any:
-    """A LLaMA with random weights that fits a tokenizer."""
+def tiny_llama(
+    tokenizer: Any, *, width: int = 32, layers: int = 2, heads: int = 4, seed: int = 0
+) -> Any:
+    """A LLaMA with random weights that fits a tokenizer; two heads share keys and values."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -87,8 +89,8 @@ def tiny_llama(tokenizer: Any, *, width: int = 32, layers: int = 2, seed: int = 
         hidden_size=width,
         intermediate_size=2 * width,
         num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // 2,
         max_position_embeddings=2048,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

@@ -1,5 +1,7 @@
 """Writing with an exported decoder beside transformers, and the tokenizer beside its original."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,17 @@ import pytest
 import torch
 
 from imgedit_exporters.exporting import Wanted, export
-from imgedit_exporters.runtime.decoding import Decoder, Rules, repeating, sampling, write
+from imgedit_exporters.runtime.decoding import (
+    Decoder,
+    Rules,
+    decoder_of,
+    repeating,
+    sampling,
+    write,
+)
+from imgedit_exporters.runtime.prefixes import Remembering
 from imgedit_exporters.runtime.sessions import Bundle, chosen_providers
+from imgedit_exporters.runtime.texts import Text
 from imgedit_exporters.runtime.tokens import FILE, Tokenizer, described
 from imgedit_mgie.llava import _repeating
 from imgedit_modelkit.export_parts import decoder_part, embeddings_part
@@ -132,6 +143,167 @@ def test_a_cache_can_be_gone_on_from_twice(bundle, decoder):
         whole = decoder(embed(bundle)([*PROMPT, *rest]))
         again = decoder(embed(bundle)(rest), prefix.cache)
         np.testing.assert_allclose(again.logits, whole.logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 4, 7])
+def test_the_first_positions_of_a_cache(bundle, decoder, count):
+    whole = decoder(embed(bundle)(PROMPT))
+    cut = decoder.first(decoder.first(whole.cache, count + 1), count)
+    for now, before in zip(cut, whole.cache, strict=True):
+        np.testing.assert_array_equal(now.numpy(), before.numpy()[:, :, :count])
+    del whole
+    rest = [*PROMPT[count:], 5, 6]
+    wanted = decoder(embed(bundle)([*PROMPT[:count], *rest]))
+    found = decoder(embed(bundle)(rest), cut)
+    np.testing.assert_allclose(found.logits, wanted.logits, atol=1e-4)
+    np.testing.assert_allclose(found.states, wanted.states[count:], atol=1e-4)
+
+
+# --- what was read before ---------------------------------------------------------------------
+
+
+class Counting:
+    """A decoder that counts the positions that are read with it."""
+
+    def __init__(self, inner) -> None:
+        self.inner, self.count = inner, 0
+
+    def __call__(self, embeds, cache=()):
+        self.count += len(embeds)
+        return self.inner(embeds, cache)
+
+    def first(self, cache, count):
+        return self.inner.first(cache, count)
+
+
+@pytest.mark.parametrize(
+    ("second", "read"),
+    [
+        ([*PROMPT, 5, 6], 2),
+        ([*PROMPT[:4], 30, 31, 32], 3),
+        (PROMPT, 1),
+        (PROMPT[:3], 1),
+        ([2, *PROMPT], 8),
+    ],
+    ids=["goes on", "parts", "same", "shorter", "other"],
+)
+def test_only_what_differs_from_the_last_text_is_read(bundle, decoder, second, read):
+    rules = Rules(end=-1, longest=12)
+    counting = Counting(decoder)
+    remembering = Remembering(counting)
+    write(remembering, embed(bundle)(PROMPT), rules, embed=embed(bundle))
+    counting.count = 0
+    found = write(remembering, embed(bundle)(second), rules, embed=embed(bundle))
+    assert counting.count == read + 11
+    wanted = write(decoder, embed(bundle)(second), rules, embed=embed(bundle))
+    assert found.tokens == wanted.tokens
+    np.testing.assert_allclose(found.states, wanted.states, atol=1e-4)
+    np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=1e-4)
+
+
+def test_what_is_remembered_is_bounded(bundle, decoder):
+    """2 layers of keys and values, of hidden states and embeddings are 64 numbers each."""
+    step = decoder(embed(bundle)(PROMPT))
+    size = sum(value.tensor_size_in_bytes() for value in step.cache)
+    size += step.states.nbytes + len(PROMPT) * step.states.shape[1] * 4
+    for limit, read in ((size, 1), (size * 3 // 7, 4), (0, 7)):
+        counting = Counting(decoder)
+        remembering = Remembering(counting, limit)
+        for _ in range(2):
+            counting.count = 0
+            again = remembering(embed(bundle)(PROMPT))
+        assert counting.count == read
+        np.testing.assert_allclose(again.logits, step.logits, atol=1e-4)
+        np.testing.assert_allclose(again.states, step.states, atol=1e-4)
+
+
+def test_threads_may_share_what_is_remembered(bundle, decoder):
+    remembering = Remembering(decoder)
+    prompts = [[*PROMPT[:number], *range(10, 20)] for number in range(1, 7)]
+    wanted = [decoder(embed(bundle)(prompt)).logits for prompt in prompts]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda one: remembering(embed(bundle)(one)).logits, prompts * 10))
+    for number, logits in enumerate(found):
+        np.testing.assert_allclose(logits, wanted[number % 6], atol=1e-4)
+
+
+def test_a_bundle_s_decoder_remembers_until_it_is_let_go_of(bundle):
+    decoder = decoder_of(bundle)
+    assert decoder_of(bundle) is decoder
+    bundle.release("decoder")
+    assert decoder_of(bundle) is not decoder
+
+
+# --- text -------------------------------------------------------------------------------------
+
+
+def test_a_stop_string_ends_the_text_wherever_it_falls(bundle, decoder):
+    def decode(ids):
+        return "".join(f"<{number}>" for number in ids)
+
+    begin, told = embed(bundle)(PROMPT), []
+    rules = Rules(end=-1, longest=24, decode=decode, on_text=told.append)
+    free = write(decoder, begin, rules, embed=embed(bundle))
+    assert "".join(told) == free.text == decode(free.tokens)
+    assert len(told) > 5
+    tried = 0
+    for first in range(2, len(free.text) - 4, 3):
+        stop, told = free.text[first : first + 4], []
+        at = free.text.index(stop)
+        stopping = replace(rules, stops=("§§§", stop), on_text=told.append)
+        found = write(decoder, begin, stopping, embed=embed(bundle))
+        assert found.text == "".join(told) == free.text[:at]
+        assert free.tokens[: len(found.tokens)] == found.tokens
+        assert stop in decode(found.tokens)
+        assert stop not in decode(found.tokens[:-1])
+        tried += at > 0 and stop not in decode(found.tokens[-1:])
+    assert tried > 3, "some lie on more than one token"
+
+
+def test_text_is_told_in_whole_characters(bundle):
+    made = Tokenizer(bundle.folder / FILE, bundle.settings["special"])
+    wanted = "é 日本 🙂 and x"
+    ids = made.encode(wanted)
+    assert any("\ufffd" in made.decode(ids[:count]) for count in range(len(ids)))
+    told: list[str] = []
+    text = Text(made.decode, (), told.append)
+    assert not any(text.read(ids[:count]) for count in range(1, len(ids) + 1))
+    assert text.end() == wanted == "".join(told)
+    assert not any("\ufffd" in piece for piece in told)
+    assert len(told) > 6
+
+
+def test_a_character_that_was_never_whole_is_left_out():
+    told: list[str] = []
+    text = Text(lambda ids: bytes(ids).decode(errors="replace"), ("stop",), told.append)
+    for count in range(1, 6):
+        text.read([97, 115, 116, 0xE6, 0x97][:count])
+    assert told == ["a"], "'st' could be the beginning of 'stop'"
+    assert text.end() == "ast"
+    assert told == ["a", "st"]
+
+
+def test_bytes_that_take_back_a_character_for_a_while():
+    """Llama's tokenizers tell all bytes in a row as broken when the last character is."""
+
+    def decode(ids):
+        try:
+            return bytes(ids).decode()
+        except UnicodeDecodeError:
+            return "\ufffd" * len(ids)
+
+    told: list[str] = []
+    text, ids = Text(decode, (), told.append), "日本".encode()
+    for count in range(1, 7):
+        text.read(ids[:count])
+    assert told == ["日", "本"]
+
+
+def test_a_text_needs_a_decoder_of_tokens():
+    with pytest.raises(ValueError, match="need `decode`"):
+        Rules(end=0, stops=("###",))
+    with pytest.raises(ValueError, match="empty string"):
+        Text(str, ("",))
 
 
 def test_sampling():

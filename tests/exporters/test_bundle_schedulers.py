@@ -1,6 +1,7 @@
 """Schedulers on numpy beside diffusers' own, with the same noise."""
 
 import json
+import sys
 
 import diffusers
 import numpy as np
@@ -11,7 +12,9 @@ from imgedit_exporters.runtime.painting import Guidance, Noise, denoised
 from imgedit_exporters.runtime.schedulers import scheduler
 from imgedit_modelkit.diffusion.guidance import BOTH, NEITHER, PICTURE
 from imgedit_modelkit.diffusion.guidance import Guidance as Original
+from imgedit_modelkit.diffusion.schedulers import named
 from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler
+from imgedit_modelkit.export_diffusion import _scheduler_settings
 from imgedit_plugins.errors import ImgeditError, OptionError
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:__array__ impl")]
@@ -19,6 +22,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:__array__ im
 KINDS = {
     "EulerAncestralDiscreteScheduler": "euler-ancestral",
     "DDIMScheduler": "ddim",
+    "DPMSolverMultistepScheduler": "dpm++",
 }
 SHAPE = (4, 6, 8)
 
@@ -32,10 +36,11 @@ def predicted(latents: np.ndarray, number: int) -> np.ndarray:
 
 def original_run(made, steps: int, noise: list[np.ndarray], monkeypatch) -> list[np.ndarray]:
     """The latents after each step of a scheduler of diffusers that gets our noise."""
-    module = diffusers.schedulers.scheduling_euler_ancestral_discrete
     left = iter(noise[1:])
     monkeypatch.setattr(
-        module, "randn_tensor", lambda shape, **_: torch.from_numpy(next(left))[None]
+        sys.modules[type(made).__module__],
+        "randn_tensor",
+        lambda shape, **_: torch.from_numpy(next(left))[None],
     )
     made.set_timesteps(steps)
     latents = torch.from_numpy(noise[0])[None] * made.init_noise_sigma
@@ -46,6 +51,21 @@ def original_run(made, steps: int, noise: list[np.ndarray], monkeypatch) -> list
         latents = made.step(guess, time, latents).prev_sample
         found.append(latents[0].numpy())
     return found
+
+
+def assert_equal(made, steps: int, monkeypatch) -> None:
+    """Each step is that of the scheduler of diffusers."""
+    rng = np.random.default_rng(steps)
+    noise = [rng.standard_normal(SHAPE, np.float32) for _ in range(steps + 1)]
+    wanted = original_run(made, steps, noise, monkeypatch)
+    ours = scheduler(dict(made.config), steps, KINDS[type(made).__name__])
+    np.testing.assert_allclose(ours.times, made.timesteps.numpy(), atol=1e-3)
+    latents = noise[0] * ours.initial
+    for number, after in enumerate(wanted):
+        guess = predicted(ours.scaled(latents, number), number)
+        latents = ours.step(guess, latents, number, noise[number + 1] if ours.noisy else None)
+        scale = np.abs(after).max()
+        np.testing.assert_allclose(latents / scale, after / scale, atol=2e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,6 +79,12 @@ def original_run(made, steps: int, noise: list[np.ndarray], monkeypatch) -> list
         {"timestep_spacing": "leading", "steps_offset": 1},
         {"prediction_type": "v_prediction"},
         {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02},
+        {"beta_schedule": "squaredcos_cap_v2"},
+        {
+            "rescale_betas_zero_snr": True,
+            "timestep_spacing": "trailing",
+            "prediction_type": "v_prediction",
+        },
     ],
     ids=lambda s: "-".join(map(str, s.values())) or "default",
 )
@@ -66,17 +92,57 @@ def test_they_are_equal(kind, steps, settings, monkeypatch):
     made = getattr(diffusers, kind).from_config(
         {**stable_diffusion_scheduler(kind).config, **settings}
     )
-    rng = np.random.default_rng(steps)
-    noise = [rng.standard_normal(SHAPE, np.float32) for _ in range(steps + 1)]
-    wanted = original_run(made, steps, noise, monkeypatch)
-    ours = scheduler(dict(made.config), steps, KINDS[kind])
-    np.testing.assert_allclose(ours.times, made.timesteps.numpy(), atol=1e-3)
-    latents = noise[0] * ours.initial
-    for number, after in enumerate(wanted):
-        guess = predicted(ours.scaled(latents, number), number)
-        latents = ours.step(guess, latents, number, noise[number + 1] if ours.noisy else None)
-        scale = np.abs(after).max()
-        np.testing.assert_allclose(latents / scale, after / scale, atol=2e-5)
+    assert_equal(made, steps, monkeypatch)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 9, 20])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"solver_order": 1},
+        {"solver_order": 3},
+        {"solver_order": 3, "solver_type": "heun", "lower_order_final": False},
+        {"solver_type": "heun"},
+        {"solver_type": "heun", "final_sigmas_type": "sigma_min", "lower_order_final": False},
+        {"solver_order": 3, "final_sigmas_type": "sigma_min"},
+        {"use_karras_sigmas": True},
+        {"use_karras_sigmas": True, "beta_schedule": "squaredcos_cap_v2"},
+        {"lambda_min_clipped": -2.0, "timestep_spacing": "leading"},
+        {"lambda_min_clipped": -2.0, "timestep_spacing": "trailing"},
+        {"euler_at_final": True, "final_sigmas_type": "sigma_min"},
+        {"algorithm_type": "sde-dpmsolver++"},
+        {"algorithm_type": "sde-dpmsolver++", "solver_order": 1},
+        {"algorithm_type": "sde-dpmsolver++", "solver_type": "heun", "use_karras_sigmas": True},
+        {"algorithm_type": "sde-dpmsolver++", "final_sigmas_type": "sigma_min"},
+    ],
+    ids=lambda s: "-".join(map(str, s.values())),
+)
+def test_dpm_solvers_are_equal(steps, prediction, settings, monkeypatch):
+    kind = "DPMSolverMultistepScheduler"
+    config = {**stable_diffusion_scheduler(kind).config, "prediction_type": prediction, **settings}
+    assert_equal(getattr(diffusers, kind).from_config(config), steps, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_model_leaves_open_is_as_the_class_has_it(kind):
+    """As Stable Diffusion's published configuration does, which is of yet another class."""
+    published = diffusers.PNDMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True
+    )
+    made = named(kind, published)
+    made.set_timesteps(20)
+    for config in (dict(published.config), _scheduler_settings(published)):
+        ours = scheduler(config, 20, KINDS[kind])
+        np.testing.assert_allclose(ours.times, made.timesteps.numpy(), atol=1e-3)
+
+
+def test_steps_are_made_in_order():
+    config = dict(stable_diffusion_scheduler("DPMSolverMultistepScheduler").config)
+    ours, latents = scheduler(config, 5, "dpm++"), np.ones(SHAPE, np.float32)
+    ours.step(latents, latents, 0, None)
+    with pytest.raises(ValueError, match="step 1 comes next, and not 0"):
+        ours.step(latents, latents, 0, None)
 
 
 def test_ddim_without_clipping_and_without_alpha_one(monkeypatch):
@@ -100,6 +166,17 @@ def test_what_there_is_not_is_told():
         scheduler({**config, "thresholding": True}, 10)
     with pytest.raises(ImgeditError, match="'sample'"):
         scheduler({**config, "prediction_type": "sample"}, 10)
+    for settings, told in (
+        ({"algorithm_type": "dpmsolver"}, "no scheduler 'dpmsolver'"),
+        ({"algorithm_type": "sde-dpmsolver++", "solver_order": 3}, r"sde-dpmsolver\+\+ of order 3"),
+        ({"use_lu_lambdas": True}, "use_lu_lambdas"),
+        ({"timestep_spacing": "leading"}, "up to 999 steps, not 1000"),
+    ):
+        with pytest.raises(ImgeditError, match=told):
+            scheduler({**config, **settings}, 1000, "dpm++")
+    silent = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    with pytest.raises(ImgeditError, match="all is noise"):
+        scheduler({**config, **silent}, 10, "ddim")
 
 
 @pytest.mark.parametrize(("text", "image"), [(7.5, 1.5), (1.0, 1.0), (3.0, 1.0), (2.0, 2.0)])

@@ -12,7 +12,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from imgedit_exporters import exporting, tracing
+from imgedit_exporters import exporting, tracing, writing
 from imgedit_exporters.comparing import compare
 from imgedit_exporters.exporting import ExportFailedError, Wanted, export
 from imgedit_exporters.quantising import Grain, quantise
@@ -236,7 +236,7 @@ def test_force_writes_it_with_the_fault_recorded(tmp_path, monkeypatch, bundle):
 def test_weights_in_fewer_bits_than_declared_are_refused(tmp_path, monkeypatch, few_bits):
     monkeypatch.setattr(tracing, "to_onnx", lambda part, path, dtype=None: path.touch())
     monkeypatch.setattr(
-        exporting, "quantise", lambda source, target, grain: shutil.copy(few_bits[4], target) and 2
+        writing, "quantise", lambda source, target, grain: shutil.copy(few_bits[4], target) and 2
     )
     with pytest.raises(ExportFailedError, match=r"'mix' \(int8\) fails: it differs"):
         exported(tmp_path / "out", wanted=Wanted("int8", golden=12))

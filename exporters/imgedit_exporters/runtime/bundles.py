@@ -29,6 +29,8 @@ FILE = "bundle.json"
 GOLDEN = "golden"
 EDITS = "golden/edits.npz"
 
+Backend = Literal["torch", "genai"]
+
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Meta(ge=0)]
 
@@ -88,6 +90,8 @@ class BundlePart(_Table, frozen=True):
         accuracy_level: of the kernel, of int8 and int4; 0 is as the runtime likes, 1 computes in
             fp32, 4 in int8.
         quantised: matrices in few bits; the others are float32.
+        backend: that wrote it. 'genai' is a decoder of onnxruntime-genai's form; see
+            `runtime.fused`.
     """
 
     name: str
@@ -100,6 +104,7 @@ class BundlePart(_Table, frozen=True):
     block: int | None = None
     accuracy_level: int | None = None
     quantised: int | None = None
+    backend: Backend = "torch"
 
 
 class Found(_Table, frozen=True):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imgedit_exporters.runtime.sessions import PROVIDERS, Bundle
+from imgedit_exporters.runtime.texts import Decode, Text
 from imgedit_plugins.errors import WeightsError
 
 Floats = NDArray[np.float32]
@@ -29,12 +30,29 @@ class Step:
     Attributes:
         logits: (vocabulary,) of the token that follows the last position.
         states: (length, width): hidden states of the positions.
-        cache: for the next step; it stays on the session's device.
+        cache: for the next step; values of onnxruntime, on the session's device.
     """
 
     logits: Floats
     states: Floats
     cache: tuple[Any, ...]
+
+
+class Reads(Protocol):
+    """A decoder."""
+
+    def __call__(self, embeds: Floats, cache: tuple[Any, ...] = ()) -> Step:
+        """Read some positions behind those of a cache.
+
+        Args:
+            embeds: (length, width).
+            cache: of an earlier step, or () to begin.
+        """
+        ...
+
+    def first(self, cache: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+        """The cache of its first `count` positions, which later steps leave as it is."""
+        ...
 
 
 class Decoder:
@@ -84,16 +102,34 @@ class Decoder:
         logits, states, *present = binding.get_outputs()
         return Step(logits.numpy()[0], states.numpy()[0], tuple(present))
 
+    def first(self, cache: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+        """The cache of its first `count` positions; it goes by way of the CPU."""
+        from onnxruntime import OrtValue
 
-def decoder_of(bundle: Bundle, part: str = "decoder") -> Decoder:
+        # Copied always: onnxruntime does not hold on to the memory of an array that is a view.
+        kept = (np.array(value.numpy()[:, :, :count]) for value in cache)
+        return tuple(OrtValue.ortvalue_from_numpy(one, self._device) for one in kept)
+
+
+def decoder_of(bundle: Bundle, part: str = "decoder") -> Reads:
     """The decoder part of a bundle, its cache where the part runs.
+
+    It remembers what it read last, until the part is let go of.
 
     Raises:
         WeightsError: there is none, or it is no decoder.
     """
-    session = bundle.session(part)
+    from imgedit_exporters.runtime.prefixes import Remembering
+
+    return bundle.made_of(part, lambda session: Remembering(_decoder(session)))
+
+
+def _decoder(session: Any) -> Reads:
+    from imgedit_exporters.runtime.fused import FusedDecoder, is_fused
+
     cuda = session.get_providers()[0] == PROVIDERS["cuda"]
-    return Decoder(session, "cuda" if cuda else "cpu")
+    kind = FusedDecoder if is_fused(session) else Decoder
+    return kind(session, "cuda" if cuda else "cpu")
 
 
 @dataclass(frozen=True)
@@ -108,6 +144,12 @@ class Rules:
         complete: told all new tokens; whether they are enough.
         choose: greedy by default; see `sampling`.
         on_token: told how many there are; what it raises ends the work.
+        decode: the text of tokens, for the following and `Written.text`.
+        stops: strings that end the text before them, however they fall on tokens.
+        on_text: told the text piece by piece, see `Text`.
+
+    Raises:
+        ValueError: there is something to do with the text, and no `decode`.
     """
 
     end: int
@@ -116,6 +158,17 @@ class Rules:
     complete: Callable[[Sequence[int]], bool] = lambda _: False
     choose: Choose = field(default=lambda logits: int(logits.argmax()))
     on_token: Callable[[int], None] = lambda _: None
+    decode: Decode | None = None
+    stops: tuple[str, ...] = ()
+    on_text: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.decode is None and (self.stops or self.on_text):
+            raise ValueError("stop strings and streaming need `decode`")
+
+    def text(self) -> Text:
+        """A text by these rules that has not begun."""
+        return Text(self.decode or (lambda _: ""), self.stops, self.on_text or (lambda _: None))
 
 
 @dataclass(frozen=True)
@@ -126,15 +179,17 @@ class Written:
         tokens: the new ones, the one that ended it included.
         states: (prompt + new tokens - 1, width): hidden states of all that was read.
         probabilities: of each token, by the decoder alone, before any rule.
+        text: of the tokens before the end and before a stop string; '' without `Rules.decode`.
     """
 
     tokens: tuple[int, ...]
     states: Floats
     probabilities: tuple[float, ...]
+    text: str = ""
 
 
 def write(
-    decoder: Decoder,
+    decoder: Reads,
     embeds: Floats,
     rules: Rules,
     *,
@@ -151,19 +206,20 @@ def write(
         prompt: its tokens, for `Rules.ngram`.
     """
     ids, new, states, chances = list(prompt), list[int](), [], []
-    step = decoder(embeds)
+    text, step = rules.text(), decoder(embeds)
     while True:
         states.append(step.states)
-        logits = step.logits.astype(np.float32)
+        logits = step.logits.astype(np.float32, copy=False)
         allowed = logits.copy()
         allowed[repeating(ids, rules.ngram)] = -np.inf
         token = rules.choose(allowed)
-        chances.append(float(_softmax(logits)[token]))
+        chances.append(_chance(logits, token))
         ids.append(token)
         new.append(token)
         rules.on_token(len(new))
-        if token == rules.end or len(new) >= rules.longest or rules.complete(new):
-            return Written(tuple(new), np.concatenate(states), tuple(chances))
+        over = token == rules.end or text.read(new)
+        if over or len(new) >= rules.longest or rules.complete(new):
+            return Written(tuple(new), np.concatenate(states), tuple(chances), text.end())
         step = decoder(embed([token]), step.cache)
 
 
@@ -201,6 +257,13 @@ def sampling(seed: int, *, temperature: float = 1.0, top_k: int = 0, top_p: floa
         return int(order[rng.choice(len(order), p=kept / kept.sum())])
 
     return choose
+
+
+def _chance(logits: Floats, token: int) -> float:
+    """The probability of a token, in a fraction of the time that those of all would take."""
+    highest = logits.max()
+    raised = np.exp(logits - highest)
+    return float(np.exp(logits[token] - highest) / raised.sum(dtype=np.float64))
 
 
 def _softmax(logits: Floats) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Diffusion schedulers on numpy: what diffusers' classes of the same names do, noise passed in.
 
-Euler ancestral as in k-diffusion, after Karras et al. 2022; DDIM after Song et al. 2021, eta 0.
+Euler ancestral as in k-diffusion, after Karras et al. 2022; DDIM after Song et al. 2021, eta 0;
+DPM-Solver++ after Lu et al. 2023.
 """
 
 from __future__ import annotations
@@ -12,13 +13,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_exporters.runtime.dpm_solver import DpmSolver
+from imgedit_exporters.runtime.noise_levels import (
+    Floats,
+    is_velocity,
+    products,
+    sigmas,
+    spaced,
+    trained,
+)
 from imgedit_plugins.errors import ImgeditError, OptionError
-
-Floats = NDArray[np.float32]
 
 
 class Scheduler(Protocol):
-    """One run of a scheduler.
+    """One run of a scheduler: each step is made once, in order, since some look back on others.
 
     Attributes:
         times: what the UNet is told at each step, float32.
@@ -43,7 +51,8 @@ def scheduler(config: Mapping[str, Any], steps: int, name: str = "") -> Schedule
     """A fresh scheduler.
 
     Args:
-        config: the fields of a ``scheduler_config.json`` of diffusers.
+        config: the fields of a ``scheduler_config.json`` of diffusers, or of a scheduler's own
+            `config`, whose ``_use_default_values`` count as left open.
         steps: that it shall make.
         name: of another class than the configuration's, or its short name.
 
@@ -58,10 +67,12 @@ def scheduler(config: Mapping[str, Any], steps: int, name: str = "") -> Schedule
             f"Bundles have no scheduler {wanted!r}.",
             hint=f"Use {', '.join(kinds)}, or the model itself with PyTorch.",
         )
-    trained = int(config.get("num_train_timesteps", 1000))
-    if not 1 <= steps <= trained:
-        raise ImgeditError(f"A scheduler makes 1 to {trained} steps, not {steps}.")
-    for switch in ("thresholding", "rescale_betas_zero_snr", "use_karras_sigmas"):
+    # What a model's own class filled in is not for another class, whose defaults are others.
+    open_ = set(config.get("_use_default_values", ()))
+    config = {name: config[name] for name in config if name not in open_}
+    if not 1 <= steps <= trained(config):
+        raise ImgeditError(f"A scheduler makes 1 to {trained(config)} steps, not {steps}.")
+    for switch in ("thresholding", "variance_type"):
         if config.get(switch):
             raise ImgeditError(f"Bundles have no scheduler with {switch}.")
     if config.get("prediction_type", "epsilon") not in ("epsilon", "v_prediction"):
@@ -77,14 +88,13 @@ class EulerAncestral:
 
     def __init__(self, config: Mapping[str, Any], steps: int) -> None:
         spacing = str(config.get("timestep_spacing", "linspace"))
-        self.times = _spaced(config, spacing, steps).astype(np.float32)
-        products = _products(config)
-        all_sigmas = np.sqrt((1 - products) / products)
-        found = np.interp(self.times, np.arange(len(all_sigmas)), all_sigmas)
+        self.times = spaced(config, spacing, steps).astype(np.float32)
+        every = sigmas(config)
+        found = np.interp(self.times, np.arange(len(every)), every)
         self._sigmas = np.append(found, 0.0).astype(np.float32)
         highest = float(self._sigmas.max())
         self.initial = highest if spacing != "leading" else math.sqrt(highest**2 + 1)
-        self._velocity = config.get("prediction_type") == "v_prediction"
+        self._velocity = is_velocity(config)
 
     def scaled(self, latents: Floats, number: int) -> Floats:
         """As `Scheduler`."""
@@ -111,11 +121,16 @@ class Ddim:
 
     def __init__(self, config: Mapping[str, Any], steps: int) -> None:
         spacing = str(config.get("timestep_spacing", "leading"))
-        self.times = _spaced(config, spacing, steps, rounded=True).astype(np.float32)
-        self._products = _products(config)
+        self.times = spaced(config, spacing, steps, rounded=True).astype(np.float32)
+        self._products = products(config)
         self._last = 1.0 if config.get("set_alpha_to_one", True) else float(self._products[0])
-        self._apart = int(config.get("num_train_timesteps", 1000)) // steps
-        self._velocity = config.get("prediction_type") == "v_prediction"
+        self._apart = trained(config) // steps
+        self._velocity = is_velocity(config)
+        if not self._velocity and not self._products[int(self.times[0])]:
+            raise ImgeditError(
+                "Where all is noise, a model that predicts noise tells nothing.",
+                hint="Use another scheduler, such as euler-ancestral.",
+            )
         clipped = bool(config.get("clip_sample", True))
         self._clip = float(config.get("clip_sample_range", 1.0)) if clipped else math.inf
 
@@ -148,42 +163,10 @@ class Ddim:
 KINDS: dict[Any, tuple[str, ...]] = {
     EulerAncestral: ("EulerAncestralDiscreteScheduler", "euler-ancestral"),
     Ddim: ("DDIMScheduler", "ddim"),
+    DpmSolver: ("DPMSolverMultistepScheduler", "dpm++"),
 }
 """What there is, with the names it is asked for by."""
 
 
 def _single(values: NDArray[Any]) -> Floats:
     return np.asarray(values, np.float32)
-
-
-def _products(config: Mapping[str, Any]) -> Floats:
-    """The cumulative products of alpha, one for each time that was trained."""
-    count = int(config.get("num_train_timesteps", 1000))
-    if config.get("trained_betas") is not None:
-        betas = np.asarray(config["trained_betas"], np.float64)
-    else:
-        first, last = float(config.get("beta_start", 0.0001)), float(config.get("beta_end", 0.02))
-        kind = config.get("beta_schedule", "linear")
-        if kind == "scaled_linear":
-            betas = np.linspace(math.sqrt(first), math.sqrt(last), count) ** 2
-        elif kind == "linear":
-            betas = np.linspace(first, last, count)
-        else:
-            raise ImgeditError(f"Bundles have no scheduler with betas of the kind {kind!r}.")
-    # In float32, as diffusers: where little noise is left, 1 - product shows how it was rounded.
-    return np.cumprod(np.float32(1) - betas.astype(np.float32), dtype=np.float32)
-
-
-def _spaced(
-    config: Mapping[str, Any], spacing: str, steps: int, *, rounded: bool = False
-) -> NDArray[np.float64]:
-    """Times from the noisiest on."""
-    count, offset = int(config.get("num_train_timesteps", 1000)), int(config.get("steps_offset", 0))
-    if spacing == "linspace":
-        times = np.linspace(0, count - 1, steps)
-        return (np.round(times) if rounded else times)[::-1]
-    if spacing == "leading":
-        return np.arange(steps, dtype=np.float64)[::-1] * (count // steps) + offset
-    if spacing == "trailing":
-        return np.asarray(np.round(np.arange(count, 0, -count / steps)) - 1, np.float64)
-    raise ImgeditError(f"Bundles have no scheduler with the spacing {spacing!r}.")

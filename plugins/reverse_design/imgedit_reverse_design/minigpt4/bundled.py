@@ -77,8 +77,8 @@ class BundledMiniGPT4:
     ) -> Answer:
         """An answer to a prompt with pictures in it, greedy by default."""
         # One by one, as the model itself reads them: a picture hangs on no other.
-        seen = [self.bundle.run("tower", [self.pixels(one)[None]])[0] for one in pictures]
-        tokens = [self.bundle.run("projection", [one])[0][0] for one in seen]
+        seen = [self.bundle.remembered("tower", [self.pixels(one)[None]])[0] for one in pictures]
+        tokens = [self.bundle.remembered("projection", [one])[0][0] for one in seen]
         end = self.tokenizer.eos_token_id
         assert end is not None, "an export without one is refused"
         rules = Rules(end, longest=longest, choose=choose, on_token=on_token)

@@ -10,7 +10,7 @@ from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import EvaluateReport, EvaluateRequest, Options
 from imgedit_reverse_design.evaluation import Setup, evaluate_methods
 from imgedit_reverse_design.minigpt4.config import PROJECTION
-from imgedit_reverse_design.minigpt4.predicting import model_folder
+from imgedit_reverse_design.minigpt4.predicting import NAME, model_folder
 from imgedit_reverse_design.outcomes import Predict
 
 ALONE, VERIFIED, SEARCH = "model alone", "model + verification", "search"
@@ -54,7 +54,7 @@ def evaluate_model(
 
 def _learnt(options: Options) -> Path:
     """The file that is another one when the model has learnt, or its bundle is another."""
-    if bundle := bundle_of(options):
+    if bundle := bundle_of(options, NAME):
         return bundle / bundles.FILE
     return model_folder(str(options.get("weights", ""))) / PROJECTION
 

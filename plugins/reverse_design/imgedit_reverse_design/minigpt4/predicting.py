@@ -72,7 +72,7 @@ def predict_by_model(request: PredictRequest, job: Job) -> EditPlan:
     assert request.edited is not None
     options = request.options
     pair = pair_of(request.source, request.edited, job)
-    if folder := bundle_of(options):
+    if folder := bundle_of(options, NAME):
         said, confidences, text, sha256 = _asked_of_bundle(folder, pair, request, job)
     else:
         folder = model_folder(str(options.get("weights", "")))
