@@ -56,7 +56,7 @@ def client(environment) -> Iterator[Client]:
         folders = {"RUNTIME_DIR": "run", "CONFIG_HOME": "config", "CACHE_HOME": "cache"}
         for name in folders.values():
             (Path(home) / name).mkdir(mode=0o700)
-        environ = {name: value for name, value in os.environ.items() if name[:4] != "XDG_"}
+        environ = {n: v for n, v in os.environ.items() if not n.startswith(("XDG_", "PYTHON"))}
         environ |= {f"XDG_{name}": f"{home}/{folder}" for name, folder in folders.items()}
         places = find_places(environ)
         yield Client("test", python=str(environment / "bin" / "python"), environ=environ)
