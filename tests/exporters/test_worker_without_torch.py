@@ -80,9 +80,10 @@ def put(client: Client, picture: Picture):
     )
 
 
-@pytest.mark.parametrize("plugin", ["mgie", "reason_edit"])
-def test_it_edits(client, bundles, plugin):
-    picture, options = tiny_mgie.picture(48, 64), {**OPTIONS, "weights": str(bundles[plugin])}
+@pytest.mark.parametrize(("plugin", "model"), [("mgie", "auto"), ("reason_edit", "reason_pix2pix")])
+def test_it_edits(client, bundles, plugin, model):
+    picture = tiny_mgie.picture(48, 64)
+    options = {**OPTIONS, "model": model, "weights": str(bundles[plugin])}
     inputs, told = {"picture": put(client, picture)}, []
     request = JobRequest(
         "apply_edit", inputs, plugin=plugin, instruction="make it red", options=options, seed=5
