@@ -221,7 +221,7 @@ def _spoilt(s: Session, whole: Path) -> None:
 def point_6(s: Session) -> None:
     """Runtime."""
     s.begin(6, "Runtime without torch")
-    _tests(s, "bundle_decoding", "bundle_schedulers", "bundle_prefixes", "bundle_idle")
+    _tests(s, "bundle_decoding", "bundle_schedulers", "bundle_at_work")
     s.run_slow("worker of the editors in an environment without torch, and its size",
                f"{TESTS}/test_worker_without_torch.py")  # fmt: skip
     bundle = exported_families.bundle(s, REVERSE_DESIGN)
@@ -270,7 +270,7 @@ def point_9(s: Session) -> None:
     for family in FAMILIES:
         exported_families.used(s, family)
     junit = s.work / "editors.xml"
-    words = ("-m", "editors", "-q", f"--junitxml={junit}", "tests/editors/test_gimp_bundle.py")
+    words = ("-m", "editors", "-q", f"--junitxml={junit}", "tests/editors/test_bundles.py")
     done = s.run(s.python, "-m", "pytest", *words)
     s.check(done.code == 0, "from an editor", done.last.strip("= "), done.command)
     text = (s.root / "docs" / "export.md").read_text("utf-8")
