@@ -109,7 +109,8 @@ def diffusion_parts(editor: PictureEditor) -> tuple[Part, ...]:
                 "latents": _zeros(3, channels, 2 * step, 3 * step),
                 "time": np.array([500], np.float32), "attended": _zeros(3, 5, width),
             },
-            dynamic={"latents": sized, "attended": {0: "batch", 1: "tokens"}}, exact=("time",), limits=_LIMITS,
+            dynamic={"latents": sized, "attended": {0: "batch", 1: "tokens"}}, exact=("time",),
+            limits=_LIMITS,
         ),
         Part(
             name="vae_encoder", role="vae-encoder", module=Encoder(vae), draw=pictures,
