@@ -72,8 +72,7 @@ def point_1(s: Session) -> None:
         told = ", ".join(f"{one['name']} ({one['role']})" for one in parts)
         good = ROLES[family.plugin] <= {one["role"] for one in parts}
         s.check(good, f"parts of {family.plugin}", told)
-    _tests(s, "export_part", "mgie_bundle", "minigpt4_bundle", "reason_bundle", "clip_bundles")
-    s.suite("tests.exporters.test_export_template")
+    _tests(s, "mgie_bundle", "mgie_kinds", "minigpt4_bundle", "reason_bundle", "new_plugin_export")
 
 
 def point_2(s: Session) -> None:
@@ -132,6 +131,7 @@ def point_3(s: Session) -> None:
     told = {one["name"]: (one["precision"], one["block"]) for one in parts}
     good = told.get("decoder") == ("int8", 64) and told.get("tower") == ("fp32", None)
     s.check(good, "one part in another precision", str(told or done.last), done.command)
+    _tests(s, "family_precision")
 
 
 def _in_precision(s: Session, family: Family, precision: str) -> None:
@@ -202,7 +202,7 @@ def point_5(s: Session) -> None:
     s.check(parts and all(one["compared"]["golden"] >= 500 for one in parts),
             "golden inputs of small parts, 500 or more", figure, done.command)  # fmt: skip
     _spoilt(s, whole)
-    _tests(s, "export_part", "mgie_bundle", "minigpt4_bundle", "plan_agreement")
+    _tests(s, "export_part", "minigpt4_certificate")
 
 
 def _spoilt(s: Session, whole: Path) -> None:
@@ -221,7 +221,7 @@ def _spoilt(s: Session, whole: Path) -> None:
 def point_6(s: Session) -> None:
     """Runtime."""
     s.begin(6, "Runtime without torch")
-    _tests(s, "bundle_decoding", "bundle_schedulers", "bundle_prefixes", "bundle_idle")
+    _tests(s, "bundle_decoding", "bundle_schedulers", "bundle_at_work", "bundle_threads")
     s.run_slow("worker of the editors in an environment without torch, and its size",
                f"{TESTS}/test_worker_without_torch.py")  # fmt: skip
     bundle = exported_families.bundle(s, REVERSE_DESIGN)
@@ -261,6 +261,7 @@ def point_8(s: Session) -> None:
             s.say(NOT_RUN, goal["what"], goal["why"])
         else:
             s.check(goal["met"], goal["what"], figure)
+    _tests(s, "fused_operators")
     s.suite("tests.benchmarks.test_export_benchmark")
 
 
@@ -270,7 +271,7 @@ def point_9(s: Session) -> None:
     for family in FAMILIES:
         exported_families.used(s, family)
     junit = s.work / "editors.xml"
-    words = ("-m", "editors", "-q", f"--junitxml={junit}", "tests/editors/test_gimp_bundle.py")
+    words = ("-m", "editors", "-q", f"--junitxml={junit}", "tests/editors/test_bundles.py")
     done = s.run(s.python, "-m", "pytest", *words)
     s.check(done.code == 0, "from an editor", done.last.strip("= "), done.command)
     text = (s.root / "docs" / "export.md").read_text("utf-8")

@@ -56,7 +56,7 @@ def client(environment) -> Iterator[Client]:
         folders = {"RUNTIME_DIR": "run", "CONFIG_HOME": "config", "CACHE_HOME": "cache"}
         for name in folders.values():
             (Path(home) / name).mkdir(mode=0o700)
-        environ = {name: value for name, value in os.environ.items() if name[:4] != "XDG_"}
+        environ = {n: v for n, v in os.environ.items() if not n.startswith(("XDG_", "PYTHON"))}
         environ |= {f"XDG_{name}": f"{home}/{folder}" for name, folder in folders.items()}
         places = find_places(environ)
         yield Client("test", python=str(environment / "bin" / "python"), environ=environ)
@@ -80,9 +80,10 @@ def put(client: Client, picture: Picture):
     )
 
 
-@pytest.mark.parametrize("plugin", ["mgie", "reason_edit"])
-def test_it_edits(client, bundles, plugin):
-    picture, options = tiny_mgie.picture(48, 64), {**OPTIONS, "weights": str(bundles[plugin])}
+@pytest.mark.parametrize(("plugin", "model"), [("mgie", "auto"), ("reason_edit", "reason_pix2pix")])
+def test_it_edits(client, bundles, plugin, model):
+    picture = tiny_mgie.picture(48, 64)
+    options = {**OPTIONS, "model": model, "weights": str(bundles[plugin])}
     inputs, told = {"picture": put(client, picture)}, []
     request = JobRequest(
         "apply_edit", inputs, plugin=plugin, instruction="make it red", options=options, seed=5
