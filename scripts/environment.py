@@ -3,8 +3,8 @@
     python3 scripts/environment.py [EXTRAS]
 
 installs the project with these extras ('dev,dev-torch' for the tests), and prints the Python of
-.venv. Nothing happens when pyproject.toml, the constraints and the sources in C are those of the last
-installation.
+.venv. Nothing happens when pyproject.toml, the constraints and the sources in C are those of the
+last installation.
 """
 
 from __future__ import annotations

@@ -71,8 +71,8 @@ MEANS(16, uint16_t, uint32_t)
                 sums[3 + i] = (sum)(upper[i] + middle[i] + lower[i]);                              \
             mirror_ends_##bits(sums, width, 1);                                                    \
             for (ptrdiff_t i = 0; i < values; i++) {                                               \
-                sum beside = (sum)(sums[i] + sums[i + 3] + sums[i + 6] - middle[i]);               \
-                target[i] = rounded_##bits(centre * middle[i] + around * beside);                  \
+                const sum beside = (sum)(sums[i] + sums[i + 3] + sums[i + 6] - middle[i]);               \
+                target[i] = rounded_##bits(centre * middle[i] + around * (float)(int32_t)beside);  \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
