@@ -10,7 +10,7 @@ import reason_exported
 import torch
 from torch import nn
 
-from imgedit_exporters import exporting, quantising
+from imgedit_exporters import quantising, writing
 from imgedit_exporters.exporting import ExportFailedError, Wanted, export
 from imgedit_exporters.runtime import bundles
 from imgedit_modelkit.diffusion.testing import tiny_editor
@@ -104,9 +104,9 @@ def test_weights_in_fewer_bits_than_4_are_refused(reason_trained, tmp_path, monk
         onnx.save(model, source)
         return quantise(source, target, grain)
 
-    monkeypatch.setattr(exporting, "quantise", coarse)
+    monkeypatch.setattr(writing, "quantise", coarse)
     with pytest.raises(ExportFailedError) as refused:
         reason_exported.exported(reason_trained, tmp_path / "out", Wanted("int4", golden=8))
-    for name in ("tower", "projector", "decoder", "unet"):
+    for name in ("tower", "projector", "decoder", "vae_encoder"):
         assert f"The part {name!r} (int4) fails: it differs" in str(refused.value)
     assert not (tmp_path / "out").exists()
