@@ -65,9 +65,9 @@ def measure(path: Path, way: str) -> None:
     opening, reading, writing = np.diff(times)
     print(
         f"{way}: opened in {opening:.2f} s ({worked:.2f} of processor), {_READ} positions in "
-        f"{reading:.2f} s, a token in {1000 * writing / _WRITTEN:.0f} ms; {at_work[0] - own} MB of its own and "
-        f"{at_work[1] - mapped} MB mapped, when let go of {let_go[0] - own} and "
-        f"{let_go[1] - mapped}"
+        f"{reading:.2f} s, a token in {1000 * writing / _WRITTEN:.0f} ms; "
+        f"{at_work[0] - own} MB of its own and {at_work[1] - mapped} MB mapped, "
+        f"when let go of {let_go[0] - own} and {let_go[1] - mapped}"
     )
 
 
