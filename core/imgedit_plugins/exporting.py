@@ -69,6 +69,8 @@ class Part(_Frozen):
         outputs: their names, in order.
         dynamic: of each input, the axes whose size may differ, with a name each.
         draw: golden inputs from a generator, the same on each machine; they vary the sizes too.
+        exact: inputs that stay float32 where the part is in half precision, which would round
+            them: a time of 998.6 becomes 998.5, whose sines are others.
         limits: per precision, another than that of `LIMITS`.
         golden: how many golden inputs it is compared on; by default 500 for a part with few
             numbers, and 16 for a large one.
@@ -83,6 +85,7 @@ class Part(_Frozen):
     outputs: tuple[Name, ...]
     dynamic: dict[str, dict[int, str]] = {}
     draw: Callable[[np.random.Generator], dict[str, Array]]
+    exact: tuple[Name, ...] = ()
     limits: dict[Precision, float] = {}
     golden: Annotated[int, Field(ge=2)] | None = None
     language_model: Any = None
@@ -91,7 +94,7 @@ class Part(_Frozen):
     def _fits(self) -> Part:
         if not self.example or not self.outputs:
             raise ValueError(f"part {self.name!r} needs an input and an output")
-        if strange := set(self.dynamic) - set(self.example):
+        if strange := {*self.dynamic, *self.exact} - set(self.example):
             raise ValueError(f"part {self.name!r} has no input {sorted(strange)[0]!r}")
         for name, axes in self.dynamic.items():
             for axis in axes:

@@ -7,7 +7,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imgedit_exporters import fusing
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.exporting import Array, Part
 
@@ -31,15 +32,24 @@ class Traced(nn.Module):
     Args:
         module: of the part.
         dtype: that it computes in.
+        exact: places of inputs that it gets as they are.
     """
 
-    def __init__(self, module: Callable[..., Any], dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        module: Callable[..., Any],
+        dtype: torch.dtype = torch.float32,
+        exact: Container[int] = (),
+    ) -> None:
         super().__init__()
-        self.module, self.dtype = module, dtype
+        self.module, self.dtype, self.exact = module, dtype, exact
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The part's outputs, in order."""
-        given = [one.to(self.dtype) if one.is_floating_point() else one for one in inputs]
+        given = [
+            one.to(self.dtype) if one.is_floating_point() and place not in self.exact else one
+            for place, one in enumerate(inputs)
+        ]
         made = self.module(*given)
         outputs = (made,) if isinstance(made, Tensor) else tuple(made)
         return tuple(one.float() if one.is_floating_point() else one for one in outputs)
@@ -60,13 +70,16 @@ def original(part: Part, inputs: Mapping[str, Array]) -> list[Array]:
     return [np.asarray(one.numpy()) for one in made]
 
 
-def to_onnx(part: Part, path: Path, dtype: torch.dtype = torch.float32) -> None:
+def to_onnx(
+    part: Part, path: Path, dtype: torch.dtype = torch.float32, *, fused: bool = True
+) -> None:
     """Write a part as ONNX; the same part gives the same bytes.
 
     Args:
         part: declared by a plugin.
         path: of the file; weights of `LARGE` bytes and more lie beside it, in ``PATH.data``.
         dtype: float32, or float16 for weights of half the size.
+        fused: with operators that onnxruntime alone has; see `fusing`.
 
     Raises:
         ImgeditError: PyTorch cannot trace it.
@@ -80,7 +93,8 @@ def to_onnx(part: Part, path: Path, dtype: torch.dtype = torch.float32) -> None:
             f"The part {part.name!r} is a function, so its weights stay fp32.",
             hint="Declare a torch module to have it in another precision.",
         )
-    traced = Traced(module, dtype).eval()
+    exact = [place for place, name in enumerate(part.example) if name in part.exact]
+    traced = Traced(module, dtype, exact).eval()
     inputs = tuple(torch.from_numpy(array) for array in part.example.values())
     dynamic = tuple(part.dynamic.get(name) for name in part.example)
     try:
@@ -91,6 +105,7 @@ def to_onnx(part: Part, path: Path, dtype: torch.dtype = torch.float32) -> None:
                 input_names=list(part.example),
                 output_names=list(part.outputs),
                 dynamic_shapes=(dynamic,),
+                custom_translation_table=fusing.translations() if fused else None,
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from imgedit_modelkit.errors import MissingPackageError, TrainingError
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
     from transformers import BitsAndBytesConfig
+
+M = TypeVar("M", bound="nn.Module")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,24 @@ def merge_lora(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):
             module.merge()
+
+
+def merged_copy(model: M) -> M:
+    """A copy of a model with its adapters merged into the weights, and no adapters.
+
+    What no adapter changes is shared with the model, so that the copy takes little memory.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    adapted = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    own = {id(p) for layer in adapted for p in (*layer.parameters(), *layer.buffers())}
+    shared = {id(p): p for p in (*model.parameters(), *model.buffers()) if id(p) not in own}
+    made = copy.deepcopy(model, shared)
+    merge_lora(made)
+    for name, module in list(made.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            made.set_submodule(name, module.get_base_layer())
+    return made
 
 
 def quantisation(bits: Literal[4, 8], device: torch.device | None = None) -> BitsAndBytesConfig:

@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from imgedit_plugins.exporting import Array, Part
+from imgedit_plugins.exporting import Array, Part, Precision
 
 _CACHED, _READ = 6, 3
 """Positions in the cache and behind it, of the decoder's example."""
+
+FEW_MATRICES: dict[Precision, float] = {"int8": 0.02, "int4": 0.2}
+"""Limits of parts that are one quantised matrix, or two in a row: in blocks of 32, normally
+distributed weights in 4 bits change a product by 9 % of its standard deviation and two by 13 %, in
+8 bits by 0.6 and 0.8 %; in 3 bits it is 19 and 26 %."""
 
 Arrays = dict[str, Array]
 
@@ -41,30 +46,43 @@ def linear_part(name: str, module: nn.Module, tokens: int, width: int) -> Part:
     return Part(
         name=name, role="projection", module=module, draw=draw, outputs=("embeds",),
         example={"tokens": np.zeros((2, tokens, width), np.float32)},
-        dynamic={"tokens": {0: "pictures"}},
+        dynamic={"tokens": {0: "pictures"}}, limits=FEW_MATRICES,
     )  # fmt: skip
 
 
 class Decoder(nn.Module):
-    """A causal language model of transformers, from embeddings on; see `runtime.decoding`."""
+    """A causal language model of transformers, from embeddings on; see `runtime.decoding`.
 
-    def __init__(self, language_model: Any) -> None:
+    Args:
+        language_model: with what is in front of it, or alone.
+        layer: whose hidden states are given, as transformers counts them; -1 is the last one.
+    """
+
+    def __init__(self, language_model: Any, layer: int = -1) -> None:
         super().__init__()
+        last = int(language_model.config.get_text_config().num_hidden_layers)
+        self.layer = None if layer in (-1, last) else layer
         self.decoder = language_model.get_decoder()
         self.output = language_model.get_output_embeddings()
 
     def forward(self, embeds: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
         """Logits of the last position, hidden states, and the longer cache."""
         cache = DynamicCache(list(zip(past[::2], past[1::2], strict=True)))
-        read = self.decoder(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
-        states = read.last_hidden_state
+        read = self.decoder(
+            inputs_embeds=embeds,
+            past_key_values=cache,
+            use_cache=True,
+            output_hidden_states=self.layer is not None,
+        )
+        last = read.last_hidden_state
+        states = last if self.layer is None else read.hidden_states[self.layer]
         grown = [one for layer in read.past_key_values.layers for one in (layer.keys, layer.values)]
-        return (self.output(states[:, -1]), states, *grown)
+        return (self.output(last[:, -1]), states, *grown)
 
 
-def decoder_part(language_model: Any) -> Part:
-    """The decoder of a causal language model."""
-    config = language_model.config
+def decoder_part(language_model: Any, layer: int = -1) -> Part:
+    """The decoder of a causal language model; its states are those of a layer, see `Decoder`."""
+    config = language_model.config.get_text_config()
     table = language_model.get_input_embeddings().weight
     width, scale = int(table.shape[1]), float(table.detach().std())
     heads = int(config.num_key_value_heads)
@@ -82,12 +100,14 @@ def decoder_part(language_model: Any) -> Part:
         length, cached = ((8, 0), (1, 7), (4, 9))[int(rng.integers(3))]
         return arrays(rng, length + int(rng.integers(3)) * (length > 1), cached)
 
+    module = Decoder(language_model, layer)
     return Part(
-        name="decoder", role="decoder", module=Decoder(language_model), draw=draw,
+        name="decoder", role="decoder", module=module, draw=draw,
         example=arrays(np.random.default_rng(0), _READ, _CACHED),
         outputs=("logits", "states", *(name.removeprefix("past_") for name in past)),
         dynamic={"embeds": {1: "length"}, **{name: {2: "cached"} for name in past}},
-        language_model=language_model,
+        # Who builds it from there gives the states of the last layer.
+        language_model=language_model if module.layer is None else None,
     )  # fmt: skip
 
 

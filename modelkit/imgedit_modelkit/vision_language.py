@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig, StoppingCriteria
 
-from imgedit_modelkit.constrained_decoding import Constraint
+from imgedit_modelkit.constrained_decoding import Constrained
+from imgedit_modelkit.constraints import Constraint
 from imgedit_modelkit.token_strings import token_strings
 from imgedit_plugins.errors import ImgeditError
 
@@ -216,7 +217,7 @@ class PictureLanguageModel(nn.Module):
             inputs_embeds=embedded.inputs_embeds,
             attention_mask=embedded.attention_mask,
             generation_config=_greedy(end, max_new_tokens),
-            logits_processor=[constraint.processor()] if constraint else None,
+            logits_processor=[Constrained(constraint)] if constraint else None,
             stopping_criteria=[Watch(on_token)],
         )
         chances = torch.stack([step.float().softmax(-1) for step in out.logits], dim=1)

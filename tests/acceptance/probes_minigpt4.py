@@ -55,6 +55,7 @@ def make(folder: str) -> list[str]:
     torch.save({"model": published.qformer()}, out / "blip2.pth")
     (out / "evil.pth").write_bytes(pickle.dumps(Program(), protocol=2))
     published.language_model(out / "Llama-2-tiny")
+    published.language_model(out / "Llama-2-wide-heads", heads=2)
     published.data_set(out / "imad", rows=40)
     (out / "photos").mkdir()
     for number in range(6):

@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import subprocess
 import sys
@@ -50,7 +51,8 @@ def test_the_tests_of_a_new_plugin_pass_as_written(installed):
     folder, site = installed
     done = run(["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"], site, folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 passed" in done.stdout
+    torch = importlib.util.find_spec("torch")
+    assert ("8 passed" if torch else "7 passed, 1 skipped") in done.stdout
 
 
 def test_a_new_plugin_keeps_the_contract(installed):
@@ -62,8 +64,10 @@ def test_a_new_plugin_keeps_the_contract(installed):
     )
     done = run(["-c", code], site, folder)
     lines = done.stdout.splitlines()
-    assert len(lines) >= 10, done.stderr
-    assert all(line.startswith("pass ") for line in lines), done.stdout
+    assert len(lines) >= 11, done.stderr
+    (untried,) = [line for line in lines if " export_parts " in line]
+    assert untried.startswith("not-applicable "), "it is called by `export` alone"
+    assert all(line.startswith("pass ") for line in lines if line != untried), done.stdout
 
 
 def test_a_new_plugin_passes_ruff(installed):

@@ -78,7 +78,9 @@ def installed(session_root):
     venv = "/opt/imgedit"
     session_root.call(["python3", "-m", "venv", venv])
     # From the wheel, as a user has it: what is missing in the wheel is missing here.
-    session_root.call([f"{venv}/bin/pip", "install", "--progress-bar=off", "/src"], seconds=600)
+    session_root.call(
+        [f"{venv}/bin/pip", "install", "--progress-bar=off", "/src[runtime]"], seconds=600
+    )
     return venv
 
 

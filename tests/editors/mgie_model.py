@@ -63,7 +63,7 @@ def krita_with(krita: Any, root: Any, environment: Mapping[str, str]) -> Extensi
     return Extension(krita, f"{resources}/pykrita/imgedit")
 
 
-def save_quick_vae(folder: Path) -> None:
+def quick_vae() -> Any:
     """A VAE with a factor of 16, for editors let a model work at 512 pixels."""
     from diffusers import AutoencoderKL
 
@@ -76,7 +76,7 @@ def save_quick_vae(folder: Path) -> None:
         latent_channels=4,
         norm_num_groups=4,
     )
-    realistic(vae, seed=1).eval().save_pretrained(folder)
+    return realistic(vae, seed=1).eval()
 
 
 def put(folder: Path) -> Path:
@@ -95,6 +95,21 @@ def put(folder: Path) -> Path:
     return weights
 
 
+def put_bundle(folder: Path) -> Path:
+    """A folder for IMGEDIT_WEIGHTS with a bundle of the model in it, which needs no PyTorch."""
+    sys.path += [str(PROJECT / "tests" / "exporters"), str(PROJECT / "tests" / "plugins" / "mgie")]
+    import mgie_exported
+
+    weights = folder / "weights"
+    (weights / "mgie").mkdir(parents=True)
+    given = _given()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mgie_exported, "small_vae", quick_vae)
+        model = given[0] if given else mgie_exported.model(folder / "files")
+    mgie_exported.exported(model, weights / "mgie" / "mgie")
+    return weights
+
+
 def _given() -> list[Path]:
     """The folder that was named, and those that it refers to."""
     if not (named := os.environ.get(VARIABLE)):
@@ -110,5 +125,5 @@ def _make_tiny(files: Path, place: Path) -> None:
     import tiny_mgie
 
     parts = tiny_mgie.published(files)
-    save_quick_vae(parts["diffusion"] / "vae")
+    quick_vae().save_pretrained(parts["diffusion"] / "vae")
     tiny_mgie.imported(parts, place)

@@ -43,7 +43,7 @@ def weights(artifacts):
         "mllm": tiny_reasoner.llava(files / "llava"),
         "diffusion": tiny_reasoner.pix2pix(files / "pix2pix"),
     }
-    mgie_model.save_quick_vae(parts["diffusion"] / "vae")
+    mgie_model.quick_vae().save_pretrained(parts["diffusion"] / "vae")
     place = home / "reason_edit" / "reason-pix2pix"
     tiny_reasoner.imported(parts, place)
     write_config(place, msgspec.structs.replace(read_config(place), trained=True))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import tiny_mgie
+from traced_once import traced_once
 
 from imgedit_exporters.exporting import Wanted, export
 from imgedit_exporters.runtime.bundles import Document
@@ -55,8 +56,9 @@ def model(folder: Path) -> Path:
     return folder / "model"
 
 
-def declared(folder: Path) -> ExportReport:
-    report = export_parts(ExportRequest(options={"weights": str(folder)}), Job())
+def declared(folder: Path, model: str = "", **options) -> ExportReport:
+    given = {"weights": str(folder), **options}
+    report = export_parts(ExportRequest(model=model, options=given), Job())
     assert report is not None
     return report
 
@@ -65,5 +67,9 @@ def checked(folder: Path, job: Job):
     return verify_bundle(BundleRequest(bundle=folder), job)
 
 
-def exported(folder: Path, out: Path, wanted: Wanted | None = None) -> Document:
-    return export(declared(folder), "mgie", out, wanted or Wanted(golden=4), checked, Job())
+def exported(
+    folder: Path, out: Path, wanted: Wanted | None = None, *, model: str = "", **options
+) -> Document:
+    report = declared(folder, model, **options)
+    with traced_once():
+        return export(report, "mgie", out, wanted or Wanted(golden=4), checked, Job())

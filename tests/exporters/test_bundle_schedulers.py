@@ -12,7 +12,9 @@ from imgedit_exporters.runtime.painting import Guidance, Noise, denoised
 from imgedit_exporters.runtime.schedulers import scheduler
 from imgedit_modelkit.diffusion.guidance import BOTH, NEITHER, PICTURE
 from imgedit_modelkit.diffusion.guidance import Guidance as Original
+from imgedit_modelkit.diffusion.schedulers import named
 from imgedit_modelkit.diffusion.testing import stable_diffusion_scheduler
+from imgedit_modelkit.export_diffusion import _scheduler_settings
 from imgedit_plugins.errors import ImgeditError, OptionError
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:__array__ impl")]
@@ -93,8 +95,21 @@ def test_they_are_equal(kind, steps, settings, monkeypatch):
     assert_equal(made, steps, monkeypatch)
 
 
+@pytest.mark.parametrize("steps", [1, 7, 50])
+@pytest.mark.parametrize("silent", [False, True])
+def test_ddim_of_a_model_that_predicts_the_latents_is_equal(steps, silent, monkeypatch):
+    """As those are trained that the benchmarks train."""
+    kind = "DDIMScheduler"
+    settings = {
+        "prediction_type": "sample", "rescale_betas_zero_snr": silent,
+        "timestep_spacing": "trailing", "clip_sample": not silent,
+    }  # fmt: skip
+    config = {**stable_diffusion_scheduler(kind).config, **settings}
+    assert_equal(diffusers.DDIMScheduler.from_config(config), steps, monkeypatch)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 9, 20])
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -123,16 +138,16 @@ def test_dpm_solvers_are_equal(steps, prediction, settings, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_model_leaves_open_is_as_the_class_has_it(kind, monkeypatch):
+def test_what_a_model_leaves_open_is_as_the_class_has_it(kind):
     """As Stable Diffusion's published configuration does, which is of yet another class."""
     published = diffusers.PNDMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True
     )
-    config = dict(published.config)
-    made = getattr(diffusers, kind).from_config(config)
+    made = named(kind, published)
     made.set_timesteps(20)
-    ours = scheduler(config, 20, KINDS[kind])
-    np.testing.assert_allclose(ours.times, made.timesteps.numpy(), atol=1e-3)
+    for config in (dict(published.config), _scheduler_settings(published)):
+        ours = scheduler(config, 20, KINDS[kind])
+        np.testing.assert_allclose(ours.times, made.timesteps.numpy(), atol=1e-3)
 
 
 def test_steps_are_made_in_order():

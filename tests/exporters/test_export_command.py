@@ -82,8 +82,10 @@ def test_wrong_usage(mood, tmp_path, arguments, told):
     assert told in output.replace("\n", " ")
 
 
-def test_a_plugin_that_declares_nothing(tmp_path):
-    told = run("export", "reason_edit", "--to", "onnx", "-o", tmp_path / "bundle", code=1)
+def test_a_plugin_that_declares_nothing(tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    Site(tmp_path / "site", monkeypatch).install("mute")
+    told = run("export", "mute", "--to", "onnx", "-o", tmp_path / "bundle", code=1)
     assert "does not do export_parts" in told
 
 

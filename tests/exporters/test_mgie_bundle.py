@@ -8,14 +8,14 @@ from pathlib import Path
 
 import mgie_exported
 import numpy as np
-import onnx
 import pytest
 import tiny_mgie
 import torch
-from onnx import numpy_helper
+from bundle_faults import WITHOUT_TORCH, agreeing, changed, run, zero
 
 from imgedit_exporters.quantising import Grain, quantise
 from imgedit_exporters.runtime import bundles
+from imgedit_exporters.runtime.decoding import Decoder
 from imgedit_exporters.runtime.painting import Guidance
 from imgedit_exporters.runtime.painting import Noise as AllNoise
 from imgedit_exporters.runtime.sessions import Bundle
@@ -39,26 +39,16 @@ PARTS = {
     "decoder": "decoder", "edit_head": "edit-head", "unet": "unet", "vae_encoder": "vae-encoder",
     "vae_decoder": "vae-decoder",
 }  # fmt: skip
-WITHOUT_TORCH = (
-    "import sys\n"
-    "for name in ('torch', 'transformers', 'diffusers', 'accelerate', 'onnx'):\n"
-    "    sys.modules[name] = None\n"
-    "from imgedit_plugins.cli import main\n"
-    "sys.argv[0] = 'imgedit-plugins'\n"
-    "main()\n"
-)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    return mgie_exported.model(tmp_path_factory.mktemp("mgie"))
+def model(mgie_model) -> Path:
+    return mgie_model
 
 
 @pytest.fixture(scope="module")
-def bundle(model, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("bundle") / "mgie"
-    mgie_exported.exported(model, out)
-    return out
+def bundle(mgie_bundle) -> Path:
+    return mgie_bundle
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +64,6 @@ def writer(model) -> Writer:
 @pytest.fixture(scope="module")
 def editor(model) -> PictureEditor:
     return PictureEditor.load(model)
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The command line in a process that has no PyTorch."""
-    command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 # --- the certificate --------------------------------------------------------------------------
@@ -106,36 +90,9 @@ def test_verify_makes_the_same_edits_again(bundle):
     assert len(verdict.edits) == 3
 
 
-def changed(bundle: Path, folder: Path, part: str, change) -> Path:
-    """A copy of the bundle in which one part is another, with hashes that agree."""
-    shutil.copytree(bundle, folder)
-    model = onnx.load(folder / f"{part}.onnx")
-    change(model)
-    onnx.save(model, folder / f"{part}.onnx")
-    return _agreeing(folder)
-
-
-def _agreeing(folder: Path, **settings) -> Path:
-    path = folder / bundles.FILE
-    document = json.loads(path.read_text())
-    document["settings"] |= settings
-    path.write_text(json.dumps(document))
-    found = bundles.files_of(folder, Job())
-    document["files"] = {n: {"sha256": f.sha256, "size": f.size} for n, f in found.items()}
-    path.write_text(json.dumps(document))
-    return folder
-
-
-def _zero(model) -> None:
-    for tensor in model.graph.initializer:
-        array = numpy_helper.to_array(tensor)
-        if array.dtype == np.float32 and array.ndim > 1:
-            tensor.CopyFrom(numpy_helper.from_array(np.zeros_like(array), tensor.name))
-
-
 @pytest.mark.parametrize("part", ["projector", "unet"])
 def test_a_part_that_is_zeroed_spoils_the_edits_too(bundle, tmp_path, part):
-    folder = changed(bundle, tmp_path / "bundle", part, _zero)
+    folder = changed(bundle, tmp_path / "bundle", part, zero)
     faults = verify(folder, mgie_exported.checked, Job()).faults
     assert any(fault.startswith(f"The part {part!r} fails") for fault in faults)
     assert any(fault.startswith("The edits fail") for fault in faults)
@@ -148,7 +105,7 @@ def test_a_wrong_constant_of_the_preprocessing_is_found_by_the_edits(bundle, tmp
     """ImageNet's statistics instead of CLIP's: no part is wrong."""
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     pixels = bundles.read(bundle).settings["pixels"] | wrong
-    told = verify(_agreeing(folder, pixels=pixels), mgie_exported.checked, Job())
+    told = verify(agreeing(folder, pixels=pixels), mgie_exported.checked, Job())
     assert not any(part.fault for part in told.parts.values())
     assert any("pixels for the tower" in fault for fault in told.faults)
 
@@ -156,7 +113,7 @@ def test_a_wrong_constant_of_the_preprocessing_is_found_by_the_edits(bundle, tmp
 def test_a_decoder_in_few_bits_that_is_declared_as_fp32_is_found(bundle, tmp_path):
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     quantise(bundle / "decoder.onnx", folder / "decoder.onnx", Grain(4))
-    faults = verify(_agreeing(folder), mgie_exported.checked, Job()).faults
+    faults = verify(agreeing(folder), mgie_exported.checked, Job()).faults
     assert any(fault.startswith("The part 'decoder' fails") for fault in faults)
 
 
@@ -180,6 +137,29 @@ def test_the_expressive_instruction_is_the_same(ours, writer, instruction):
     assert found.complete == wanted.complete
     np.testing.assert_allclose(found.states, wanted.states[0].numpy(), atol=1e-3)
     assert told == list(range(1, len(told) + 1))
+
+
+def test_what_is_known_of_a_picture_is_not_found_out_again(bundle, ours, monkeypatch):
+    model = BundledModel(Bundle(bundle, device="cpu", threads=1))
+    run_part, read_with = Bundle.run, Decoder.__call__
+    ran, prompts = [], []
+    for seed, instruction in ((4, "make it red"), (4, "make it green"), (4, "make it green")):
+        picture, read = tiny_mgie.picture(seed=seed).rgb8(), []
+        ours.bundle.release()
+        wanted = ours.derive(picture, instruction, longest=20)
+        with monkeypatch.context() as patch:
+            patch.setattr(Bundle, "run", lambda *a: ran.append(a[1]) or run_part(*a))
+            patch.setattr(
+                Decoder, "__call__", lambda *a, to=read: to.append(len(a[1])) or read_with(*a)
+            )
+            found = model.derive(picture, instruction, longest=20)
+        assert found.tokens == wanted.tokens
+        np.testing.assert_allclose(found.states, wanted.states, atol=1e-4)
+        prompts.append(read[0])
+    assert ran.count("tower") == ran.count("projector") == 1
+    whole, parts, same = prompts
+    assert same == 1 < parts < whole
+    assert (model.look(tiny_mgie.picture(seed=5).rgb8()) != model.look(picture)).any()
 
 
 def test_a_given_expressive_instruction_is_reread_the_same(ours, writer):
@@ -335,7 +315,7 @@ def test_verify_and_show_without_torch(bundle, tmp_path):
     shown = run("bundle", "show", bundle).stdout
     for wanted in ("mgie", "checks: passed", "edit_head", "fp32", "CC-BY-NC-4.0"):
         assert wanted in shown
-    folder = changed(bundle, tmp_path / "bundle", "edit_head", _zero)
+    folder = changed(bundle, tmp_path / "bundle", "edit_head", zero)
     failed = run("bundle", "verify", folder)
     assert failed.returncode == 1
     assert "The part 'edit_head' fails" in failed.stdout

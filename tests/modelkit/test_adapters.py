@@ -16,10 +16,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_training import weights_of  # noqa: E402
 
 from imgedit_modelkit import modes  # noqa: E402
-from imgedit_modelkit.adapters import Lora, add_lora, merge_lora, quantisation  # noqa: E402
+from imgedit_modelkit.adapters import (  # noqa: E402
+    Lora,
+    add_lora,
+    merge_lora,
+    merged_copy,
+    quantisation,
+)
 from imgedit_modelkit.checkpoints import load_weights  # noqa: E402
 from imgedit_modelkit.errors import MissingPackageError, TrainingError  # noqa: E402
 from imgedit_modelkit.runs import RunFolder  # noqa: E402
+from imgedit_modelkit.testing import realistic  # noqa: E402
 from imgedit_modelkit.training import TrainConfig, train  # noqa: E402
 from imgedit_plugins.jobs import Job  # noqa: E402
 
@@ -98,6 +105,26 @@ def test_only_adapters_learn_and_are_saved(tmp_path):
     assert (learned - before).abs().max() > 0.01
     merge_lora(adapted)
     assert torch.allclose(adapted(batch).logits, learned, atol=1e-5)
+
+
+def test_a_merged_copy_has_no_adapters_and_leaves_the_model_alone():
+    model = add_lora(llama(), Lora(("q_proj", "v_proj"), rank=2)).eval()
+    realistic(model, seed=5)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    made = merged_copy(model)
+    assert set(made.state_dict()) == set(llama().state_dict())
+    batch = torch.arange(8)[None]
+    torch.testing.assert_close(made(batch).logits, model(batch).logits, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        model.model.layers[0].self_attn.q_proj.lora_B["default"].weight.zero_()
+        assert (made(batch).logits - model(batch).logits).abs().max() > 1e-3, "adapters count"
+        model.model.layers[0].self_attn.q_proj.lora_B["default"].weight.copy_(
+            before["model.layers.0.self_attn.q_proj.lora_B.default.weight"]
+        )
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    shared = {p.data_ptr() for p in model.parameters()}
+    own = [name for name, p in made.named_parameters() if p.data_ptr() not in shared]
+    assert {name.rsplit(".", 2)[1] for name in own} == {"q_proj", "v_proj"}
 
 
 def test_a_wrong_layer_is_told_with_those_there_are():

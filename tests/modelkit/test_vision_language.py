@@ -11,7 +11,8 @@ pytestmark = pytest.mark.torch
 
 import torch  # noqa: E402
 
-from imgedit_modelkit.constrained_decoding import Constraint  # noqa: E402
+from imgedit_modelkit.constrained_decoding import Constrained  # noqa: E402
+from imgedit_modelkit.constraints import Constraint  # noqa: E402
 from imgedit_modelkit.tensor_files import misfits  # noqa: E402
 from imgedit_modelkit.testing import (  # noqa: E402
     realistic,
@@ -286,7 +287,7 @@ def test_the_likeliest_allowed_token_is_taken():
     language = PictureLanguageModel(tiny_llama(tokenizer), tokenizer)
     constraint = Constraint(Numbers(), language.strings, tokenizer.eos_token_id)
     scores = torch.randn(1, len(tokenizer))
-    limited = constraint.processor()(torch.empty(1, 0, dtype=torch.long), scores)
+    limited = Constrained(constraint)(torch.empty(1, 0, dtype=torch.long), scores)
     allowed = [i for i, s in enumerate(language.strings) if s and "x=".startswith(s[:2])]
     allowed = [i for i in allowed if constraint.automaton.step("", language.strings[i][0])]
     finite = limited[0].isfinite().nonzero().flatten().tolist()

@@ -12,7 +12,7 @@ from imgedit_plugins.cli.terminal import print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imgedit_plugins.manifest import Manifest, OptionSpec, Weights
+    from imgedit_plugins.manifest import Action, Manifest, OptionSpec, Weights
     from imgedit_plugins.plugins import PluginInfo
 
 
@@ -61,14 +61,19 @@ def _print_manifest(manifest: Manifest) -> None:
     _print_hooks(manifest)
     if manifest.actions:
         _head("Menu entries of editors")
-        rows = [(a.label, a.hook, ", ".join(a.inputs), a.help) for a in manifest.actions]
-        print_table(("label", "hook", "inputs", "help"), rows, indent="  ")
+        rows = [(a.label, a.hook, ", ".join(a.inputs), _fixed(a), a.help) for a in manifest.actions]
+        print_table(("label", "hook", "inputs", "with", "help"), rows, indent="  ")
     for recipe in manifest.data:
         _head(f"Data recipe {recipe.name}: {recipe.title}")
         click.echo(f"  {recipe.help}")
         _print_options(recipe.options)
     for weights in manifest.weights:
         _print_weights(weights)
+
+
+def _fixed(action: Action) -> str:
+    """The options that a menu entry stands for."""
+    return " ".join(f"{name}={value}" for name, value in action.fixed.items())
 
 
 def _print_hooks(manifest: Manifest) -> None:

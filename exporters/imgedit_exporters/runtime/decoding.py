@@ -209,11 +209,11 @@ def write(
     text, step = rules.text(), decoder(embeds)
     while True:
         states.append(step.states)
-        logits = step.logits.astype(np.float32)
+        logits = step.logits.astype(np.float32, copy=False)
         allowed = logits.copy()
         allowed[repeating(ids, rules.ngram)] = -np.inf
         token = rules.choose(allowed)
-        chances.append(float(_softmax(logits)[token]))
+        chances.append(_chance(logits, token))
         ids.append(token)
         new.append(token)
         rules.on_token(len(new))
@@ -257,6 +257,13 @@ def sampling(seed: int, *, temperature: float = 1.0, top_k: int = 0, top_p: floa
         return int(order[rng.choice(len(order), p=kept / kept.sum())])
 
     return choose
+
+
+def _chance(logits: Floats, token: int) -> float:
+    """The probability of a token, in a fraction of the time that those of all would take."""
+    highest = logits.max()
+    raised = np.exp(logits - highest)
+    return float(np.exp(logits[token] - highest) / raised.sum(dtype=np.float64))
 
 
 def _softmax(logits: Floats) -> NDArray[np.float64]:

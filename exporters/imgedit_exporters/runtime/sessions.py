@@ -6,15 +6,20 @@ import functools
 import importlib.util
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from imgedit_exporters.runtime import bundles
+from imgedit_exporters.runtime.idle import SECONDS, Idle
+from imgedit_exporters.runtime.results import Results
+from imgedit_exporters.runtime.threads import usual
 from imgedit_plugins.errors import ImgeditError, OptionError, PluginError, WeightsError
 from imgedit_plugins.exporting import Array, Arrays
+from imgedit_plugins.jobs import Job
 
 Made = TypeVar("Made")
 
@@ -40,7 +45,9 @@ class Bundle:
         folder: of the bundle.
         device: one of `PROVIDERS`, or 'auto'. What is not there is said aloud, and the CPU takes
             its place.
-        threads: of each part's arithmetic; 0 lets onnxruntime choose.
+        threads: of each part's arithmetic; 0 for `threads.usual`.
+        idle: seconds without use after which all parts are let go of, until they are needed again;
+            0 for never.
         warn: told, in a sentence, where another device is used, or the bundle failed its checks.
 
     Raises:
@@ -55,6 +62,7 @@ class Bundle:
         *,
         device: str = "auto",
         threads: int = 0,
+        idle: float = SECONDS,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         require_onnxruntime()
@@ -63,7 +71,11 @@ class Bundle:
         self._providers = chosen_providers(device, warn)
         self._sessions: dict[str, Any] = {}
         self._made: dict[str, Any] = {}
+        self._results = Results()
         self._lock = threading.RLock()
+        self._jobs = threading.local()
+        ours = weakref.ref(self)
+        self._idle = Idle(idle, lambda: bundle.release() if (bundle := ours()) else None)
         if not self.document.certificate.passed:
             warn(
                 f"The bundle in {folder} did not pass its checks when it was exported: "
@@ -88,14 +100,22 @@ class Bundle:
         """What the plugin has told its composition."""
         return self.document.settings
 
+    def follow(self, job: Job) -> None:
+        """Ask a job before each part that this thread has to load, until it follows another."""
+        self._jobs.last = job
+
     def session(self, name: str) -> Any:
-        """The onnxruntime session of a part; weights beside it are memory-mapped.
+        """The onnxruntime session of a part.
 
         Raises:
             WeightsError: the bundle has no such part, or it cannot be loaded.
+            JobCancelledError: the job that is followed was cancelled before it was loaded.
         """
+        self._idle.used()
         with self._lock:
             if name not in self._sessions:
+                if job := getattr(self._jobs, "last", None):
+                    job.report(f"loading {name}")
                 path = self.folder / self.document.part(name).file
                 self._sessions[name] = open_session(
                     path, self._providers, self._threads, self._warn
@@ -120,10 +140,23 @@ class Bundle:
         Raises:
             ImgeditError: the arrays do not fit the part.
         """
-        session = self.session(name)
-        names = [one.name for one in session.get_inputs()]
-        given = inputs if isinstance(inputs, dict) else dict(zip(names, inputs, strict=True))
-        return run(session, given, name)
+        found = run(self.session(name), self._named(name, inputs), name)
+        self._idle.used()
+        return found
+
+    def remembered(self, name: str, inputs: Arrays | Sequence[Array]) -> list[Array]:
+        """As `run`, for what is asked again of the same arrays, such as a tower of a picture.
+
+        The last few results are kept (see `Results`); nobody may write into them.
+        """
+        given = self._named(name, inputs)
+        return self._results.of(name, given, lambda: self.run(name, given))
+
+    def _named(self, name: str, inputs: Arrays | Sequence[Array]) -> Arrays:
+        if isinstance(inputs, Mapping):
+            return inputs
+        names = [port.name for port in self.document.part(name).inputs]
+        return dict(zip(names, inputs, strict=True))
 
     def release(self, *names: str) -> None:
         """Let go of parts, by default of all: their memory is free until they are needed again."""
@@ -131,6 +164,7 @@ class Bundle:
             for name in names or tuple(self._sessions):
                 self._sessions.pop(name, None)
                 self._made.pop(name, None)
+        self._results.forget(*names)
 
 
 def run(session: Any, inputs: Arrays, name: str = "") -> list[Array]:
@@ -157,8 +191,10 @@ def open_session(
     """
     ort = _onnxruntime()
     settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
+    settings.intra_op_num_threads = threads or usual()
     settings.log_severity_level = 3
+    # A pattern holds memory for all that a run of these sizes needs, and sizes here differ.
+    settings.enable_mem_pattern = False
     try:
         with warnings.catch_warnings():
             # onnxruntime warns of providers that are not there; that is said below, in one way.

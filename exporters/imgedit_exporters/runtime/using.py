@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from imgedit_exporters.runtime.bundles import FILE, is_bundle
 from imgedit_exporters.runtime.sessions import Bundle
+from imgedit_plugins import weights
 from imgedit_plugins.errors import OptionError
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import Options
@@ -16,10 +17,17 @@ from imgedit_plugins.requests import Options
 Model = TypeVar("Model")
 
 
-def bundle_of(options: Options) -> Path | None:
-    """The bundle that the option 'weights' names; None where it names something else."""
-    folder = Path(str(options.get("weights", "")))
-    return folder if options.get("weights") and is_bundle(folder) else None
+def bundle_of(options: Options, *usual: str) -> Path | None:
+    """The bundle that the option 'weights' names; None where it names something else.
+
+    Args:
+        options: of a request.
+        usual: the folder in `weights.home()` where the model is looked for when the option is
+            empty, which may hold a bundle as well.
+    """
+    given = str(options.get("weights", ""))
+    folder = Path(given) if given else weights.home().joinpath(*usual)
+    return folder if is_bundle(folder) else None
 
 
 def refuse(options: Options, usual: Mapping[str, Any]) -> None:
@@ -50,7 +58,7 @@ class Kept(Generic[Model]):
     def __init__(self, make: Callable[[Bundle], Model]) -> None:
         self._make = make
         self._key: tuple[Path, int, str] | None = None
-        self._kept: tuple[list[str], Model] | None = None
+        self._kept: tuple[list[str], Bundle, Model] | None = None
         self._lock = threading.Lock()
 
     def of(self, folder: Path, device: str, job: Job) -> Model:
@@ -59,7 +67,7 @@ class Kept(Generic[Model]):
         Args:
             folder: of the bundle.
             device: see `Bundle`.
-            job: warned each time of what `Bundle` warns of.
+            job: warned each time of what `Bundle` warns of, and asked before parts are loaded.
 
         Raises:
             WeightsError, PluginError, OptionError: as `Bundle`, and as the composition.
@@ -70,8 +78,9 @@ class Kept(Generic[Model]):
                 self._kept = None  # its memory is free before the next one is loaded
                 warnings: list[str] = []
                 bundle = Bundle(key[0], device=device, warn=warnings.append)
-                self._kept, self._key = (warnings, self._make(bundle)), key
-            told, model = self._kept
+                self._kept, self._key = (warnings, bundle, self._make(bundle)), key
+            told, bundle, model = self._kept
+            bundle.follow(job)
         for warning in tuple(told):
             job.warn(warning)
         return model

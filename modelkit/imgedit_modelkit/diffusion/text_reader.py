@@ -55,17 +55,27 @@ class TextReader(nn.Module):
             raise WeightsError(f"{encoder} lacks {', '.join(missing)}.", path=encoder)
         return cls(model.eval(), known)
 
+    @property
+    def longest(self) -> int:
+        """How many tokens the encoder reads."""
+        return int(self.encoder.config.max_position_embeddings)
+
+    def ids(self, texts: list[str]) -> Tensor:
+        """(texts, longest) tokens; what is longer is cut off."""
+        return torch.as_tensor(
+            self.tokenizer(
+                texts,
+                padding="max_length",
+                max_length=self.longest,
+                truncation=True,
+                return_tensors="pt",
+            ).input_ids
+        )
+
     def forward(self, texts: list[str]) -> Tensor:
-        """(texts, tokens, width); what is longer than the encoder reads is cut off."""
+        """(texts, longest, width) of texts."""
         device = next(self.encoder.parameters()).device
-        ids = self.tokenizer(
-            texts,
-            padding="max_length",
-            max_length=int(self.encoder.config.max_position_embeddings),
-            truncation=True,
-            return_tensors="pt",
-        ).input_ids
-        return torch.as_tensor(self.encoder(ids.to(device)).last_hidden_state)
+        return torch.as_tensor(self.encoder(self.ids(texts).to(device)).last_hidden_state)
 
     @torch.no_grad()
     def conditioning(self, texts: list[str]) -> Conditioning:

@@ -7,29 +7,25 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from imgedit_exporters.runtime.decoding import Rules, Written, decoder_of, write
-from imgedit_exporters.runtime.painting import Guidance, Noise, denoised
-from imgedit_exporters.runtime.schedulers import scheduler
+from imgedit_exporters.runtime.decoding import Rules, decoder_of, write
 from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.runtime.tokens import Tokenizer
 from imgedit_mgie.expressive import clean
 from imgedit_mgie.folders import Language
+from imgedit_mgie.requirements import NAME
 from imgedit_mgie.tokens import Tokens
+from imgedit_modelkit.bundled_diffusion import BundledDiffusion, BundledText, Floats, Guided
 from imgedit_modelkit.pixels import normalised
-from imgedit_modelkit.regions.resampling import Map
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.pictures import RGB8
 
 TOKENIZER = "tokenizer/tokenizer.json"
-GOLDEN_LATENTS, GOLDEN_STEPS, GOLDEN_TOKENS = 16, 4, 24
-"""Sizes of golden edits: the shorter side, in latents; steps; tokens at most."""
+GOLDEN_TOKENS = 24
+"""Of golden edits, at most."""
 
 REPEATED = 3
 """No sequence of so many tokens is written twice."""
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -49,27 +45,32 @@ class Derived:
     complete: bool
 
 
-class BundledModel:
-    """MGIE or LGIE, of a bundle.
+class BundledModel(BundledDiffusion):
+    """A model of the family, of a bundle.
 
     Args:
         bundle: that `export mgie` made.
 
+    Attributes:
+        writes: whether it has a language model; what the methods before `conditioning` need.
+        sees: whether that sees the picture.
+        text: CLIP's text encoder, where it and not the edit head guides the UNet.
+
     Raises:
-        WeightsError: the bundle is another plugin's, or lacks a part.
+        WeightsError: the bundle is another plugin's, or lacks a file.
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        bundle.check_plugin("mgie")
-        self.bundle, settings = bundle, bundle.settings
-        language = msgspec.convert(settings["language"], Language)
-        tokenizer = Tokenizer(bundle.folder / TOKENIZER, settings["special"])
-        self.tokens = Tokens(language, tokenizer, int(settings["patches"]))
-        self.longest = int(settings["longest"])
-        self.sees: bool = settings["sees"]
-        self.factor, self.multiple = int(settings["factor"]), int(settings["multiple"])
-
-    # --- the language model -------------------------------------------------------------------
+        bundle.check_plugin(NAME)
+        super().__init__(bundle)
+        settings = bundle.settings
+        self.text = BundledText(bundle) if "text" in settings else None
+        self.writes, self.sees = "language" in settings, bool(settings.get("sees"))
+        if self.writes:
+            language = msgspec.convert(settings["language"], Language)
+            tokenizer = Tokenizer(bundle.folder / TOKENIZER, settings["special"])
+            self.tokens = Tokens(language, tokenizer, int(settings["patches"]))
+            self.longest = int(settings["longest"])
 
     def pixels(self, picture: RGB8) -> Floats:
         """(1, 3, size, size): a picture as the tower wants it, whole."""
@@ -81,8 +82,8 @@ class BundledModel:
         """Picture tokens, (patches, width); None where it does not see."""
         if not self.sees:
             return None
-        (seen,) = self.bundle.run("tower", [self.pixels(picture)])
-        (projected,) = self.bundle.run("projector", [seen])
+        (seen,) = self.bundle.remembered("tower", [self.pixels(picture)])
+        (projected,) = self.bundle.remembered("projector", [seen])
         return np.asarray(projected[0], np.float32)
 
     def embed(self, ids: Sequence[int], seen: Floats | None = None) -> Floats:
@@ -117,8 +118,13 @@ class BundledModel:
         )
         embeds = self.embed(ids, self.look(picture))
         written = write(decoder_of(self.bundle), embeds, rules, embed=self.embed, prompt=ids)
-        states, complete = self._predicted(written)
-        return Derived(written.tokens, clean(self.tokens.decode(written.tokens)), states, complete)
+        return self._derived(written.tokens, written.states)
+
+    def as_written(self, picture: RGB8, instruction: str, tokens: Sequence[int]) -> Derived:
+        """What tokens come to that the model might have written."""
+        ids = self._prompt(instruction, len(tokens))[1]
+        embeds = self.embed([*ids, *tokens[:-1]], self.look(picture))
+        return self._derived(tokens, decoder_of(self.bundle)(embeds).states)
 
     def reread(self, picture: RGB8, instruction: str, expressive: str) -> Derived:
         """What a given expressive instruction comes to, as if the model had written it."""
@@ -131,8 +137,8 @@ class BundledModel:
         states = read.states[begin : begin + len(self.tokens.visual)]
         return Derived(tuple(told), plain, states, complete=True)
 
-    def conditioning(self, states: Floats) -> tuple[Floats, Floats]:
-        """What the UNet attends to, and what stands for no instruction."""
+    def conditioning(self, states: Floats) -> Guided:
+        """What the UNet attends to, by the edit head, and what stands for no instruction."""
         (attended,) = self.bundle.run("edit_head", [states[None]])
         (null,) = self.bundle.run("edit_head", [np.zeros_like(states)[None]])
         return attended[0], null[0]
@@ -153,70 +159,28 @@ class BundledModel:
         count, first = len(self.tokens.visual), self.tokens.visual[0]
         return len(written) >= count and first in written[: len(written) - count + 1]
 
-    def _predicted(self, written: Written) -> tuple[Floats, bool]:
-        """The states that predict the visual tokens, and whether the model wrote them.
+    def _derived(self, tokens: Sequence[int], states: Floats) -> Derived:
+        """What was written comes to: above all the states that predict the visual tokens.
 
-        Where it never did, or stopped on the way, the last but one of all that are there.
-        """
-        count, rows, first = len(self.tokens.visual), len(written.states), self.tokens.visual[0]
-        begin, complete = rows - count - 1, False
-        if first in written.tokens:
-            place = rows - len(written.tokens) + written.tokens.index(first)
-            complete = place + count <= rows
-            begin = place if complete else begin
-        return written.states[begin : begin + count], complete
-
-    # --- the diffusion model ------------------------------------------------------------------
-
-    def latents(self, pixels: Map) -> Floats:
-        """(channels, height, width) of a picture in 0..1, not scaled."""
-        given = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
-        return np.asarray(self.bundle.run("vae_encoder", [given])[0][0], np.float32)
-
-    def paint(
-        self,
-        pixels: Map,
-        conditioning: tuple[Floats, Floats],
-        *,
-        guidance: Guidance,
-        steps: int,
-        noise: Noise | int,
-        name: str = "",
-        on_step: Callable[[int], None] = lambda _: None,
-    ) -> Map:
-        """A picture, edited.
+        Where it never wrote them, or stopped on the way, the last but one of all that are there.
 
         Args:
-            pixels: (height, width, 3) in 0..1.
-            conditioning: as `conditioning` makes it.
-            guidance: towards the instruction and the picture.
-            steps: of the scheduler.
-            noise: all of it, or a seed.
-            name: of another scheduler than the model's.
-            on_step: told the number of each step before it; what it raises ends the work.
+            tokens: that were written.
+            states: (prompt + tokens - 1, width).
         """
-        seen = self.latents(pixels)
-        noise = Noise.seeded(noise, seen.shape) if isinstance(noise, int) else noise
-        made = denoised(
-            lambda latents, time, attended: self.bundle.run("unet", [latents, time, attended])[0],
-            scheduler(self.bundle.settings["scheduler"], steps, name),
-            seen=seen,
-            text=conditioning[0],
-            null=conditioning[1],
-            guidance=guidance,
-            noise=noise,
-            on_step=on_step,
-        )
-        return self._decoded(made)
+        count, rows, first = len(self.tokens.visual), len(states), self.tokens.visual[0]
+        begin, complete = rows - count - 1, False
+        if first in tokens:
+            place = rows - len(tokens) + tokens.index(first)
+            complete = place + count <= rows
+            begin = place if complete else begin
+        expressive = clean(self.tokens.decode(tokens))
+        return Derived(tuple(tokens), expressive, states[begin : begin + count], complete)
 
-    def rebuild(self, pixels: Map) -> Map:
-        """What the VAE makes of a picture when nothing is edited."""
-        scaling = float(self.bundle.settings["scaling"])
-        return self._decoded(self.latents(pixels) * np.float32(scaling))
 
-    def _decoded(self, latents: Floats) -> Map:
-        (pictures,) = self.bundle.run("vae_decoder", [latents[None]])
-        return np.ascontiguousarray(pictures[0].transpose(1, 2, 0), np.float32)
+def plain(instruction: str) -> str:
+    """An instruction as CLIP reads it where no expressive one was written."""
+    return " ".join(instruction.split())
 
 
 def _square(picture: RGB8, mean: Sequence[float]) -> RGB8:

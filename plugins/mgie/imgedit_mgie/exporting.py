@@ -1,126 +1,155 @@
-"""`export_parts`: the parts of MGIE and LGIE, and golden edits by the originals."""
+"""`export_parts`: the parts of each model of the family, and golden edits by the originals."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imgedit_exporters.runtime.tokens import described
 from imgedit_mgie import bundled, folders
-from imgedit_mgie.folders import read_config, with_bases
+from imgedit_mgie.expressive import clean
+from imgedit_mgie.folders import Config, model_folder, read_config, with_bases
 from imgedit_mgie.llava import pixels_of
 from imgedit_mgie.loading import load_head, load_llava
+from imgedit_mgie.requirements import NAME
+from imgedit_mgie.setting import Setting, painter_part, setting_of
 from imgedit_mgie.writer import Writer
+from imgedit_modelkit import configurations
 from imgedit_modelkit.diffusion.conditioning import Conditioning
-from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling
+from imgedit_modelkit.diffusion.editor import PictureEditor
 from imgedit_modelkit.diffusion.folders import load_part, load_scheduler
 from imgedit_modelkit.diffusion.saving import Saving
+from imgedit_modelkit.diffusion.text_reader import TextReader
+from imgedit_modelkit.export_diffusion import (
+    diffusion_parts,
+    diffusion_settings,
+    golden_edits,
+    guided_by_text,
+    text_part,
+    text_settings,
+)
 from imgedit_modelkit.export_parts import (
     Arrays,
     decoder_part,
     embeddings_part,
     linear_part,
-    smooth,
     tower_part,
 )
 from imgedit_modelkit.vision_towers import DEVIATION, MEAN
 from imgedit_plugins.errors import OptionError
-from imgedit_plugins.exporting import Array, ExportReport, Part, Source
+from imgedit_plugins.exporting import ExportReport, Part, Source
 from imgedit_plugins.jobs import Job
-from imgedit_plugins.requests import ExportRequest
+from imgedit_plugins.pictures import RGB8
+from imgedit_plugins.requests import ExportRequest, Options
 
-_INSTRUCTIONS = ("make the sky darker", "add a little colour to the grass")
+_ELSEWHERE = ("fz", "instructpix2pix")
+"""Models whose diffusion model is not that of the folder."""
 
 
 def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
     """Declare a model of the family.
 
     Args:
-        request: its `model` is '' for what the folder holds, or that by name.
+        request: its `model` is '' for what the folder holds, or the name of one, as the option
+            'model' of `apply_edit` has it.
         job: progress.
 
     Raises:
         WeightsError, DataError: there is no model, or a part of it is missing.
-        OptionError: the folder holds another model, or one that cannot be exported.
+        OptionError: the folder holds another model, or there is none of that name.
     """
-    folder = folders.model_folder(str(request.options.get("weights", "")))
-    config = read_config(folder)
-    if request.model not in ("", config.model):
-        raise OptionError(f"The model in {folder} is {config.model!r}, not {request.model!r}.")
-    if config.language is None or config.head is None:
-        raise OptionError(
-            f"The model in {folder} is {config.model!r}, which cannot be exported yet.",
-            hint="mgie and lgie can.",
-        )
+    setting = _setting(request, job)
     job.report("loading the model")
-    llava = load_llava(folder)
-    head, visual = load_head(folder)
-    sees = config.model != "lgie"
-    writer = Writer(llava, head, visual, sees=sees, asked=config.prompt).eval()
-    editor = _editor(folder)
-    tokenizer, special = described(llava.tokens.tokenizer)
-    settings = {
-        "language": msgspec.to_builtins(config.language),
-        "patches": llava.tower.tokens,
-        "longest": llava.longest,
-        "special": special,
-        "sees": sees,
-        "asked": config.prompt,
-        "pixels": {
-            "size": llava.tower.image_size,
-            "mean": list(MEAN),
-            "deviation": list(DEVIATION),
-        },
-        "factor": editor.factor,
-        "multiple": editor.factor * 2 ** (len(editor.unet.config.block_out_channels) - 1),
-        "scaling": float(editor.vae.config.scaling_factor),
-        "scheduler": json.loads(editor.scheduler.to_json_string()),
-    }
-    shown = (tower_part(llava.tower), _projector(llava)) if sees else ()
+    editor = _editor(setting)
+    writer = None if setting.writer is None else _writer(setting, setting.writer)
+    reader = None if setting.guided else _reader(setting)
+    settings, files = diffusion_settings(editor), dict[str, bytes]()
+    parts: list[Part] = []
+    if writer is not None:
+        language, files = _language(writer)
+        settings |= language
+        parts += _language_parts(writer)
+    if reader is not None:
+        settings["text"], text_files = text_settings(reader)
+        files |= text_files
+        parts.append(text_part(reader))
     return ExportReport(
-        model=config.model,
-        parts=(*shown, *_language_parts(writer), *_diffusion_parts(editor)),
+        model=setting.model,
+        parts=(*parts, *diffusion_parts(editor)),
         settings=settings,
-        files={bundled.TOKENIZER: tokenizer},
-        lineage=tuple(_lineage(folder)),
-        golden=lambda golden_job: golden_edits(writer, editor, golden_job),
+        files=files,
+        lineage=tuple(dict.fromkeys(_lineage(setting, job))),
+        golden=lambda golden_job: golden_edits(
+            editor, lambda seen, text: _guided(writer, reader, seen, text), golden_job
+        ),
     )
 
 
-def _editor(folder: Path) -> PictureEditor:
+def _setting(request: ExportRequest, job: Job) -> Setting:
+    """Which model, and where it lies."""
+    options = request.options
+    given = str(options.get("weights", ""))
+    if request.model not in ("", *_ELSEWHERE):
+        folder = model_folder(given)
+        found = read_config(folder).model
+        if request.model != found:
+            raise OptionError(f"The model in {folder} is {found!r}, not {request.model!r}.")
+    asked: Options = {
+        "model": request.model or "auto",
+        "weights": given,
+        "painter": "",
+        "painter-weights": str(options.get("painter-weights", "")),
+    }
+    return setting_of(asked, job)
+
+
+def _editor(setting: Setting) -> PictureEditor:
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
+    names = (folders.UNET, folders.VAE, folders.SCHEDULER)
+    unet, vae, scheduler = (painter_part(setting.painter, name) for name in names)
     return PictureEditor(
-        load_part(UNet2DConditionModel, folders.part(folder, folders.UNET)),
-        load_part(AutoencoderKL, folders.part(folder, folders.VAE)),
-        load_scheduler(folders.part(folder, folders.SCHEDULER)),
+        load_part(UNet2DConditionModel, unet),
+        load_part(AutoencoderKL, vae),
+        load_scheduler(scheduler),
         saving=Saving(),
     )
 
 
-def _lineage(folder: Path) -> list[Source]:
+def _writer(setting: Setting, folder: Path) -> Writer:
+    head, visual = load_head(folder) if setting.guided else (None, None)
+    asked = read_config(folder).prompt
+    return Writer(load_llava(folder), head, visual, sees=setting.sees, asked=asked).eval()
+
+
+def _reader(setting: Setting) -> TextReader:
+    names = (folders.TEXT_ENCODER, folders.TOKENIZER)
+    places = [painter_part(setting.painter, name) for name in names]
+    return TextReader.load(places[0], places[1], torch.float32)
+
+
+def _lineage(setting: Setting, job: Job) -> Iterator[Source]:
     """What a model and those that it was trained from were made of."""
-    found = [Source(**msgspec.to_builtins(p)) for f in with_bases(folder) for p in _parts(f)]
-    return list(dict.fromkeys(found))
-
-
-def _parts(folder: Path) -> tuple[Any, ...]:
-    return read_config(folder).lineage
+    for folder in dict.fromkeys((setting.writer, setting.painter)):
+        if folder is None:
+            continue
+        if (folder / folders.FILE).is_file():
+            configs: list[Config] = [read_config(one) for one in with_bases(folder)]
+            found = [part for config in configs for part in config.lineage]
+        else:  # as diffusers saves it
+            package = Path(__file__).parent
+            files = {"diffusion": folder}
+            found = list(configurations.lineage(package, NAME, files, job))
+        yield from (Source(**msgspec.to_builtins(part)) for part in found)
 
 
 # --- the language model -----------------------------------------------------------------------
-
-
-def _projector(llava: Any) -> Part:
-    return linear_part("projector", llava.projector, llava.tower.tokens, llava.tower.width)
 
 
 class Guiding(nn.Module):
@@ -136,173 +165,71 @@ class Guiding(nn.Module):
         return torch.as_tensor(self.head(states, self.visual))
 
 
-def _language_parts(writer: Writer) -> tuple[Part, ...]:
-    assert writer.edit_head is not None
-    visual = writer.visual_embeddings()
-    guiding = Guiding(writer.edit_head, visual)
+def _language(writer: Writer) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the composition needs to know of the language model, and its files."""
+    llava = writer.llava
+    tokenizer, special = described(llava.tokens.tokenizer)
+    settings = {
+        "language": msgspec.to_builtins(llava.config),
+        "patches": llava.tower.tokens,
+        "longest": llava.longest,
+        "special": special,
+        "sees": writer.sees,
+        "asked": writer.asked,
+        "pixels": {
+            "size": llava.tower.image_size,
+            "mean": list(MEAN),
+            "deviation": list(DEVIATION),
+        },
+    }
+    return settings, {bundled.TOKENIZER: tokenizer}
 
+
+def _language_parts(writer: Writer) -> Iterator[Part]:
+    llava = writer.llava
+    if writer.sees:
+        yield tower_part(llava.tower)
+        yield linear_part("projector", llava.projector, llava.tower.tokens, llava.tower.width)
+    yield embeddings_part(llava.table)
+    yield decoder_part(llava.language_model)
+    if writer.edit_head is not None:
+        yield _head_part(writer.edit_head, writer.visual_embeddings())
+
+
+def _head_part(head: nn.Module, visual: Tensor) -> Part:
     def draw(rng: np.random.Generator) -> Arrays:
         shape = (int(rng.integers(1, 3)), *visual.shape)
         return {"states": rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(0.5, 2))}
 
-    head = Part(
-        name="edit_head", role="edit-head", module=guiding, draw=draw, outputs=("attended",),
-        example={"states": np.zeros((2, *visual.shape), np.float32)},
+    return Part(
+        name="edit_head", role="edit-head", module=Guiding(head, visual), draw=draw,
+        outputs=("attended",), example={"states": np.zeros((2, *visual.shape), np.float32)},
         dynamic={"states": {0: "batch"}},
-    )  # fmt: skip
-    llava = writer.llava
-    return embeddings_part(llava.table), decoder_part(llava.language_model), head
-
-
-# --- the diffusion model ----------------------------------------------------------------------
-
-
-class Noise(nn.Module):
-    """A UNet that gives a tensor."""
-
-    def __init__(self, unet: Any) -> None:
-        super().__init__()
-        self.unet = unet
-
-    def forward(self, latents: Tensor, time: Tensor, attended: Tensor) -> Tensor:
-        """The predicted noise."""
-        return torch.as_tensor(
-            self.unet(latents, time, encoder_hidden_states=attended, return_dict=False)[0]
-        )
-
-
-class Encoder(nn.Module):
-    """A VAE's encoder: pictures in 0..1 in, the posterior's mode out, not scaled."""
-
-    def __init__(self, vae: Any) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Latents of pictures."""
-        return torch.as_tensor(self.vae.encode(2.0 * pictures - 1.0).latent_dist.mode())
-
-
-class Pictures(nn.Module):
-    """A VAE's decoder: scaled latents in, pictures in 0..1 out."""
-
-    def __init__(self, vae: Any) -> None:
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """Pictures of latents."""
-        made = self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
-        return torch.as_tensor((made * 0.5 + 0.5).clamp(0, 1))
-
-
-def _diffusion_parts(editor: PictureEditor) -> tuple[Part, ...]:
-    unet, vae = editor.unet, editor.vae
-    channels, width = int(unet.config.in_channels), editor.width
-    step, factor = 2 ** (len(unet.config.block_out_channels) - 1), editor.factor
-
-    def sides(rng: np.random.Generator, multiple: int) -> tuple[int, int]:
-        high, wide = (int(number) for number in rng.integers(2, 5, 2))
-        return high * multiple, wide * multiple
-
-    def noise(rng: np.random.Generator) -> Arrays:
-        batch, tokens = (int(number) for number in rng.integers((1, 2), (4, 9)))
-        return {
-            "latents": rng.standard_normal((batch, channels, *sides(rng, step)), np.float32),
-            "time": rng.uniform(0, 999, 1).astype(np.float32),
-            "attended": rng.standard_normal((batch, tokens, width), np.float32),
-        }
-
-    def pictures(rng: np.random.Generator) -> Arrays:
-        return {"pictures": smooth(rng, int(rng.integers(1, 3)), *sides(rng, factor))}
-
-    def latents(rng: np.random.Generator) -> Arrays:
-        shape = (int(rng.integers(1, 3)), channels // 2, *sides(rng, 1))
-        return {"latents": rng.standard_normal(shape, np.float32)}
-
-    sized = {0: "batch", 2: "height", 3: "width"}
-    zeros: Callable[..., NDArray[np.float32]] = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
-    return (
-        Part(
-            name="unet", role="unet", module=Noise(unet), draw=noise, outputs=("predicted",),
-            example={
-                "latents": zeros(3, channels, 2 * step, 3 * step),
-                "time": np.array([500], np.float32), "attended": zeros(3, 5, width),
-            },
-            dynamic={"latents": sized, "attended": {0: "batch", 1: "tokens"}},
-        ),
-        Part(
-            name="vae_encoder", role="vae-encoder", module=Encoder(vae), draw=pictures,
-            outputs=("latents",), example={"pictures": zeros(2, 3, 2 * factor, 3 * factor)},
-            dynamic={"pictures": sized},
-        ),
-        Part(
-            name="vae_decoder", role="vae-decoder", module=Pictures(vae), draw=latents,
-            outputs=("pictures",), example={"latents": zeros(2, channels // 2, 4, 6)},
-            dynamic={"latents": sized},
-        ),
     )  # fmt: skip
 
 
 # --- whole edits ------------------------------------------------------------------------------
 
 
-def golden_edits(writer: Writer, editor: PictureEditor, job: Job) -> Arrays:
-    """Edits by the original, small and in few steps, with all that goes into them.
+def _guided(
+    writer: Writer | None, reader: TextReader | None, picture: RGB8, instruction: str
+) -> tuple[Conditioning, Arrays]:
+    """What guides a golden edit, with golden arrays as far as the model has such.
 
-    Returns:
-        For edit N: ``N/picture`` (height, width, 3) uint8, ``N/instruction``, ``N/pixels`` that the
-        tower sees, ``N/tokens`` that are written, ``N/first`` and ``N/noise`` (steps, ...), and
-        ``N/edited`` (height, width, 3) in 0..1.
+    ``pixels`` the tower sees, ``tokens`` are written, ``ids`` CLIP reads.
     """
-    rng = np.random.default_rng(8)
-    side = bundled.GOLDEN_LATENTS * editor.factor
-    found: Arrays = {}
-    for number, instruction in enumerate(_INSTRUCTIONS):
-        job.report("making golden edits", number, len(_INSTRUCTIONS))
-        seen = smooth(rng, 1, side, side + 8 * editor.factor)[0].transpose(1, 2, 0)
-        picture = np.rint(seen * 255).astype(np.uint8)
-        found |= {
-            f"{number}/{name}": array
-            for name, array in _golden_edit(writer, editor, picture, instruction, number).items()
-        }
-    return found
-
-
-def _golden_edit(
-    writer: Writer, editor: PictureEditor, picture: Any, instruction: str, seed: int
-) -> Arrays:
+    if writer is None:
+        assert reader is not None
+        return guided_by_text(reader, bundled.plain(instruction))
     llava = writer.llava
     prompt = llava.tokens.encode(writer.prompt(instruction))
     written = llava.write(prompt, writer.look(picture), longest=bundled.GOLDEN_TOKENS)
-    states, _ = llava.predicted(written)
-    conditioning = writer.conditioning(states[None])
-    shape = (1, int(editor.vae.config.latent_channels), *_latent_sides(editor, picture))
-    first = torch.randn(shape, generator=torch.Generator().manual_seed(seed + 100))
-    edited = _edited(editor, picture, conditioning, first, seed)
-    # The scheduler draws from the generator of the seed, one latent after the other.
-    generator = torch.Generator().manual_seed(seed)
-    noise = [torch.randn(shape, generator=generator)[0] for _ in range(bundled.GOLDEN_STEPS)]
-    return {
-        "picture": picture,
-        "instruction": np.array(instruction),
-        "pixels": pixels_of([picture], llava.tower.image_size)[0].numpy(),
-        "tokens": np.array(written.tokens, np.int64),
-        "first": first[0].numpy(),
-        "noise": torch.stack(noise).numpy(),
-        "edited": edited,
-    }
-
-
-def _edited(
-    editor: PictureEditor, picture: Any, conditioning: Conditioning, first: Tensor, seed: int
-) -> Array:
-    pixels = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
-    sampling = Sampling(steps=bundled.GOLDEN_STEPS)
-    made = editor.edit(pixels, conditioning, sampling, seeds=[seed], noise=first)
-    return np.ascontiguousarray(made[0].permute(1, 2, 0).numpy())
-
-
-def _latent_sides(editor: PictureEditor, picture: Any) -> tuple[int, int]:
-    height, width = picture.shape[:2]
-    return height // editor.factor, width // editor.factor
+    arrays: Arrays = {"tokens": np.array(written.tokens, np.int64)}
+    if writer.sees:
+        arrays["pixels"] = pixels_of([picture], llava.tower.image_size)[0].numpy()
+    if reader is None:
+        states, _ = llava.predicted(written)
+        return writer.conditioning(states[None]), arrays
+    expressive = clean(llava.tokens.decode(written.tokens))
+    conditioning, ids = guided_by_text(reader, expressive or bundled.plain(instruction))
+    return conditioning, arrays | ids

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from imgedit_mgie import folders
-from imgedit_mgie.folders import Config, part, read_config
+from imgedit_mgie.folders import Config, read_config
 from imgedit_mgie.loading import load_head, load_llava
 from imgedit_mgie.pipelines import PipelinePainter
-from imgedit_mgie.setting import Setting
+from imgedit_mgie.setting import Setting, painter_part
 from imgedit_mgie.writer import Writer
 from imgedit_modelkit.diffusion.editor import PictureEditor
 from imgedit_modelkit.diffusion.edits import load_editor
@@ -67,7 +67,7 @@ class Models:
         """CLIP's text encoder, on the device."""
         folder = self.setting.painter
         names = (folders.TEXT_ENCODER, folders.TOKENIZER)
-        encoder, tokenizer = (_lies(folder, name) for name in names)
+        encoder, tokenizer = (painter_part(folder, name) for name in names)
         return TextReader.load(encoder, tokenizer, self.place.dtype).to(self.place.device)
 
     def pipeline(self) -> PipelinePainter:
@@ -87,11 +87,6 @@ def _stamp(folder: Path | None) -> int:
     """Changes when a model folder was written anew."""
     file = folder / folders.FILE if folder else None
     return file.stat().st_mtime_ns if file and file.is_file() else 0
-
-
-def _lies(folder: Path, name: str) -> Path:
-    """Where a part is, in a folder of ours or of diffusers."""
-    return part(folder, name) if (folder / folders.FILE).is_file() else folder / name
 
 
 @functools.lru_cache(maxsize=1)
@@ -128,7 +123,7 @@ def _layers_take_turns(writer: Writer, device: torch.device) -> None:
 @functools.lru_cache(maxsize=1)
 def _editor(folder: Path, stamp: int, place: Place) -> PictureEditor:  # noqa: ARG001
     names = (folders.UNET, folders.VAE, folders.SCHEDULER)
-    unet, vae, scheduler = (_lies(folder, name) for name in names)
+    unet, vae, scheduler = (painter_part(folder, name) for name in names)
     return load_editor(unet, vae, scheduler, place)
 
 

@@ -31,8 +31,9 @@ def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
     if not request.instruction:
         return None
     from imgedit_exporters.runtime.using import bundle_of
+    from imgedit_mgie.requirements import NAME
 
-    if folder := bundle_of(request.options):
+    if folder := bundle_of(request.options, NAME, NAME):
         from imgedit_mgie.bundled_editing import edit as edit_with
 
         return edit_with(request, folder, job)

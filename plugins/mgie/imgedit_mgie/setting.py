@@ -152,6 +152,9 @@ def painter_parts(setting: Setting) -> list[Path]:
     names = [folders.UNET, folders.VAE] + ([] if setting.guided else [folders.TEXT_ENCODER])
     if setting.model == "painter":
         return [setting.painter]
-    if (setting.painter / folders.FILE).is_file():
-        return [folders.part(setting.painter, name) for name in names]
-    return [setting.painter / name for name in names]
+    return [painter_part(setting.painter, name) for name in names]
+
+
+def painter_part(folder: Path, name: str) -> Path:
+    """Where a part of a diffusion model is, in a folder of ours or of diffusers."""
+    return folders.part(folder, name) if (folder / folders.FILE).is_file() else folder / name

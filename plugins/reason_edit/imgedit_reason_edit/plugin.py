@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 from imgedit_plugins import hookimpl
 
 if TYPE_CHECKING:
+    from imgedit_plugins.exporting import BundleReport, ExportReport
     from imgedit_plugins.jobs import Job
     from imgedit_plugins.plan import EditPlan
     from imgedit_plugins.requests import (
         ApplyRequest,
+        BundleRequest,
         DataReport,
         DataRequest,
         EditResult,
         EvaluateReport,
         EvaluateRequest,
+        ExportRequest,
         PredictRequest,
         TrainReport,
         TrainRequest,
@@ -46,8 +49,14 @@ def apply_edit(request: ApplyRequest, job: Job) -> EditResult | None:
         from imgedit_reason_edit.reasoning.flow import apply
 
         return apply(request, job)
-    from imgedit_reason_edit.requirements import memory_told, require_torch
+    from imgedit_exporters.runtime.using import bundle_of
+    from imgedit_reason_edit.model.folders import WEIGHTS
+    from imgedit_reason_edit.requirements import NAME, memory_told, require_torch
 
+    if folder := bundle_of(request.options, NAME, WEIGHTS):
+        from imgedit_reason_edit.model.bundled_editing import edit as edit_with
+
+        return edit_with(request, folder, job)
     require_torch()
     from imgedit_reason_edit.model.editing import edit
 
@@ -114,3 +123,23 @@ def evaluate(request: EvaluateRequest, job: Job) -> EvaluateReport | None:
 
     with memory_told():
         return run(request, job)
+
+
+@hookimpl
+def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
+    """Declare the parts of a trained model."""
+    from imgedit_reason_edit.requirements import memory_told, require_torch
+
+    require_torch()
+    from imgedit_reason_edit.model.exporting import export_parts as declare
+
+    with memory_told():
+        return declare(request, job)
+
+
+@hookimpl
+def verify_bundle(request: BundleRequest, job: Job) -> BundleReport | None:
+    """Make the golden edits of a bundle again, without torch."""
+    from imgedit_reason_edit.model.bundle_check import verify
+
+    return verify(request, job)

@@ -65,7 +65,7 @@ def _make_row(work: Work, row: int) -> dict[str, Any]:
     """Write the two pictures of one row; returns its provenance."""
     settings, draw = work.settings, work.draws[row]
     source = work.sources[draw.picture]
-    plan = _plan_of(draw, work.profile, settings.definitions)
+    plan = plan_of(draw, work.profile, settings.definitions)
     name = f"{row}.{settings.format}"
     before, after = work.out / INPUTS / name, work.out / OUTPUTS / name
     _save(_prepared(work, source), before, settings)
@@ -92,7 +92,8 @@ def _make_row(work: Work, row: int) -> dict[str, Any]:
     }
 
 
-def _plan_of(draw: Draw, profile: Profile, definitions: str) -> EditPlan:
+def plan_of(draw: Draw, profile: Profile, definitions: str) -> EditPlan:
+    """The plan that a draw stands for."""
     steps = tuple(
         PlannedOperation(name=name, parameters=_parameters(name, level, profile))
         for name, level in draw.steps
@@ -119,10 +120,11 @@ def _prepared(work: Work, source: Source) -> Picture:
             f"{path} is not the picture any more that it was when the work began.", path=path
         )
     picture = open_picture(path)
-    return Picture(_scaled(to_srgb(picture).rgb8(), work.settings.max_side))
+    return Picture(scaled(to_srgb(picture).rgb8(), work.settings.max_side))
 
 
-def _scaled(rgb: RGB8, max_side: int) -> RGB8:
+def scaled(rgb: RGB8, max_side: int) -> RGB8:
+    """The picture, made smaller where its longer side has more pixels; 0 for never."""
     import cv2
     import numpy as np
 

@@ -106,6 +106,6 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
 @hookimpl
 def verify_bundle(request: BundleRequest, job: Job) -> BundleReport | None:
     """Answer the golden questions of a bundle again, without torch."""
-    from imgedit_reverse_design.minigpt4.bundled import verify
+    from imgedit_reverse_design.minigpt4.bundle_check import verify
 
     return verify(request, job)

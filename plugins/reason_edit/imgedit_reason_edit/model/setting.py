@@ -60,17 +60,19 @@ def setting_of(options: Options, job: Job) -> Setting:
             hint=f"`imgedit-plugins train {NAME} -O model={kind}` makes one.",
         )
     if not config.trained:
-        told = (
-            "it edits as well as the diffusion model that it was imported from"
-            if kind == "clip"
-            else "what the language model makes of the instruction means nothing to the diffusion "
-            "model yet"
-        )
-        job.warn(
-            f"The model in {folder} was imported and has not been trained: {told} (the paper's "
-            "“no fine-tuning”)."
-        )
+        job.warn(untrained(f"The model in {folder}", kind))
     return Setting(kind, folder, None if kind == "clip" else config.encoder)
+
+
+def untrained(which: str, kind: str) -> str:
+    """What is told of a model that was imported and not trained."""
+    told = (
+        "it edits as well as the diffusion model that it was imported from"
+        if kind == "clip"
+        else "what the language model makes of the instruction means nothing to the diffusion "
+        "model yet"
+    )
+    return f"{which} was imported and has not been trained: {told} (the paper's “no fine-tuning”)."
 
 
 def language_parts(setting: Setting) -> list[Path]:

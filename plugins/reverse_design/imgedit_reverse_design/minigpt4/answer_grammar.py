@@ -116,5 +116,15 @@ class AnswerGrammar:
         return None
 
 
+def grammar_of(longest: int, *, own_sentences: bool) -> AnswerGrammar:
+    """What an answer of a model may look like.
+
+    Args:
+        longest: pairs, at most.
+        own_sentences: whether it was trained on our answers' sentences.
+    """
+    return AnswerGrammar(LEADS if own_sentences else None, longest)
+
+
 def _begins(written: str, wholes: Sequence[str] | frozenset[str]) -> bool:
     return any(whole.startswith(written) for whole in wholes)

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgedit_exporters.runtime.bundles import EDITS
-from imgedit_exporters.runtime.decoding import Rules, decoder_of, write
-from imgedit_exporters.runtime.golden import load_arrays
+from imgedit_exporters.runtime.decoding import Choose, Rules, decoder_of, write
 from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.runtime.tokens import Tokenizer
 from imgedit_exporters.runtime.using import Kept, refuse
+from imgedit_modelkit.constraints import Constraint
 from imgedit_modelkit.pixels import normalised
-from imgedit_plugins.errors import OptionError
-from imgedit_plugins.exporting import BundleReport, Finding
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
-from imgedit_plugins.requests import BundleRequest, Options
+from imgedit_plugins.requests import Options
+from imgedit_reverse_design.minigpt4.answer_grammar import AnswerGrammar, grammar_of
 
 TOKENIZER, STRINGS = "tokenizer/tokenizer.json", "tokenizer/strings.json"
 PLUGIN = "reverse_design"
-GOLDEN_TOKENS = 24
+GOLDEN_TOKENS = 128
 
 Floats = NDArray[np.float32]
 Prompt = Sequence[str | int]
@@ -44,6 +41,11 @@ class Answer:
 
     tokens: tuple[int, ...]
     probabilities: tuple[float, ...]
+
+
+def likeliest(logits: Floats) -> int:
+    """The greedy choice."""
+    return int(logits.argmax())
 
 
 class BundledMiniGPT4:
@@ -70,19 +72,30 @@ class BundledMiniGPT4:
         prompt: Prompt,
         *,
         longest: int,
+        choose: Choose = likeliest,
         on_token: Callable[[int], None] = lambda _: None,
     ) -> Answer:
-        """A greedy answer to a prompt with pictures in it."""
+        """An answer to a prompt with pictures in it, greedy by default."""
         # One by one, as the model itself reads them: a picture hangs on no other.
-        seen = [self.bundle.run("tower", [self.pixels(one)[None]])[0] for one in pictures]
-        tokens = [self.bundle.run("projection", [one])[0][0] for one in seen]
+        seen = [self.bundle.remembered("tower", [self.pixels(one)[None]])[0] for one in pictures]
+        tokens = [self.bundle.remembered("projection", [one])[0][0] for one in seen]
         end = self.tokenizer.eos_token_id
         assert end is not None, "an export without one is refused"
-        rules = Rules(end, longest=longest, on_token=on_token)
+        rules = Rules(end, longest=longest, choose=choose, on_token=on_token)
         decoder = decoder_of(self.bundle)
         written = write(decoder, self._prompt(prompt, tokens), rules, embed=self._embed)
         count = len(written.tokens) - (written.tokens[-1] == end)
         return Answer(written.tokens[:count], written.probabilities[:count])
+
+    def grammar(self, longest: int) -> AnswerGrammar:
+        """What an answer of this model may look like; as `MiniGPT4.grammar`."""
+        return grammar_of(longest, own_sentences=self.settings["own_sentences"])
+
+    def constraint(self, grammar: AnswerGrammar) -> Constraint:
+        """The grammar over this model's tokens."""
+        end = self.tokenizer.eos_token_id
+        assert end is not None, "an export without one is refused"
+        return Constraint(grammar, self.strings, end)
 
     def _embed(self, ids: Sequence[int]) -> Floats:
         (embeds,) = self.bundle.run("embeddings", [np.array([ids], np.int64)])
@@ -106,6 +119,24 @@ class BundledMiniGPT4:
         return parts
 
 
+def constrained(constraint: Constraint) -> Choose:
+    """The likeliest of the tokens that may follow, for one text.
+
+    What it returns raises ImgeditError where the tokenizer cannot write what the constraint wants.
+    """
+    state: Hashable = constraint.automaton.start
+
+    def choose(logits: Floats) -> int:
+        nonlocal state
+        allowed = constraint.allowed(state)
+        token = int(allowed[logits[allowed].argmax()])
+        if token != constraint.end:
+            state = constraint.after(state, token)
+        return token
+
+    return choose
+
+
 MODELS = Kept(BundledMiniGPT4)
 
 
@@ -113,57 +144,8 @@ def loaded(folder: Path, options: Options, job: Job) -> BundledMiniGPT4:
     """The model of a bundle; the last one is kept.
 
     Raises:
-        OptionError: an option asks for what bundles cannot do.
+        OptionError: an option asks for what a bundle has settled.
         WeightsError, PluginError: the bundle cannot be used, or there is no onnxruntime.
     """
-    if options.get("constrained", False):
-        raise OptionError("A bundle's answers cannot be constrained yet.", hint="constrained=no")
     refuse(options, {"precision": "auto", "bits": "full"})
     return MODELS.of(folder, str(options.get("device", "auto")), job)
-
-
-# --- verify_bundle ----------------------------------------------------------------------------
-
-
-def verify(request: BundleRequest, job: Job) -> BundleReport:
-    """Answer the golden questions of a bundle again, and compare.
-
-    Raises:
-        WeightsError: the bundle has none, or is not one of ours.
-    """
-    model = BundledMiniGPT4(Bundle(request.bundle, device="cpu"))
-    golden: dict[str, Any] = load_arrays(request.bundle / EDITS)
-    pixels, chances, same, total = 0.0, 0.0, 0, 0
-    for number in range(int(golden["count"])):
-        job.report("answering again", number, int(golden["count"]))
-        pair = list(golden[f"{number}/pictures"])
-        seen = np.stack([model.pixels(picture) for picture in pair])
-        pixels = max(pixels, float(np.abs(seen - golden[f"{number}/pixels"]).max()))
-        prompt = json.loads(str(golden[f"{number}/prompt"]))
-        found = model.answer(pair, prompt, longest=GOLDEN_TOKENS)
-        wanted = golden[f"{number}/tokens"].tolist()
-        equal = [a == b for a, b in zip(found.tokens, wanted, strict=False)]
-        same, total = same + sum(equal), total + max(len(wanted), len(found.tokens))
-        if all(equal):
-            shared = golden[f"{number}/probabilities"][: len(equal)]
-            apart = np.abs(np.array(found.probabilities[: len(equal)]) - shared)
-            chances = max(chances, float(apart.max(initial=0.0)))
-    exact = all(part.precision == "fp32" for part in model.bundle.document.parts)
-    share = same / max(total, 1)
-    least, most = (1.0, 1e-3) if exact else (None, None)
-    return BundleReport(
-        findings=(
-            Finding(
-                what="pixels for the tower, largest difference", value=pixels, limit=1e-4,
-                passed=pixels <= 1e-4,
-            ),
-            Finding(
-                what="tokens that are equal, share", value=share, limit=least,
-                passed=least is None or share >= least,
-            ),
-            Finding(
-                what="probabilities of equal answers, largest difference", value=chances,
-                limit=most, passed=most is None or chances <= most,
-            ),
-        )
-    )  # fmt: skip

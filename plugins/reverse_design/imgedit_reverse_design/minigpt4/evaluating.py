@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imgedit_exporters.runtime import bundles
+from imgedit_exporters.runtime.using import bundle_of
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import EvaluateReport, EvaluateRequest, Options
 from imgedit_reverse_design.evaluation import Setup, evaluate_methods
 from imgedit_reverse_design.minigpt4.config import PROJECTION
-from imgedit_reverse_design.minigpt4.predicting import model_folder
+from imgedit_reverse_design.minigpt4.predicting import NAME, model_folder
 from imgedit_reverse_design.outcomes import Predict
 
 ALONE, VERIFIED, SEARCH = "model alone", "model + verification", "search"
@@ -39,7 +41,7 @@ def evaluate_model(
     """
     options = {**request.options, "workers": request.options.get("workers") or 1}
     asked = request.model_copy(update={"options": options})
-    digest = _told_apart(model_folder(str(predict_options.get("weights", ""))) / PROJECTION)
+    digest = _told_apart(_learnt(predict_options))
     alone: Options = {"verify": False, "min-explained": 0.0}
     methods = {
         ALONE: Setup({**predict_options, **alone}, withholds=True, model=digest),
@@ -50,7 +52,14 @@ def evaluate_model(
     return evaluate_methods(asked, job, predict, methods)
 
 
-def _told_apart(projection: Path) -> str:
+def _learnt(options: Options) -> Path:
+    """The file that is another one when the model has learnt, or its bundle is another."""
+    if bundle := bundle_of(options, NAME):
+        return bundle / bundles.FILE
+    return model_folder(str(options.get("weights", ""))) / PROJECTION
+
+
+def _told_apart(learnt: Path) -> str:
     """What changes when the model learns: size and time of what it learnt."""
-    state = projection.stat()
-    return f"{projection.resolve()}/{state.st_size}/{state.st_mtime_ns}"
+    state = learnt.stat()
+    return f"{learnt.resolve()}/{state.st_size}/{state.st_mtime_ns}"

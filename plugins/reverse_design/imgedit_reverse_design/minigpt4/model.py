@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from imgedit_modelkit import model_folders
 from imgedit_modelkit.adapters import adapters, add_lora, quantisation
-from imgedit_modelkit.constrained_decoding import Constraint
+from imgedit_modelkit.constraints import Constraint
 from imgedit_modelkit.modes import keep_gradients
 from imgedit_modelkit.tensor_files import load_tensors, read_tensors, refuse_misfits
 from imgedit_modelkit.vision_language import Generated, PictureLanguageModel, Prompt
 from imgedit_modelkit.vision_towers import VisionTower, to_pixels
 from imgedit_plugins.pictures import RGB8
-from imgedit_reverse_design.minigpt4.answer_grammar import AnswerGrammar
+from imgedit_reverse_design.minigpt4.answer_grammar import AnswerGrammar, grammar_of
 from imgedit_reverse_design.minigpt4.config import (
     LANGUAGE_MODEL,
     LORA,
@@ -33,7 +33,6 @@ from imgedit_reverse_design.minigpt4.config import (
     read_config,
 )
 from imgedit_reverse_design.minigpt4.experiments import experiment
-from imgedit_reverse_design.minigpt4.targets import LEADS
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ class MiniGPT4(nn.Module):
 
     def grammar(self, longest: int = 5) -> AnswerGrammar:
         """What an answer of this model may look like."""
-        return AnswerGrammar(LEADS if self.config.own_sentences else None, longest)
+        return grammar_of(longest, own_sentences=self.config.own_sentences)
 
     def constraint(self, grammar: AnswerGrammar) -> Constraint:
         """The grammar over this model's tokens."""

@@ -24,7 +24,7 @@ from imgedit_plugins.requests import Options, PredictRequest
 from imgedit_reverse_design.judge import judge_rendered
 from imgedit_reverse_design.minigpt4 import bundled
 from imgedit_reverse_design.minigpt4 import config as folders
-from imgedit_reverse_design.minigpt4.bundled import Answer
+from imgedit_reverse_design.minigpt4.bundled import Answer, BundledMiniGPT4
 from imgedit_reverse_design.minigpt4.config import MAX_NEW_TOKENS
 from imgedit_reverse_design.minigpt4.experiments import experiment
 from imgedit_reverse_design.minigpt4.parsing import Said, parse_answer, steps
@@ -44,6 +44,7 @@ from imgedit_reverse_design.predict import (
 from imgedit_reverse_design.scene import Pair
 
 if TYPE_CHECKING:
+    from imgedit_modelkit.constraints import Constraint
     from imgedit_modelkit.vision_language import Generated
     from imgedit_reverse_design.minigpt4.model import MiniGPT4
 
@@ -71,7 +72,7 @@ def predict_by_model(request: PredictRequest, job: Job) -> EditPlan:
     assert request.edited is not None
     options = request.options
     pair = pair_of(request.source, request.edited, job)
-    if folder := bundle_of(options):
+    if folder := bundle_of(options, NAME):
         said, confidences, text, sha256 = _asked_of_bundle(folder, pair, request, job)
     else:
         folder = model_folder(str(options.get("weights", "")))
@@ -102,10 +103,7 @@ def ask(
     rng = random.Random(f"prompt/{request.seed}")  # noqa: S311 (not for secrets)
     breaks = experiment(model.config.experiment).breaks
     prompt = draw(rng, request.instruction or None, model.config.wrap, breaks=breaks)
-    constraint, longest = None, MAX_NEW_TOKENS
-    if request.options.get("constrained", False):
-        grammar = model.grammar(int(request.options.get("max-operations", 5)))
-        constraint, longest = model.constraint(grammar), grammar.length
+    constraint, longest = _form(model, request.options)
     pixels = model.pixels([(pair.source, pair.edited)]).to(model.projection.weight.device)
     (written,) = model.answer(
         pixels, [prompt], constraint=constraint, longest=longest, on_token=job.check
@@ -126,14 +124,27 @@ def _asked_of_bundle(
     rng = random.Random(f"prompt/{request.seed}")  # noqa: S311 (not for secrets)
     settings = model.settings
     prompt = draw(rng, request.instruction or None, settings["wrap"], breaks=settings["breaks"])
+    constraint, longest = _form(model, request.options)
     written = model.answer(
-        (pair.source, pair.edited), prompt, longest=MAX_NEW_TOKENS, on_token=lambda _: job.check()
+        (pair.source, pair.edited),
+        prompt,
+        longest=longest,
+        choose=bundled.constrained(constraint) if constraint else bundled.likeliest,
+        on_token=lambda _: job.check(),
     )
     text = "".join(model.strings[token] for token in written.tokens)
     said = parse_answer(text)
     file = model.bundle.document.part("projection").file
     digest = model.bundle.document.files[file].sha256
     return said, _confidences(said, written, model.strings), text, digest
+
+
+def _form(model: MiniGPT4 | BundledMiniGPT4, options: Options) -> tuple[Constraint | None, int]:
+    """What an answer may look like, and its longest length in tokens."""
+    if not options.get("constrained", False):
+        return None, MAX_NEW_TOKENS
+    grammar = model.grammar(int(options.get("max-operations", 5)))
+    return model.constraint(grammar), grammar.length
 
 
 def _confidences(

@@ -68,7 +68,9 @@ def test_help_and_descriptions_import_no_torch():
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-    assert "sentence" in program("describe", "reason_edit").stdout
+    told = program("describe", "reason_edit").stdout
+    assert "sentence" in told
+    assert "model=reason_pix2pix" in told, "what a menu entry stands for"
 
 
 def test_a_killed_evaluation_goes_on_to_the_same_figures(pix2pix, tmp_path):

@@ -112,9 +112,10 @@ def texts() -> list[str]:
     return found * 2
 
 
-def language_model(folder: Path, *, seed: int = 0) -> Path:
+def language_model(folder: Path, *, seed: int = 0, heads: int = 4) -> Path:
     tokenizer = tiny_tokenizer(texts(), size=500)
-    return save_tiny_language_model(folder, tokenizer, tiny_llama(tokenizer, seed=seed))
+    made = tiny_llama(tokenizer, seed=seed, heads=heads)
+    return save_tiny_language_model(folder, tokenizer, made)
 
 
 def data_set(folder: Path, rows: int = 12, size: int = 72) -> Path:

@@ -1,0 +1,1 @@
+"""What `benchmarks.export` measures, and how."""
