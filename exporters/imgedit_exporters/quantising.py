@@ -40,10 +40,11 @@ def quantise(source: Path, target: Path, grain: Grain) -> int:
     """
     import onnx
     import onnx_ir as ir
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    kind: Any = MatMulNBitsQuantizer
     with _quiet():
+        from onnxruntime.quantization import matmul_nbits_quantizer as tool
+
+        kind: Any = tool.MatMulNBitsQuantizer
         work = kind(
             onnx.load(str(source)),
             bits=grain.bits,
@@ -60,10 +61,13 @@ def quantise(source: Path, target: Path, grain: Grain) -> int:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantiser tells of each matrix."""
-    before = logging.root.manager.disable
+    """The quantiser tells of each matrix, and sets up the logging of the whole process."""
+    root = logging.root
+    before, handlers, level = root.manager.disable, list(root.handlers), root.level
     logging.disable(logging.INFO)
     try:
         yield
     finally:
         logging.disable(before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
