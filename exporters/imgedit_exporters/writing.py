@@ -38,7 +38,7 @@ class Wanted:
     precision: Precision = "fp32"
     parts: Mapping[str, Precision] = field(default_factory=dict)
     block: int = 32
-    accuracy_level: int = 0
+    accuracy_level: int = 4
     golden: int | None = None
     force: bool = False
     backend: Literal["auto", "torch", "genai", "optimum"] = "auto"
