@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -63,8 +64,17 @@ class Form:
     backend: Backend
 
 
-def write(part: Part, path: Path, wanted: Wanted, job: Job) -> Form:
+def write(
+    part: Part, path: Path, wanted: Wanted, job: Job, *, traced: Callable[[], None] | None = None
+) -> Form:
     """Write a part.
+
+    Args:
+        part: declared by a plugin.
+        path: of the file.
+        wanted: how it is made.
+        job: warned where it is made otherwise.
+        traced: called once when the original's weights are in a file, and not needed any more.
 
     Raises:
         ImgeditError: it cannot be written, by the backend that is wanted or by any.
@@ -75,12 +85,12 @@ def write(part: Part, path: Path, wanted: Wanted, job: Job) -> Form:
         precision = "fp32"
     if precision not in BITS:
         half = precision == "fp16"
-        _graph(part, path, backend, torch.float16 if half else torch.float32, job)
+        _graph(part, path, backend, torch.float16 if half else torch.float32, traced, job)
         return Form(precision, 0, backend)
     grain = Grain(BITS[precision], wanted.block, wanted.accuracy_level)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".whole-") as temporary:
         whole = Path(temporary) / path.name
-        _graph(part, whole, backend, torch.float32, job)
+        _graph(part, whole, backend, torch.float32, traced, job)
         count = quantise(whole, path, grain)
     if count:
         return Form(precision, count, backend)
@@ -121,10 +131,20 @@ def _optimum(part: Part, wanted: Wanted) -> Backend:
     return "optimum"
 
 
-def _graph(part: Part, path: Path, backend: Backend, dtype: torch.dtype, job: Job) -> None:
+def _graph(
+    part: Part,
+    path: Path,
+    backend: Backend,
+    dtype: torch.dtype,
+    traced: Callable[[], None] | None,
+    job: Job,
+) -> None:
     if backend == "genai":
         genai.to_onnx(part, path, dtype)
     elif backend == "optimum":
         optimum_graphs.to_onnx(part, path, job)
     else:
         tracing.to_onnx(part, path, dtype)
+    gc.collect()  # graphs hold each other, and copies of the weights
+    if traced:
+        traced()
