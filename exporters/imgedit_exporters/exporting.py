@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import nn
 
-from imgedit_exporters import genai, tracing, triton
+from imgedit_exporters import genai, optimum_graphs, tracing, triton
 from imgedit_exporters.comparing import compare, edit_faults, finite
 from imgedit_exporters.parking import park
 from imgedit_exporters.runtime import bundles
@@ -38,7 +38,7 @@ SMALL, MANY, FEW = 20_000_000, 500, 16
 """Numbers up to which a part is small, and golden inputs of small and of large parts."""
 
 _PACKAGES = ("imgedit-plugins", "numpy", "onnx", "onnxruntime", "onnxscript", "torch")
-_ALSO: dict[Backend, tuple[str, ...]] = {"torch": (), "genai": (genai.PACKAGE, "transformers")}
+_ALSO: dict[Backend, tuple[str, ...]] = {"genai": (genai.PACKAGE, "transformers")}
 
 Verify = Callable[[Path, Job], BundleReport]
 """Makes the golden edits of a bundle again; the plugin's `verify_bundle`."""
@@ -181,16 +181,18 @@ def _document(
         for part in parts
         if part.compared.fault
     )
-    packages = {*_PACKAGES, *(name for part in parts for name in _ALSO[part.backend])}
+    backends = {part.backend for part in parts}
+    packages = {*_PACKAGES, *(name for one in backends for name in _ALSO.get(one, ()))}
+    versions = {name: version(name) for name in sorted(packages)}
+    if "optimum" in backends:
+        versions |= optimum_graphs.VERSIONS
     return Document(
         schema="imgedit-bundle/1",
         plugin=plugin,
         model=report.model,
         parts=tuple(parts),
         files=bundles.files_of(folder, job),
-        certificate=Certificate(
-            not faults, faults=faults, versions={name: version(name) for name in sorted(packages)}
-        ),
+        certificate=Certificate(not faults, faults=faults, versions=versions),
         lineage=tuple(Origin(**one.model_dump()) for one in report.lineage),
         settings=report.settings,
     )

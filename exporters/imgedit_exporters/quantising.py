@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,12 +21,13 @@ class Grain:
     Attributes:
         bits: 4 or 8.
         block: weights that share a scale: 16, 32, 64, 128 or 256.
-        accuracy_level: of the kernel; 0 is as the runtime likes, 1 computes in float32, 4 in int8.
+        accuracy_level: of the kernel; 4 computes in int8, 1 in float32, 0 as the runtime likes,
+            which on CPUs is float32 and many times slower.
     """
 
     bits: Literal[4, 8]
     block: int = 32
-    accuracy_level: int = 0
+    accuracy_level: int = 4
 
 
 def quantise(source: Path, target: Path, grain: Grain) -> int:
@@ -64,15 +68,18 @@ def _has_matrix(node: Any) -> bool:
 def _in_few_bits(weights: Any, grain: Grain) -> tuple[dict[str, int], list[Any]]:
     """What a node has for a matrix in few bits: its settings, and the numbers and scales."""
     import onnx_ir as ir
-    from onnxruntime.quantization import matmul_nbits_quantizer as tools
+
+    with _quiet():
+        from onnxruntime.quantization import matmul_nbits_quantizer as tools
 
     rows, columns = weights.const_value.shape
     config = tools.DefaultWeightOnlyQuantConfig(
         block_size=grain.block, is_symmetric=True, bits=grain.bits
     )
-    packed, scales, _ = tools.DefaultWeightOnlyQuantizer(config).qbits_block_quant(
-        weights.const_value.numpy()
-    )
+    with _quiet():
+        packed, scales, _ = tools.DefaultWeightOnlyQuantizer(config).qbits_block_quant(
+            weights.const_value.numpy()
+        )
     if isinstance(weights.const_value, ir.ExternalTensor):
         weights.const_value.release()
     settings = {"K": rows, "N": columns, "bits": grain.bits, "block_size": grain.block}
@@ -89,6 +96,20 @@ def _in_few_bits(weights: Any, grain: Grain) -> tuple[dict[str, int], list[Any]]
         )
         weights.graph.register_initializer(values[-1])
     return settings, values
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser tells of each matrix, and sets up the logging of the whole process."""
+    root = logging.root
+    before, handlers, level = root.manager.disable, list(root.handlers), root.level
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _replace(node: Any, settings: dict[str, int], values: list[Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from imgedit_exporters import genai, tracing
+from imgedit_exporters import genai, optimum_graphs, tracing
 from imgedit_exporters.halving import to_bfloat16
 from imgedit_exporters.quantising import Grain, quantise
 from imgedit_exporters.runtime.bundles import Backend
@@ -34,17 +34,17 @@ class Wanted:
         accuracy_level: of the kernel, of int8 and int4; see `Grain`.
         golden: inputs that each part is compared on, instead of the part's own number.
         force: write a bundle that fails, with its faults recorded.
-        backend: of decoders: 'auto' takes onnxruntime-genai's builder where it fits.
+        backend: of decoders: 'auto' takes onnxruntime-genai's builder where it fits, else torch.
         triton: make a repository for Triton of the parts, too.
     """
 
     precision: Precision = "fp32"
     parts: Mapping[str, Precision] = field(default_factory=dict)
     block: int = 32
-    accuracy_level: int = 0
+    accuracy_level: int = 4
     golden: int | None = None
     force: bool = False
-    backend: Literal["auto", "torch", "genai"] = "auto"
+    backend: Literal["auto", "torch", "genai", "optimum"] = "auto"
     triton: bool = False
 
     def of(self, part: str) -> Precision:
@@ -87,16 +87,16 @@ def write(
         job.warn(f"The part {part.name} is a function without weights of its own and stays fp32.")
         precision = "fp32"
     if precision == "bf16":
-        count = _converted(part, path, backend, to_bfloat16, traced)
+        count = _converted(part, path, backend, to_bfloat16, traced, job)
         if not count:
             job.warn(f"The part {part.name} has no weights to put into bfloat16; it stays fp32.")
         return Form("bf16" if count else "fp32", 0, backend)
     if precision not in BITS:
         half = precision == "fp16"
-        _graph(part, path, backend, torch.float16 if half else torch.float32, traced)
+        _graph(part, path, backend, torch.float16 if half else torch.float32, traced, job)
         return Form(precision, 0, backend)
     grain = Grain(BITS[precision], wanted.block, wanted.accuracy_level)
-    count = _converted(part, path, backend, lambda a, b: quantise(a, b, grain), traced)
+    count = _converted(part, path, backend, lambda a, b: quantise(a, b, grain), traced, job)
     if count:
         return Form(precision, count, backend)
     job.warn(f"The part {part.name} has no matrix to put into {grain.bits} bits; it stays fp32.")
@@ -111,6 +111,8 @@ def backend_of(part: Part, wanted: Wanted, job: Job) -> Backend:
     """
     if part.role != "decoder" or wanted.backend == "torch":
         return "torch"
+    if wanted.backend == "optimum":
+        return _optimum(part, wanted)
     if not (reason := genai.misfit(part)):
         return "genai"
     if wanted.backend == "genai":
@@ -129,12 +131,24 @@ def _converted(
     backend: Backend,
     convert: Callable[[Path, Path], int],
     traced: Callable[[], None] | None,
+    job: Job,
 ) -> int:
     """Write a part in float32 and convert the file; how much there was to be converted."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".whole-") as temporary:
         whole = Path(temporary) / path.name
-        _graph(part, whole, backend, torch.float32, traced)
+        _graph(part, whole, backend, torch.float32, traced, job)
         return convert(whole, path)
+
+
+def _optimum(part: Part, wanted: Wanted) -> Backend:
+    if reason := optimum_graphs.misfit(part):
+        raise OptionError(f"Optimum cannot export the part {part.name!r}: {reason}.")
+    if wanted.of(part.name) == "fp16":
+        raise OptionError(
+            "Optimum's decoders compute in fp32 here, and not in fp16.",
+            hint="--backend auto exports in fp16.",
+        )
+    return "optimum"
 
 
 def _graph(
@@ -143,9 +157,12 @@ def _graph(
     backend: Backend,
     dtype: torch.dtype,
     traced: Callable[[], None] | None,
+    job: Job,
 ) -> None:
     if backend == "genai":
         genai.to_onnx(part, path, dtype)
+    elif backend == "optimum":
+        optimum_graphs.to_onnx(part, path, job)
     else:
         tracing.to_onnx(part, path, dtype)
     gc.collect()  # graphs hold each other, and copies of the weights

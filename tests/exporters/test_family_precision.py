@@ -29,16 +29,17 @@ def edits_of(folder: Path) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_a_whole_family_in_half_precision(mgie_model, reason_trained, tmp_path):
-    for exported, model in (
-        (mgie_exported.exported, mgie_model), (reason_exported.exported, reason_trained),
-    ):  # fmt: skip
-        out = tmp_path / exported.__module__
-        document = exported(model, out, Wanted("fp16", golden=8))
-        assert {part.precision for part in document.parts} == {"fp16"}
-        assert document.certificate.passed
-        assert max(part.compared.typical for part in document.parts) < 0.01
-        assert edits_of(out)[PSNR] >= 40
+@pytest.mark.parametrize("family", ["mgie", "reason"])
+def test_a_whole_family_in_half_precision(family, mgie_model, reason_trained, tmp_path):
+    exported, model = {
+        "mgie": (mgie_exported.exported, mgie_model),
+        "reason": (reason_exported.exported, reason_trained),
+    }[family]
+    document = exported(model, tmp_path / "bundle", Wanted("fp16", golden=8))
+    assert {part.precision for part in document.parts} == {"fp16"}
+    assert document.certificate.passed
+    assert max(part.compared.typical for part in document.parts) < 0.01
+    assert edits_of(tmp_path / "bundle")[PSNR] >= 40
 
 
 class Waves(nn.Module):
