@@ -163,7 +163,7 @@ def show(*, folder: Path, as_json: bool) -> None:
 def verify(*, folder: Path, device: str, as_json: bool) -> None:
     """Check the bundle in FOLDER: its files, each part on golden inputs, then whole edits."""
     from imgedit_exporters.runtime import bundles
-    from imgedit_exporters.runtime.sessions import require_onnxruntime
+    from imgedit_exporters.runtime.providers import require_onnxruntime
     from imgedit_exporters.verifying import verify as check
 
     document = bundles.read(folder)

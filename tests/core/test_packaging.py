@@ -114,6 +114,7 @@ def test_extras():
     assert set(EXTRAS) == {
         "runtime",
         "runtime-gpu",
+        "tensorrt",
         "torch",
         "export",
         "scale",

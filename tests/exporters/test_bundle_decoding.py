@@ -18,7 +18,8 @@ from imgedit_exporters.runtime.decoding import (
     write,
 )
 from imgedit_exporters.runtime.prefixes import Remembering
-from imgedit_exporters.runtime.sessions import Bundle, chosen_providers
+from imgedit_exporters.runtime.providers import chosen_providers
+from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.runtime.texts import Text
 from imgedit_exporters.runtime.tokens import FILE, Tokenizer, described
 from imgedit_mgie.llava import _repeating

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imgedit_exporters.runtime.sessions import PROVIDERS, Bundle
+from imgedit_exporters.runtime.providers import PROVIDERS
+from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.runtime.texts import Decode, Text
 from imgedit_plugins.errors import WeightsError
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -69,6 +71,8 @@ def chosen_providers(device: str, warn: Callable[[str], None]) -> tuple[str, ...
         if fault := tensorrt_fault(card(), tensorrt_version()):
             warn(f"TensorRT cannot be used: {fault} CUDA is used instead.")
             return (PROVIDERS["cuda"], CPU)
+        with contextlib.suppress(ImportError):
+            importlib.import_module("tensorrt_libs")  # loads the libraries that pip has installed
         return (PROVIDERS["tensorrt"], PROVIDERS["cuda"], CPU)
     return (CPU,) if name == "cpu" else (PROVIDERS[name], CPU)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import threading
 import warnings
 import weakref
@@ -15,27 +13,20 @@ import numpy as np
 
 from imgedit_exporters.runtime import bundles
 from imgedit_exporters.runtime.idle import SECONDS, Idle
+from imgedit_exporters.runtime.providers import (
+    CPU,
+    chosen_providers,
+    onnxruntime,
+    options_of,
+    require_onnxruntime,
+)
 from imgedit_exporters.runtime.results import Results
 from imgedit_exporters.runtime.threads import usual
-from imgedit_plugins.errors import ImgeditError, OptionError, PluginError, WeightsError
+from imgedit_plugins.errors import ImgeditError, WeightsError
 from imgedit_plugins.exporting import Array, Arrays
 from imgedit_plugins.jobs import Job
 
 Made = TypeVar("Made")
-
-CPU = "CPUExecutionProvider"
-PROVIDERS = {
-    "cpu": CPU,
-    "cuda": "CUDAExecutionProvider",
-    "rocm": "ROCMExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
-"""Names of devices, and onnxruntime's for them."""
-
-_PROBED = ("cuda", "rocm")
-"""What is taken, where it is there, by who names no device."""
 
 
 class Bundle:
@@ -189,7 +180,7 @@ def open_session(
     Raises:
         WeightsError: the file cannot be loaded.
     """
-    ort = _onnxruntime()
+    ort = onnxruntime()
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads or usual()
     settings.log_severity_level = 3
@@ -199,52 +190,11 @@ def open_session(
         with warnings.catch_warnings():
             # onnxruntime warns of providers that are not there; that is said below, in one way.
             warnings.simplefilter("ignore", UserWarning)
-            session = ort.InferenceSession(str(path), settings, providers=list(providers))
+            chosen = [(one, options_of(one, path, warn)) for one in providers]
+            session = ort.InferenceSession(str(path), settings, providers=chosen)
     except Exception as error:  # onnxruntime's own errors share no base
         told = " ".join(str(error).split())[:400]
         raise WeightsError(f"{path} cannot be loaded: {told}", path=path) from error
     if providers[0] not in session.get_providers():
         warn(f"{path.name} runs on the CPU, as {providers[0]} could not be started.")
     return session
-
-
-def chosen_providers(device: str, warn: Callable[[str], None]) -> tuple[str, ...]:
-    """The names that onnxruntime has for a device and what stands in for it.
-
-    Raises:
-        OptionError: there is no such device.
-    """
-    name = device.partition(":")[0]
-    if name == "auto":
-        there = set(_onnxruntime().get_available_providers())
-        found = [PROVIDERS[one] for one in _PROBED if PROVIDERS[one] in there]
-        return (*found[:1], CPU)
-    if name not in PROVIDERS:
-        raise OptionError(
-            f"A bundle does not run on {device!r}.", hint=f"Use auto, {', '.join(PROVIDERS)}."
-        )
-    if PROVIDERS[name] not in _onnxruntime().get_available_providers():
-        warn(f"The installed onnxruntime has no {name}; the CPU is used instead.")
-        return (CPU,)
-    return (CPU,) if name == "cpu" else (PROVIDERS[name], CPU)
-
-
-def require_onnxruntime() -> None:
-    """Say in one sentence what is missing.
-
-    Raises:
-        PluginError: onnxruntime is not installed.
-    """
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise PluginError(
-            "Bundles are run by onnxruntime, which is not installed.",
-            hint="Run: pip install 'imgedit-plugins[runtime]' (or [runtime-gpu], not both).",
-        )
-
-
-@functools.cache
-def _onnxruntime() -> Any:
-    require_onnxruntime()
-    import onnxruntime
-
-    return onnxruntime
