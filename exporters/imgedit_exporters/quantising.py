@@ -70,7 +70,7 @@ def _in_few_bits(weights: Any, grain: Grain) -> tuple[dict[str, int], list[Any]]
     import onnx_ir as ir
 
     with _quiet():
-        from onnxruntime.quantization import matmul_nbits_quantizer as tools
+        import onnxruntime.quantization.matmul_nbits_quantizer as tools
 
     rows, columns = weights.const_value.shape
     config = tools.DefaultWeightOnlyQuantConfig(

@@ -70,7 +70,7 @@ def test_few_bits_from_the_command_line(mood, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--precision", "bf16"], "--precision takes fp32, fp16, int8, int4"),
+        (["--precision", "fp8"], "--precision takes fp32, fp16, bf16, int8, int4"),
         (["--precision", "fp16", "--precision", "fp32"], "given twice"),
         (["--block-size", "31"], "'31' is not one of"),
         (["--to", "tensorrt"], "'tensorrt' is not 'onnx'"),
