@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -91,7 +92,8 @@ class Running:
             env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": _path(engine.python)},
         )  # fmt: skip
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Running:
         return self
@@ -104,7 +106,11 @@ class Running:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        self._errors.close()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            with contextlib.suppress(BrokenPipeError):  # what it did not read any more
+                assert stream is not None
+                stream.close()
 
     def answer(self, limit: float) -> dict[str, Any]:
         """The next line that it tells.

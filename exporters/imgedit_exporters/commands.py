@@ -43,8 +43,8 @@ _Folder = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--accuracy-level",
     type=click.IntRange(0, 4),
-    default=0,
-    help="Of int8 and int4: 1 computes in fp32, 4 in int8, 0 as the runtime likes [0].",
+    default=4,
+    help="Of int8 and int4: 4 computes in int8, 1 in fp32, 0 as the runtime likes [4].",
 )
 @click.option(
     "--golden",
@@ -53,9 +53,10 @@ _Folder = click.Path(file_okay=False, path_type=Path)
 )
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "torch", "genai"]),
+    type=click.Choice(["auto", "torch", "genai", "optimum"]),
     default="auto",
-    help="What exports decoders: onnxruntime-genai's builder where it fits, else torch [auto].",
+    help="What exports decoders: onnxruntime-genai's builder where it fits, else torch [auto]. "
+    "Optimum gets an environment of its own.",
 )
 @click.option("--force", is_flag=True, help="Write a bundle that fails its checks, too.")
 @common.hook_options
@@ -70,7 +71,7 @@ def export(  # noqa: PLR0913 (the command's options)
     block_size: str,
     accuracy_level: int,
     golden: int | None,
-    backend: Literal["auto", "torch", "genai"],
+    backend: Literal["auto", "torch", "genai", "optimum"],
     force: bool,
     options: tuple[str, ...],
     as_json: bool,

@@ -66,7 +66,9 @@ class FusedDecoder:
         binding.bind_output("logits", "cpu")
         binding.bind_output(STATES, "cpu")
         self._session.run_with_iobinding(binding)
-        logits, states = binding.get_outputs()[:2]
+        # The caches are among the outputs, and to make an object of each takes long.
+        made = binding.get_outputs_as_ortvaluevector()
+        logits, states = made[0], made[1]
         return Step(
             logits.numpy()[0, -1].astype(np.float32, copy=False),
             states.numpy()[0].astype(np.float32, copy=False),
