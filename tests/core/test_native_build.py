@@ -81,6 +81,7 @@ def test_a_pure_wheel_otherwise(way, tmp_path):
     ],
 )
 def test_why_there_are_none(text, told, tmp_path, monkeypatch):
+    monkeypatch.delenv("IMGEDIT_KERNELS", raising=False)
     monkeypatch.setenv("CC", script(tmp_path / "cc", text))
     with pytest.raises(hatch_build.NotBuiltError, match=told):
         hatch_build.build(tmp_path / "kernels.so")
