@@ -47,9 +47,10 @@ def measure(path: Path, way: str) -> None:
     from imgedit_exporters.runtime.sessions import open_session
 
     own, mapped = memory()
-    times = [time.perf_counter()]
+    times, worked = [time.perf_counter()], time.process_time()
     session = opened(path, _WAYS[way]) if _WAYS[way] else open_session(path)
     times.append(time.perf_counter())
+    worked = time.process_time() - worked
     decoder = Decoder(session)
     width = session.get_inputs()[0].shape[2]
     embeds: Floats = np.random.default_rng(0).standard_normal((_READ, width), np.float32)
@@ -63,10 +64,10 @@ def measure(path: Path, way: str) -> None:
     let_go = memory()
     opening, reading, writing = np.diff(times)
     print(
-        f"{way}: opened in {opening:.2f} s, {_READ} positions in {reading:.2f} s, a token in "
-        f"{1000 * writing / _WRITTEN:.0f} ms; {at_work[0] - own} MB of its own and "
-        f"{at_work[1] - mapped} MB mapped, when let go of {let_go[0] - own} and "
-        f"{let_go[1] - mapped}"
+        f"{way}: opened in {opening:.2f} s ({worked:.2f} of processor), {_READ} positions in "
+        f"{reading:.2f} s, a token in {1000 * writing / _WRITTEN:.0f} ms; "
+        f"{at_work[0] - own} MB of its own and {at_work[1] - mapped} MB mapped, "
+        f"when let go of {let_go[0] - own} and {let_go[1] - mapped}"
     )
 
 
@@ -97,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         part = given.part or _exported(Path(folder) / "bundle", given)
         size = sum(path.stat().st_size for path in part.parent.glob(f"{part.name}*"))
-        print(f"{given.precision}: {size / 1e6:.0f} MB", flush=True)
+        print(f"{part.name}: {size / 1e6:.0f} MB", flush=True)
         for way in [*_WAYS] * 2:
             command = [sys.executable, __file__, "--part", str(part), "--way", way]
             subprocess.run(command, check=True)

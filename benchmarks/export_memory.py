@@ -69,18 +69,21 @@ class Peak:
 def small_first() -> None:
     """Export something tiny, so that what is imported does not count."""
     with tempfile.TemporaryDirectory() as folder:
-        _export(llama(64, 1), "int4", Path(folder) / "tiny")
+        for backend in ("genai", "torch"):
+            _export(llama(64, 1), "int4", backend, Path(folder) / backend)
 
 
-def _export(model: Any, precision: Precision, out: Path) -> None:
+def _export(model: Any, precision: Precision, backend: Any, out: Path) -> None:
     report = ExportReport(model="llama", parts=(decoder_part(model),))
-    export(report, "memory", out, Wanted(precision, golden=4, force=True), None, Job())
+    wanted = Wanted(precision, golden=4, force=True, backend=backend)
+    export(report, "memory", out, wanted, None, Job())
 
 
 def main() -> None:
     """Measure one export."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--precision", default="fp32", choices=["fp32", "fp16", "int8", "int4"])
+    parser.add_argument("--backend", default="auto", choices=["auto", "torch", "genai"])
     parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--layers", type=int, default=8)
     given = parser.parse_args()
@@ -90,11 +93,12 @@ def main() -> None:
     weights = sum(one.numel() * one.element_size() for one in model.parameters())
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder, Peak() as peak:
-        _export(model, given.precision, Path(folder) / "bundle")
+        _export(model, given.precision, given.backend, Path(folder) / "bundle")
     need = peak.value - before
     print(
-        f"{given.precision}: weights {weights / MB:.0f} MB, peak {need / MB:.0f} MB with the model "
-        f"itself, {need / weights:.2f} times; {time.process_time() - started:.0f} s of processor"
+        f"{given.precision} by {given.backend}: weights {weights / MB:.0f} MB, peak "
+        f"{need / MB:.0f} MB with the model itself, {need / weights:.2f} times; "
+        f"{time.process_time() - started:.0f} s of processor"
     )
 
 

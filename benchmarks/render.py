@@ -45,6 +45,7 @@ from benchmarks.rendering.opencv import OpenCV
 from benchmarks.rendering.pillow import Pillow
 from benchmarks.rendering.rows import Row, rows
 from benchmarks.rendering.sources import sources_sha256
+from imgedit_plugins import compiled
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "rendering.md"
@@ -80,6 +81,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "width": width,
         "height": height,
         "rounds": effort.rounds,
+        "kernels": compiled.state().level or "none",
         "versions": versions,
         "installed": list(versions),
         "missing": [peer.name for peer in peers if peer.name not in versions],
@@ -147,6 +149,7 @@ def show_start(results: dict[str, Any]) -> None:
     """Say what is compared, and who is missing."""
     where = results["machine"]
     print(f"{where['processor']}, {where['cores']} cores, Python {where['python']}")
+    print(f"compiled kernels: {results['kernels']}")
     print(f"{results['photograph']} at {results['width']} x {results['height']}")
     for name, version in results["versions"].items():
         print(f"  {name} {version}: {results['timed'][name]}")

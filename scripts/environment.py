@@ -3,7 +3,8 @@
     python3 scripts/environment.py [EXTRAS]
 
 installs the project with these extras ('dev,dev-torch' for the tests), and prints the Python of
-.venv. Nothing happens when pyproject.toml and the constraints are those of the last installation.
+.venv. Nothing happens when pyproject.toml, the constraints and the sources in C are those of the
+last installation.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ def _outside() -> dict[str, str]:
 def _fingerprint() -> str:
     """Changes when another installation is needed."""
     digest = hashlib.sha256(str(ROOT).encode())
-    for path in (ROOT / "pyproject.toml", *CONSTRAINTS, VENV / "pyvenv.cfg"):
+    native = sorted((ROOT / "core" / "native").glob("*.*"))  # built by the installation
+    for path in (ROOT / "pyproject.toml", *CONSTRAINTS, VENV / "pyvenv.cfg", *native):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

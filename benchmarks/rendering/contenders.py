@@ -71,11 +71,13 @@ class Attempt:
         seconds: carries it out once and returns the time of the operations.
         result: carries it out once and returns the pixels, in codes of 0..255 or 0..65535.
         own_process: whether each time is a new process, which is never warm.
+        in_place: whether the result overwrites the picture.
     """
 
     seconds: Callable[[], float]
     result: Callable[[], Pixels]
     own_process: bool = False
+    in_place: bool = False
 
 
 class Peer(Protocol):
@@ -117,12 +119,38 @@ def ours(
     steps: Sequence[Step], source: Source, rounding: Rounding, *, into_place: bool = False
 ) -> Attempt:
     """`render_plan` on the picture, into fresh memory or into the source's `place`."""
-    plan = EditPlan(operations=tuple(step(s.name, **s.parameters) for s in steps))
+    plan = _plan(steps)
     picture = Picture(source.pixels)
     out = source.place if into_place else None
     return in_process(
         lambda: render_plan(picture, plan, rounding=rounding, out=out), lambda made: made.pixels
     )
+
+
+def ours_in_place(steps: Sequence[Step], source: Source, rounding: Rounding) -> Attempt:
+    """`render_plan` on a copy of the picture, which was read before and becomes the result."""
+    plan = _plan(steps)
+
+    def work() -> Pixels:
+        return render_plan(Picture(place), plan, rounding=rounding, out=place).pixels
+
+    place = source.place
+
+    def seconds() -> float:
+        np.copyto(place, source.pixels)
+        started = time.perf_counter()
+        work()
+        return time.perf_counter() - started
+
+    def result() -> Pixels:
+        np.copyto(place, source.pixels)
+        return work().copy()
+
+    return Attempt(seconds, result, in_place=True)
+
+
+def _plan(steps: Sequence[Step]) -> EditPlan:
+    return EditPlan(operations=tuple(step(s.name, **s.parameters) for s in steps))
 
 
 def copies(source: Source) -> dict[str, Attempt]:

@@ -43,7 +43,7 @@ class Gmic:
         def result() -> Pixels:
             return at_depth(commands.picture_of([*start, *chain, *written]), source.bits)
 
-        return Attempt(seconds, result, own_process=True)
+        return Attempt(seconds, result, own_process=True, in_place=True)
 
 
 @functools.cache

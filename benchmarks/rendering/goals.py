@@ -108,9 +108,10 @@ def judged(found: Sequence[Measured]) -> list[Verdict]:
 
 def _verdicts(goal: Goal, measured: Measured) -> Iterator[Verdict]:
     for variant in measured.variants:
-        peer = measured.fastest() if goal.against == PEER else None
+        peer: str | None = None
+        value: float | None = None
         if goal.against == PEER:
-            value = measured.ratio(peer, variant) if peer else None
+            peer, value = measured.hardest(variant) or (None, None)
         else:
             # Each copy beside the same kind of memory.
             ours = INTO[variant] if goal.against == WARM_COPY else variant

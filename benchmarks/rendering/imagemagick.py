@@ -46,7 +46,7 @@ class ImageMagick:
             made = commands.picture_of([*start, *arguments, "-depth", "16", "RESULT"])
             return at_depth(made, source.bits)
 
-        return Attempt(seconds, result, own_process=True)
+        return Attempt(seconds, result, own_process=True, in_place=True)
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from benchmarks.rendering.contenders import (
     Source,
     copies,
     ours,
+    ours_in_place,
 )
 from benchmarks.rendering.rows import MARGIN, Row, Tolerance
 from benchmarks.rendering.sample import Pixels
@@ -37,10 +38,12 @@ OURS = "ours"
 OURS_END = "ours (end)"
 INTO = {OURS: "ours, out=", OURS_END: "ours (end), out="}
 """The same into memory in use, as `np.copyto` has it."""
+IN_PLACE = {OURS: "ours, in place", OURS_END: "ours (end), in place"}
+"""The same over the picture itself, beside peers that do so and are near the fastest."""
 WARM_COPY = "np.copyto (warm)"
 FRESH_COPY = "np.copy (fresh)"
 YARDSTICKS = (WARM_COPY, FRESH_COPY)
-OWN = frozenset({*INTO, *INTO.values(), *YARDSTICKS})
+OWN = frozenset({*INTO, *INTO.values(), *IN_PLACE.values(), *YARDSTICKS})
 
 _NEARLY_FASTEST = 3.0  # times the fastest's time, within which a command is timed in full
 _ENOUGH_SECONDS = 0.6  # spent on one contender of a row, after which a few rounds are enough
@@ -76,6 +79,7 @@ class Cell:
         difference: (largest, mean) against ours, in 8-bit codes.
         equal: whether that is within the tolerance.
         note: why there are no times.
+        in_place: whether the result overwrites the picture.
     """
 
     cold: float | None = None
@@ -84,6 +88,7 @@ class Cell:
     difference: tuple[float, float] | None = None
     equal: bool = True
     note: str = ""
+    in_place: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -98,6 +103,7 @@ class Cell:
             "rounds": len(self.times),
             "scaled": self.scaled,
             "equal": self.equal,
+            "in_place": self.in_place or None,
             "difference": self.difference,
             "note": self.note,
         }
@@ -131,6 +137,23 @@ class Measured:
         """Who of the peers is the fastest."""
         peers = self.peers()
         return min(peers, key=lambda name: peers[name].seconds or 0.0) if peers else None
+
+    def hardest(self, variant: str) -> tuple[str, float] | None:
+        """Who of the fastest comes nearest to us, and how many times our time he takes.
+
+        Of peers that overwrite the picture and of the others the fastest each; beside the former
+        is our time for the same, where it was taken.
+        """
+        ratios = {}
+        for kind in (False, True):
+            peers = {n: c.seconds for n, c in self.peers().items() if c.in_place is kind}
+            if peers:
+                name = min(peers, key=lambda n: peers[n] or 0.0)
+                same = IN_PLACE[variant] if kind else variant
+                ratio = self.ratio(name, same if same in self.cells else variant)
+                if ratio is not None:
+                    ratios[name] = ratio
+        return min(ratios.items(), key=lambda item: item[1]) if ratios else None
 
     def ratio(self, of: str, to: str) -> float | None:
         """How many times the time of `to` is the time of `of`."""
@@ -187,6 +210,7 @@ def measured(
         except PeerFailedError as error:
             cell.note = f"failed: {error}"
             continue
+        cell.in_place = on_whole.in_place
         cell.equal = _within(cell.difference, found.tolerance)
         if not cell.equal:
             cell.note = "differs"
@@ -197,16 +221,29 @@ def measured(
     _take_turns(turns, found, effort.rounds)
     for name, (on_part, on_whole) in slow.items():
         _time_command(found.cells[name], found, on_part, on_whole, effort, _size(whole, part))
+    if any(cell.in_place and not cell.scaled for cell in found.peers().values()):
+        _time_in_place(row, whole, found, effort.rounds)
     return found
+
+
+def _roundings(row: Row, whole: Source) -> dict[str, Rounding]:
+    recipes = all(default_vocabulary()[step.name].render is not None for step in row.steps)
+    if whole.bits == 8 and recipes:
+        return {OURS: "auto", OURS_END: "end"}
+    return {OURS: "auto"}
+
+
+def _time_in_place(row: Row, whole: Source, found: Measured, rounds: int) -> None:
+    for name, rounding in _roundings(row, whole).items():
+        attempt = ours_in_place(row.steps, whole, rounding)
+        cell = found.cells[IN_PLACE[name]] = Cell(in_place=True)
+        cell.cold = attempt.seconds()
+        cell.times.update({number: attempt.seconds() for number in range(rounds)})
 
 
 def _own(row: Row, whole: Source, found: Measured) -> dict[str, Attempt]:
     turns = copies(whole)
-    roundings: dict[str, Rounding] = {OURS: "auto"}
-    recipes = all(default_vocabulary()[step.name].render is not None for step in row.steps)
-    if whole.bits == 8 and recipes:
-        roundings[OURS_END] = "end"
-    for name, rounding in roundings.items():
+    for name, rounding in _roundings(row, whole).items():
         turns[name] = ours(row.steps, whole, rounding)
         turns[INTO[name]] = ours(row.steps, whole, rounding, into_place=True)
     found.cells.update({name: Cell() for name in turns})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-_MEASURED = ("render", "operations", "picture_files")  # and what lies beside them
+_MEASURED = ("compiled", "render", "operations", "picture_files")  # and what lies beside them
 _BENCHMARK = ("render.py", "render_memory.py", "rendering")
 
 
@@ -23,5 +23,6 @@ def sources_sha256() -> str:
 def _sources() -> Iterator[Path]:
     core, benchmarks = _ROOT / "core" / "imgedit_plugins", _ROOT / "benchmarks"
     yield from sorted(core.glob("*.py"))
+    yield from sorted((_ROOT / "core" / "native").glob("*.[ch]"))
     for place in [core / name for name in _MEASURED] + [benchmarks / name for name in _BENCHMARK]:
         yield from sorted(place.rglob("*.py")) if place.is_dir() else [place]

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.rendering.files import COMMAND, IN_PROCESS, FileTime, fastest
 from benchmarks.rendering.goals import PEER, Verdict
-from benchmarks.rendering.measuring import INTO, YARDSTICKS, Cell, Measured
+from benchmarks.rendering.measuring import IN_PLACE, INTO, YARDSTICKS, Cell, Measured
 
 BEGIN = "<!-- benchmark: written by `python -m benchmarks.render --write-docs` -->"
 END = "<!-- end of benchmark -->"
@@ -49,17 +49,22 @@ def table(found: Sequence[Measured], names: Sequence[str]) -> list[list[str]]:
 
 
 def _line(measured: Measured, names: Sequence[str]) -> list[str]:
-    cells = [cell_text(measured.cells.get(name)) for name in names]
-    peer = measured.fastest()
-    ratios = [measured.ratio(peer, variant) for variant in measured.variants] if peer else []
-    told = ", ".join(f"{ratio:.2f}" for ratio in ratios if ratio is not None)
-    return [measured.row.name, *cells, f"{told} ({peer})" if told else "–"]
+    cells = [
+        "" if name in IN_PLACE.values() and name not in measured.cells
+        else cell_text(measured.cells.get(name))
+        for name in names
+    ]  # fmt: skip
+    hardest = [found for variant in measured.variants if (found := measured.hardest(variant))]
+    told = ", ".join(f"{ratio:.2f}" for _, ratio in hardest)
+    whom = ", ".join(dict.fromkeys(peer for peer, _ in hardest))
+    return [measured.row.name, *cells, f"{told} ({whom})" if told else "–"]
 
 
 def columns(found: Sequence[Measured], installed: Sequence[str]) -> list[str]:
     """Names of the contenders that the table shows, ours and the copies first."""
     seen = {name for measured in found for name in measured.cells}
-    own = [name for name in (*YARDSTICKS, *INTO, *INTO.values()) if name in seen]
+    ours = (*YARDSTICKS, *INTO, *INTO.values(), *IN_PLACE.values())
+    own = [name for name in ours if name in seen]
     return own + [name for name in installed if name in seen]
 
 
@@ -154,7 +159,7 @@ def written(path: Path, results: Mapping[str, Any], text: str) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     about = (
         f"`{results['command']}`, {results['date']}; {machine}; Python {where['python']}, "
-        f"numpy {where['numpy']}; {versions}."
+        f"numpy {where['numpy']}; compiled kernels: {results['kernels']}; {versions}."
     )
     page = f"{head}{BEGIN}\n\n{about}\n\n{text}\n\n{END}{tail}"
     partial = path.with_name(f".{path.name}.partial")

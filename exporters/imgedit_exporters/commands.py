@@ -53,9 +53,10 @@ _Folder = click.Path(file_okay=False, path_type=Path)
 )
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "torch", "genai"]),
+    type=click.Choice(["auto", "torch", "genai", "optimum"]),
     default="auto",
-    help="What exports decoders: onnxruntime-genai's builder where it fits, else torch [auto].",
+    help="What exports decoders: onnxruntime-genai's builder where it fits, else torch [auto]. "
+    "Optimum gets an environment of its own.",
 )
 @click.option("--force", is_flag=True, help="Write a bundle that fails its checks, too.")
 @common.hook_options
@@ -70,7 +71,7 @@ def export(  # noqa: PLR0913 (the command's options)
     block_size: str,
     accuracy_level: int,
     golden: int | None,
-    backend: Literal["auto", "torch", "genai"],
+    backend: Literal["auto", "torch", "genai", "optimum"],
     force: bool,
     options: tuple[str, ...],
     as_json: bool,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from torch import nn
 
-from imgedit_exporters import genai, tracing
+from imgedit_exporters import genai, optimum_graphs, tracing
 from imgedit_exporters.comparing import compare, edit_faults, finite
+from imgedit_exporters.parking import park
 from imgedit_exporters.runtime import bundles
 from imgedit_exporters.runtime.bundles import (
     Backend,
@@ -28,7 +29,7 @@ from imgedit_exporters.runtime.golden import KEPT, save_arrays, save_pairs
 from imgedit_exporters.runtime.sessions import open_session
 from imgedit_exporters.writing import BITS, Wanted, write
 from imgedit_plugins.errors import DataError, ImgeditError
-from imgedit_plugins.exporting import BundleReport, ExportReport, Pair, Part
+from imgedit_plugins.exporting import Arrays, BundleReport, ExportReport, Pair, Part
 from imgedit_plugins.jobs import Job
 
 __all__ = ["ExportFailedError", "Verify", "Wanted", "export"]
@@ -37,7 +38,7 @@ SMALL, MANY, FEW = 20_000_000, 500, 16
 """Numbers up to which a part is small, and golden inputs of small and of large parts."""
 
 _PACKAGES = ("imgedit-plugins", "numpy", "onnx", "onnxruntime", "onnxscript", "torch")
-_ALSO: dict[Backend, tuple[str, ...]] = {"torch": (), "genai": (genai.PACKAGE, "transformers")}
+_ALSO: dict[Backend, tuple[str, ...]] = {"genai": (genai.PACKAGE, "transformers")}
 
 Verify = Callable[[Path, Job], BundleReport]
 """Makes the golden edits of a bundle again; the plugin's `verify_bundle`."""
@@ -74,19 +75,20 @@ def export(
         JobCancelledError: cancelled.
     """
     _check(report, out, wanted)
-    with _appearing(out) as folder:
+    with _appearing(out) as folder, _spare(out.parent) as parked:
+        golden = report.golden(job) if report.golden is not None and verify is not None else None
         parts = []
         for number, part in enumerate(report.parts):
             job.report(f"exporting {part.name}", number, len(report.parts))
-            parts.append(_exported(part, folder, wanted, job))
+            parts.append(_exported(part, folder, parked, wanted, job))
         for name, content in report.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         document = _document(report, plugin, parts, folder, job)
         bundles.write(folder, document)
-        if report.golden is not None and verify is not None:
-            document = _with_edits(document, report, folder, verify, job)
+        if golden is not None and verify is not None:
+            document = _with_edits(document, golden, folder, verify, job)
         if document.certificate.faults and not wanted.force:
             raise ExportFailedError(document.certificate.faults)
     for fault in document.certificate.faults:
@@ -107,14 +109,23 @@ def _check(report: ExportReport, out: Path, wanted: Wanted) -> None:
 # --- a part -----------------------------------------------------------------------------------
 
 
-def _exported(part: Part, folder: Path, wanted: Wanted, job: Job) -> BundlePart:
-    """Write a part, and compare it."""
+def _exported(part: Part, folder: Path, parked: Path, wanted: Wanted, job: Job) -> BundlePart:
+    """Write a part, and compare it.
+
+    A large part's original answers first, and its weights lie in a file from then on.
+    """
     path = folder / f"{part.name}.onnx"
-    form = write(part, path, wanted, job)
-    session = open_session(path)
     kept: list[Pair] = []
+    large = _numbers(part) > SMALL
+    count = wanted.golden or part.golden or (FEW if large else MANY)
+    pairs: Iterable[Pair] = _pairs(part, count, kept, job)
+    rest = None
+    if large and isinstance(part.module, nn.Module):
+        pairs, rest = list(pairs), park(part.module, parked / part.name)
+    form = write(part, path, wanted, job, traced=rest)
+    session = open_session(path)
     compared = compare(
-        _pairs(part, wanted.golden or part.golden or _number(part), kept, job),
+        pairs,
         lambda inputs: answers(session, inputs, part.name),
         form.precision,
         part.limit(form.precision),
@@ -136,11 +147,9 @@ def _exported(part: Part, folder: Path, wanted: Wanted, job: Job) -> BundlePart:
     )
 
 
-def _number(part: Part) -> int:
-    """How many golden inputs a part is compared on where nobody says."""
+def _numbers(part: Part) -> int:
     module = part.module
-    numbers = sum(p.numel() for p in module.parameters()) if isinstance(module, nn.Module) else 0
-    return MANY if numbers <= SMALL else FEW
+    return sum(p.numel() for p in module.parameters()) if isinstance(module, nn.Module) else 0
 
 
 def _pairs(part: Part, count: int, kept: list[Pair], job: Job) -> Iterator[Pair]:
@@ -170,28 +179,28 @@ def _document(
         for part in parts
         if part.compared.fault
     )
-    packages = {*_PACKAGES, *(name for part in parts for name in _ALSO[part.backend])}
+    backends = {part.backend for part in parts}
+    packages = {*_PACKAGES, *(name for one in backends for name in _ALSO.get(one, ()))}
+    versions = {name: version(name) for name in sorted(packages)}
+    if "optimum" in backends:
+        versions |= optimum_graphs.VERSIONS
     return Document(
         schema="imgedit-bundle/1",
         plugin=plugin,
         model=report.model,
         parts=tuple(parts),
         files=bundles.files_of(folder, job),
-        certificate=Certificate(
-            not faults, faults=faults, versions={name: version(name) for name in sorted(packages)}
-        ),
+        certificate=Certificate(not faults, faults=faults, versions=versions),
         lineage=tuple(Origin(**one.model_dump()) for one in report.lineage),
         settings=report.settings,
     )
 
 
 def _with_edits(
-    document: Document, report: ExportReport, folder: Path, verify: Verify, job: Job
+    document: Document, golden: Arrays, folder: Path, verify: Verify, job: Job
 ) -> Document:
     """The document with what whole edits came to; its files have the golden ones from then on."""
-    assert report.golden is not None
-    job.report("making golden edits")
-    save_arrays(folder / bundles.EDITS, report.golden(job))
+    save_arrays(folder / bundles.EDITS, golden)
     findings = verify(folder, job).findings
     found = tuple(Found(f.what, finite(f.value), f.passed, f.limit) for f in findings)
     before = document.certificate
@@ -208,6 +217,13 @@ def _with_edits(
     )
     bundles.write(folder, complete)
     return complete
+
+
+@contextlib.contextmanager
+def _spare(beside: Path) -> Iterator[Path]:
+    """A folder for weights that are parked: on the disk of the bundle, which has room for them."""
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".weights-") as folder:
+        yield Path(folder)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from imgedit_exporters import tracing
 
+_DOMAIN = "com.microsoft"
+
 
 @dataclass(frozen=True)
 class Grain:
@@ -29,7 +31,7 @@ class Grain:
 
 
 def quantise(source: Path, target: Path, grain: Grain) -> int:
-    """Write a float32 model with its matrices in few bits.
+    """Write a float32 model with its matrices in few bits; one of them at a time is in memory.
 
     Args:
         source: an ONNX file, with its weights beside it where they are large.
@@ -37,34 +39,90 @@ def quantise(source: Path, target: Path, grain: Grain) -> int:
         grain: see there.
 
     Returns:
-        How many matrices are in few bits.
+        How many products with a matrix are in few bits.
     """
-    import onnx
     import onnx_ir as ir
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    kind: Any = MatMulNBitsQuantizer
+    model = ir.load(source)
+    found = [node for node in model.graph.all_nodes() if _has_matrix(node)]
+    made: dict[str, tuple[dict[str, int], list[Any]]] = {}
+    for node in found:
+        weights: Any = node.inputs[1]
+        if weights.name not in made:
+            made[weights.name] = _in_few_bits(weights, grain)
+        _replace(node, *made[weights.name])
+    if found:
+        model.opset_imports[_DOMAIN] = 1
+    tracing.save(model, target)
+    return len(found)
+
+
+def _has_matrix(node: Any) -> bool:
+    """Whether a node multiplies by a matrix of weights."""
+    if node.op_type != "MatMul" or node.domain or not node.inputs[1].is_initializer():
+        return False
+    weights = node.inputs[1].const_value
+    return len(weights.shape) == 2 and weights.dtype.name == "FLOAT"
+
+
+def _in_few_bits(weights: Any, grain: Grain) -> tuple[dict[str, int], list[Any]]:
+    """What a node has for a matrix in few bits: its settings, and the numbers and scales."""
+    import onnx_ir as ir
+
     with _quiet():
-        work = kind(
-            onnx.load(str(source)),
-            bits=grain.bits,
-            block_size=grain.block,
-            is_symmetric=True,
-            accuracy_level=grain.accuracy_level,
+        from onnxruntime.quantization import matmul_nbits_quantizer as tools
+
+    rows, columns = weights.const_value.shape
+    config = tools.DefaultWeightOnlyQuantConfig(
+        block_size=grain.block, is_symmetric=True, bits=grain.bits
+    )
+    with _quiet():
+        packed, scales, _ = tools.DefaultWeightOnlyQuantizer(config).qbits_block_quant(
+            weights.const_value.numpy()
         )
-        work.process()
-    proto = work.model.model
-    count: int = sum(node.op_type == "MatMulNBits" for node in proto.graph.node)
-    tracing.save(ir.from_proto(proto), target)
-    return count
+    if isinstance(weights.const_value, ir.ExternalTensor):
+        weights.const_value.release()
+    settings = {"K": rows, "N": columns, "bits": grain.bits, "block_size": grain.block}
+    if grain.accuracy_level:
+        settings["accuracy_level"] = grain.accuracy_level
+    values = []
+    for what, array in (("quantised", packed), ("scales", scales)):
+        name = f"{weights.name}.{what}"
+        tensor = ir.Tensor(array, name=name)
+        values.append(
+            ir.Value(
+                name=name, const_value=tensor, shape=tensor.shape, type=ir.TensorType(tensor.dtype)
+            )
+        )
+        weights.graph.register_initializer(values[-1])
+    return settings, values
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantiser tells of each matrix."""
-    before = logging.root.manager.disable
+    """The quantiser tells of each matrix, and sets up the logging of the whole process."""
+    root = logging.root
+    before, handlers, level = root.manager.disable, list(root.handlers), root.level
     logging.disable(logging.INFO)
     try:
         yield
     finally:
         logging.disable(before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def _replace(node: Any, settings: dict[str, int], values: list[Any]) -> None:
+    """Put a product with a matrix in few bits in a node's place."""
+    import onnx_ir as ir
+
+    given, weights = node.inputs
+    before = node.outputs[0]
+    made = ir.node(
+        "MatMulNBits", [given, *values], settings, domain=_DOMAIN, name=f"{node.name}.quantised"
+    )
+    after = made.outputs[0]
+    after.name, after.shape, after.type = before.name, before.shape, before.type
+    ir.convenience.replace_nodes_and_values(node.graph, node, [node], [made], [before], [after])
+    if not weights.uses():
+        del weights.graph.initializers[weights.name]

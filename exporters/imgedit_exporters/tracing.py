@@ -86,7 +86,7 @@ def to_onnx(
     """
     module = part.module
     if dtype != torch.float32 and isinstance(module, nn.Module):
-        module = copy.deepcopy(module).to(dtype)
+        module = _in(dtype, module)
     # A function's closure may hold modules, which are not ours to change.
     elif dtype != torch.float32:
         raise ImgeditError(
@@ -115,6 +115,15 @@ def to_onnx(
         raise ImgeditError(f"PyTorch cannot export the part {part.name!r}: {told}") from error
     assert program is not None
     save(program.model, path)
+
+
+def _in(dtype: torch.dtype, module: nn.Module) -> nn.Module:
+    """A copy of a module in another type; its own weights are not copied before."""
+    tensors = (*module.parameters(), *module.buffers())
+    floating = {id(one): one.detach().to(dtype) for one in tensors if one.is_floating_point()}
+    for parameter in module.parameters():
+        floating[id(parameter)] = nn.Parameter(floating[id(parameter)], requires_grad=False)
+    return copy.deepcopy(module, dict(floating))
 
 
 def save(model: Any, path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from imgedit_exporters import genai, tracing
+from imgedit_exporters import genai, optimum_graphs, tracing
 from imgedit_exporters.quantising import Grain, quantise
 from imgedit_exporters.runtime.bundles import Backend
 from imgedit_plugins.errors import OptionError
@@ -32,7 +33,7 @@ class Wanted:
         accuracy_level: of the kernel, of int8 and int4; see `Grain`.
         golden: inputs that each part is compared on, instead of the part's own number.
         force: write a bundle that fails, with its faults recorded.
-        backend: of decoders: 'auto' takes onnxruntime-genai's builder where it fits.
+        backend: of decoders: 'auto' takes onnxruntime-genai's builder where it fits, else torch.
     """
 
     precision: Precision = "fp32"
@@ -41,7 +42,7 @@ class Wanted:
     accuracy_level: int = 4
     golden: int | None = None
     force: bool = False
-    backend: Literal["auto", "torch", "genai"] = "auto"
+    backend: Literal["auto", "torch", "genai", "optimum"] = "auto"
 
     def of(self, part: str) -> Precision:
         """The precision of a part."""
@@ -63,8 +64,17 @@ class Form:
     backend: Backend
 
 
-def write(part: Part, path: Path, wanted: Wanted, job: Job) -> Form:
+def write(
+    part: Part, path: Path, wanted: Wanted, job: Job, *, traced: Callable[[], None] | None = None
+) -> Form:
     """Write a part.
+
+    Args:
+        part: declared by a plugin.
+        path: of the file.
+        wanted: how it is made.
+        job: warned where it is made otherwise.
+        traced: called once when the original's weights are in a file, and not needed any more.
 
     Raises:
         ImgeditError: it cannot be written, by the backend that is wanted or by any.
@@ -75,12 +85,12 @@ def write(part: Part, path: Path, wanted: Wanted, job: Job) -> Form:
         precision = "fp32"
     if precision not in BITS:
         half = precision == "fp16"
-        _graph(part, path, backend, torch.float16 if half else torch.float32)
+        _graph(part, path, backend, torch.float16 if half else torch.float32, traced, job)
         return Form(precision, 0, backend)
     grain = Grain(BITS[precision], wanted.block, wanted.accuracy_level)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".whole-") as temporary:
         whole = Path(temporary) / path.name
-        _graph(part, whole, backend, torch.float32)
+        _graph(part, whole, backend, torch.float32, traced, job)
         count = quantise(whole, path, grain)
     if count:
         return Form(precision, count, backend)
@@ -96,6 +106,8 @@ def backend_of(part: Part, wanted: Wanted, job: Job) -> Backend:
     """
     if part.role != "decoder" or wanted.backend == "torch":
         return "torch"
+    if wanted.backend == "optimum":
+        return _optimum(part, wanted)
     if not (reason := genai.misfit(part)):
         return "genai"
     if wanted.backend == "genai":
@@ -108,8 +120,31 @@ def backend_of(part: Part, wanted: Wanted, job: Job) -> Backend:
     return "torch"
 
 
-def _graph(part: Part, path: Path, backend: Backend, dtype: torch.dtype) -> None:
+def _optimum(part: Part, wanted: Wanted) -> Backend:
+    if reason := optimum_graphs.misfit(part):
+        raise OptionError(f"Optimum cannot export the part {part.name!r}: {reason}.")
+    if wanted.of(part.name) == "fp16":
+        raise OptionError(
+            "Optimum's decoders compute in fp32 here, and not in fp16.",
+            hint="--backend auto exports in fp16.",
+        )
+    return "optimum"
+
+
+def _graph(
+    part: Part,
+    path: Path,
+    backend: Backend,
+    dtype: torch.dtype,
+    traced: Callable[[], None] | None,
+    job: Job,
+) -> None:
     if backend == "genai":
         genai.to_onnx(part, path, dtype)
+    elif backend == "optimum":
+        optimum_graphs.to_onnx(part, path, job)
     else:
         tracing.to_onnx(part, path, dtype)
+    gc.collect()  # graphs hold each other, and copies of the weights
+    if traced:
+        traced()

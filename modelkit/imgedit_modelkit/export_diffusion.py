@@ -25,11 +25,15 @@ from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling
 from imgedit_modelkit.diffusion.text_reader import TextReader
 from imgedit_modelkit.export_parts import Arrays, smooth
-from imgedit_plugins.exporting import Array, Part
+from imgedit_plugins.exporting import Array, Part, Precision
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
 
 _INSTRUCTIONS = ("make the sky darker", "add a little colour to the grass")
+
+_LIMITS: dict[Precision, float] = {"int8": 0.03, "int4": 0.25}
+"""Of UNet and VAE: most of them are convolutions, which stay float32, so that few bits hurt them
+less than what is all matrices."""
 
 Guide = Callable[[RGB8, str], tuple[Conditioning, Arrays]]
 """What guides the edit of a picture by an instruction, and golden arrays of how it came to that."""
@@ -106,16 +110,17 @@ def diffusion_parts(editor: PictureEditor) -> tuple[Part, ...]:
                 "time": np.array([500], np.float32), "attended": _zeros(3, 5, width),
             },
             dynamic={"latents": sized, "attended": {0: "batch", 1: "tokens"}}, exact=("time",),
+            limits=_LIMITS,
         ),
         Part(
             name="vae_encoder", role="vae-encoder", module=Encoder(vae), draw=pictures,
             outputs=("latents",), example={"pictures": _zeros(2, 3, 2 * factor, 3 * factor)},
-            dynamic={"pictures": sized},
+            dynamic={"pictures": sized}, limits=_LIMITS,
         ),
         Part(
             name="vae_decoder", role="vae-decoder", module=Pictures(vae), draw=latents,
             outputs=("pictures",), example={"latents": _zeros(2, channels // 2, 4, 6)},
-            dynamic={"latents": sized},
+            dynamic={"latents": sized}, limits=_LIMITS,
         ),
     )  # fmt: skip
 

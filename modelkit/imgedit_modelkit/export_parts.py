@@ -100,12 +100,14 @@ def decoder_part(language_model: Any, layer: int = -1) -> Part:
         length, cached = ((8, 0), (1, 7), (4, 9))[int(rng.integers(3))]
         return arrays(rng, length + int(rng.integers(3)) * (length > 1), cached)
 
+    module = Decoder(language_model, layer)
     return Part(
-        name="decoder", role="decoder", module=Decoder(language_model, layer), draw=draw,
+        name="decoder", role="decoder", module=module, draw=draw,
         example=arrays(np.random.default_rng(0), _READ, _CACHED),
         outputs=("logits", "states", *(name.removeprefix("past_") for name in past)),
         dynamic={"embeds": {1: "length"}, **{name: {2: "cached"} for name in past}},
-        language_model=language_model,
+        # Who builds it from there gives the states of the last layer.
+        language_model=language_model if module.layer is None else None,
     )  # fmt: skip
 
 

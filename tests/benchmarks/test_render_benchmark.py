@@ -19,10 +19,12 @@ from benchmarks.rendering.contenders import (
     Source,
     in_process,
     ours,
+    ours_in_place,
 )
 from benchmarks.rendering.imagemagick import ImageMagick
 from benchmarks.rendering.measuring import (
     FRESH_COPY,
+    IN_PLACE,
     INTO,
     OURS,
     WARM_COPY,
@@ -299,6 +301,52 @@ def test_both_ways_of_rounding_are_judged():
     assert tables.goal_table(verdicts)[1][-1] == "FAIL"
 
 
+def test_who_overwrites_the_picture_is_set_beside_the_same_of_ours():
+    found = filled(BRIGHT, ours=[16], cv=[19], magick=[11], slow=[90])
+    for name in ("magick", "slow"):
+        found.cells[name].in_place = True
+    assert found.hardest(OURS) == ("magick", pytest.approx(11 / 16))  # until ours is known
+    found.cells[IN_PLACE[OURS]] = Cell(cold=1.0, times={0: 0.008}, in_place=True)
+    assert found.hardest(OURS) == ("cv", pytest.approx(19 / 16))
+    found.cells[IN_PLACE[OURS]].times[0] = 0.010
+    assert found.hardest(OURS) == ("magick", pytest.approx(1.1))
+    assert IN_PLACE[OURS] not in found.peers()
+    (verdict,) = [v for v in goals.judged([found]) if v.against == goals.PEER]
+    assert (verdict.verdict, verdict.peer, verdict.value) == ("PASS", "magick", pytest.approx(1.1))
+    assert tables.table([found], ["magick"])[1][-1] == "1.10 (magick)"
+    assert filled(BRIGHT, ours=[10]).hardest(OURS) is None
+
+
+def test_ours_in_place_begins_with_the_picture_each_time(sources):
+    invert = Row("affine", (Step("invert", {}),))
+    for source in sources.values():
+        attempt = ours_in_place(invert.steps, source, "auto")
+        before = source.pixels.copy()
+        for _ in range(2):
+            assert attempt.seconds() > 0
+            assert np.array_equal(source.place, ~before)
+        assert np.array_equal(attempt.result(), ~before)
+        assert np.array_equal(source.pixels, before)
+
+
+class InPlace(Wrong):
+    def attempt(self, steps, source):
+        right = ours(steps, source, "auto").result()
+        return Attempt(lambda: 1e-9, lambda: right, own_process=True, in_place=True)
+
+
+def test_ours_in_place_is_timed_where_such_a_peer_is_near(sources):
+    found = measured(BRIGHT, sources[8], sources[8], [InPlace(0), OpenCV()], Effort(2))
+    assert len(found.cells[IN_PLACE[OURS]].times) == 2
+    assert "ours (end), in place" in found.cells
+    assert found.hardest(OURS)[0] == "wrong"
+    names = tables.columns([found], ["OpenCV", "wrong"])
+    assert names[-4:] == ["ours, in place", "ours (end), in place", "OpenCV", "wrong"]
+    found = measured(BRIGHT, sources[8], sources[8], [OpenCV()], Effort(2))
+    assert IN_PLACE[OURS] not in found.cells
+    assert tables.table([found], names)[1][-5:-3] == ["", ""]
+
+
 def test_every_goal_of_the_issue_has_rows():
     for goal in goals.GOALS:
         assert any(goal.applies(row) for row in rows()), goal.title
@@ -332,6 +380,7 @@ def test_the_page_keeps_what_is_around_the_tables(tmp_path):
     page = tmp_path / "page.md"
     results = {
         "machine": {"processor": "P", "cores": 2, "system": "S", "python": "3", "numpy": "2"},
+        "kernels": "AVX2",
         "versions": {"OpenCV": "5"},
         "command": "python -m benchmarks.render",
         "date": "2026-01-01",
@@ -346,6 +395,7 @@ def test_the_page_keeps_what_is_around_the_tables(tmp_path):
     assert "old" not in told
     assert "first" not in told
     assert "P, 2 cores" in told
+    assert "compiled kernels: AVX2" in told
     page.write_text("no markers")
     with pytest.raises(ValueError, match="needs one line"):
         tables.written(page, results, "text")

@@ -8,6 +8,7 @@ import json
 import pytest
 from cli_plugin import MANIFEST, ROOT, install_tested, run, write_picture, write_plan
 
+from imgedit_plugins import compiled
 from imgedit_plugins.cli.doctor import CHECKS, Finding, parse_requirement
 from imgedit_plugins.cli.plan import schema_text
 from imgedit_plugins.plan import parse_plan, plan_schema, step
@@ -300,6 +301,14 @@ def test_doctor(monkeypatch, home):
     findings = {f["subject"]: f for f in json.loads(run("doctor", "--json").stdout)}
     assert findings["libvips"]["status"] == "ok"
     assert findings["OpenCV"]["status"] == "ok"
+    kernels = compiled.state()
+    told = findings["compiled kernels"]
+    if kernels.kernels:
+        assert told["status"] == "ok"
+        assert told["detail"].startswith(f"{len(kernels.kernels)} for {kernels.level}")
+    else:
+        assert told["status"] == "missing"
+        assert told["detail"].startswith(kernels.reason)
     assert findings["plugin tested"]["status"] == "ok"
     assert findings["IMGEDIT_PLUGINS"]["status"] == "note"
 

@@ -1,10 +1,13 @@
 """Results in memory that the caller gives."""
 
+import contextlib
+
 import made_operations
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_sets import without_kernels
 from made_operations import DTYPES, MODES, picture_of
 from plan_strategies import OPERATIONS, plans
 from strip_sizes import cut
@@ -113,6 +116,57 @@ def test_geometry_uses_the_buffer_where_the_size_stays():
         assert np.array_equal(result.pixels, render_plan(picture, edit).pixels)
 
 
+@given(
+    plans(EVERY, 4),
+    st.sampled_from(MODES),
+    st.sampled_from(DTYPES),
+    st.sampled_from([0.0, 0.6, 1.0]),
+    st.booleans(),
+    st.sampled_from([1, 40, 1 << 17]),
+)
+@settings(deadline=None, max_examples=150)
+def test_in_place(edit, mode, dtype, strength, kernels, pixels):
+    picture = picture_of(19, 23, mode, dtype)
+    expected = render_plan(picture, edit, strength=strength)
+    own = Picture(picture.pixels.copy())
+    with contextlib.nullcontext() if kernels else without_kernels(), cut(pixels):
+        result = render_plan(own, edit, strength=strength, out=own.pixels)
+    assert np.array_equal(result.pixels, expected.pixels)
+    same = expected.pixels.shape == own.pixels.shape
+    assert (result.pixels is own.pixels) == same
+    if same:
+        assert np.array_equal(own.pixels, expected.pixels)
+
+
+@pytest.mark.parametrize("name", ["invert", "sepia", "grayscale", "summer", "saturate", "blur"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("mode", MODES)
+def test_in_place_in_strips_of_any_kind(name, dtype, mode):
+    """Recipes that look at their strip once more, alpha, grey that becomes coloured halfway."""
+    parameters = {"saturate": {"factor": 1.4}, "blur": {"kernel": 5}}.get(name, {})
+    edit, picture = plan(step(name, **parameters)), picture_of(31, 40, mode, dtype)
+    picture.pixels[:20] = 0  # black stays grey
+    expected = render_plan(picture, edit).pixels
+    for manager in (contextlib.nullcontext, without_kernels):
+        own = Picture(picture.pixels.copy())
+        with manager(), cut(31):
+            result = render_plan(own, edit, out=own.pixels)
+        assert np.array_equal(result.pixels, expected)
+
+
+def test_in_place_with_a_selection():
+    picture = picture_of(19, 23)
+    mask = mask_for(picture)
+    expected = render_plan(picture, BRIGHTER, mask=mask).pixels
+    own = Picture(picture.pixels.copy())
+    assert render_plan(own, BRIGHTER, mask=mask, out=own.pixels).pixels is own.pixels
+    assert np.array_equal(own.pixels, expected)
+
+
+def reversed_view(pixels):
+    return pixels[::-1]
+
+
 def test_buffers_that_do_not_fit_are_refused():
     picture = picture_of(12, 9)
     shape = picture.pixels.shape
@@ -123,7 +177,7 @@ def test_buffers_that_do_not_fit_are_refused():
         (np.empty(shape, np.uint16), r"must be .* uint8, not .* uint16"),
         (np.empty((9, 24, 3), np.uint8)[:, ::2], "is not contiguous"),
         (read_only, "is read-only"),
-        (picture.pixels, "lies in the memory of the picture"),
+        (reversed_view(picture.pixels), "is not contiguous"),
     )
     before = picture.pixels.copy()
     for edit in (BRIGHTER, EditPlan()):
@@ -132,6 +186,10 @@ def test_buffers_that_do_not_fit_are_refused():
                 render_plan(picture, edit, out=out)
             assert "numpy.empty_like" in caught.value.hint
     assert np.array_equal(picture.pixels, before)
+    apart = np.zeros(2 * picture.pixels.size, np.uint8)
+    moved = Picture(apart[: picture.pixels.size].reshape(shape))
+    with pytest.raises(PictureError, match="lies in the memory of the picture"):
+        render_plan(moved, BRIGHTER, out=apart[36 : 36 + picture.pixels.size].reshape(shape))
     shared = np.zeros(picture.pixels.size, np.uint8)
     with pytest.raises(PictureError, match="or the selection"):
         render_plan(picture, BRIGHTER, mask=shared[:108].reshape(9, 12), out=shared.reshape(shape))

@@ -31,14 +31,21 @@ from imgedit_reverse_design.minigpt4.model import load_model, load_untrained, to
 from imgedit_reverse_design.plugin import export_parts, verify_bundle
 
 
-def model(folder: Path, *, qformer: bool = False) -> Path:
-    """A model folder; with a Q-Former it is the variant for Vicuna."""
+def model(folder: Path, *, qformer: bool = False, heads: int = 4) -> Path:
+    """A model folder; with a Q-Former it is the variant for Vicuna.
+
+    Args:
+        folder: of the published files, and of ``model`` that is made of them.
+        qformer: behind the tower.
+        heads: of the language model; 2 are wide enough for onnxruntime-genai.
+    """
+    folder.mkdir(exist_ok=True)
     torch.save(published.eva(), folder / "eva.pth")
     projection = published.projection(24) if qformer else published.projection()
     torch.save(projection, folder / "projection.pth")
     files = {
         "eva": folder / "eva.pth", "projection": folder / "projection.pth",
-        "language-model": published.language_model(folder / "llama"),
+        "language-model": published.language_model(folder / "llama", heads=heads),
     }  # fmt: skip
     if qformer:
         torch.save({"model": published.qformer()}, folder / "blip2.pth")
@@ -130,11 +137,11 @@ def exported(
     """
     to_onnx, there = tracing.to_onnx, traced or {}
 
-    def trace(part, path, dtype=torch.float32):
+    def trace(part, path, dtype=torch.float32, **other):
         if part.name in there and dtype == torch.float32:
             shutil.copy(there[part.name], path)
         else:
-            to_onnx(part, path, dtype)
+            to_onnx(part, path, dtype, **other)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tracing, "to_onnx", trace)

@@ -95,8 +95,21 @@ def test_they_are_equal(kind, steps, settings, monkeypatch):
     assert_equal(made, steps, monkeypatch)
 
 
+@pytest.mark.parametrize("steps", [1, 7, 50])
+@pytest.mark.parametrize("silent", [False, True])
+def test_ddim_of_a_model_that_predicts_the_latents_is_equal(steps, silent, monkeypatch):
+    """As those are trained that the benchmarks train."""
+    kind = "DDIMScheduler"
+    settings = {
+        "prediction_type": "sample", "rescale_betas_zero_snr": silent,
+        "timestep_spacing": "trailing", "clip_sample": not silent,
+    }  # fmt: skip
+    config = {**stable_diffusion_scheduler(kind).config, **settings}
+    assert_equal(diffusers.DDIMScheduler.from_config(config), steps, monkeypatch)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 9, 20])
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 @pytest.mark.parametrize(
     "settings",
     [

@@ -48,7 +48,7 @@ def run(*arguments, code: int = 0) -> str:
 def test_export_then_show_then_verify(mood, tmp_path):
     out = tmp_path / "bundle"
     told = run("export", "mood", "--to", "onnx", "--golden", 20, "-o", out)
-    assert re.search(r"mood +fp32 +20 .* passed", told)
+    assert re.search(r"mood +fp32 +torch +20 .* passed", told)
     assert f"The bundle is in {out}" in told
     assert re.search(r"mood \(mood\).*\nchecks: passed, with .*torch 2", run("bundle", "show", out))
     assert "does here what its original did" in run("bundle", "verify", out)

@@ -1,7 +1,9 @@
 """A part that is no model's: exported in every precision, and every fault of an export caught."""
 
 import json
+import logging
 import shutil
+import sys
 from pathlib import Path
 
 import made_parts
@@ -26,6 +28,8 @@ from imgedit_plugins.jobs import Job
 
 pytestmark = pytest.mark.torch
 
+QUANTISER = "onnxruntime.quantization.matmul_nbits_quantizer"
+
 
 def exported(out: Path, report=None, wanted=None, check=None, job=None) -> bundles.Document:
     wanted = wanted or Wanted(golden=12)
@@ -47,6 +51,16 @@ def few_bits(bundle, tmp_path_factory) -> dict[int, Path]:
     for bits, path in made.items():
         assert quantise(bundle / "mix.onnx", path, Grain(bits)) == 2
     return made
+
+
+def test_the_quantiser_s_logging_is_its_own(bundle, tmp_path, monkeypatch):
+    """Its module sets up the logging of the process: others' chat would be shown then."""
+    monkeypatch.delitem(sys.modules, QUANTISER, raising=False)
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    quantise(bundle / "mix.onnx", tmp_path / "few.onnx", Grain(8))
+    assert QUANTISER in sys.modules
+    assert (logging.root.handlers, logging.root.level) == ([], logging.WARNING)
 
 
 # --- what comes out ---------------------------------------------------------------------------

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mgie_exported
+import minigpt4_exported
 import numpy as np
-import published
 import pytest
 import tiny_mgie
 import torch
 
-from imgedit_exporters import exporting, genai
+from imgedit_exporters import genai
 from imgedit_exporters.exporting import ExportFailedError, Wanted, export
 from imgedit_exporters.runtime import bundles, fused
 from imgedit_exporters.runtime.decoding import Decoder, Rules, decoder_of, write
@@ -25,7 +25,6 @@ from imgedit_modelkit.testing import realistic, tiny_llama, tiny_tokenizer
 from imgedit_plugins.errors import ImgeditError, OptionError, WeightsError
 from imgedit_plugins.exporting import ExportReport
 from imgedit_plugins.jobs import Job
-from imgedit_plugins.requests import ExportRequest
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:__array__ impl")]
 
@@ -313,29 +312,13 @@ def test_mgie_makes_the_same_edits(tmp_path, monkeypatch):
     assert verify(tmp_path / "bundle", mgie_exported.checked, Job()).faults == ()
 
 
-def test_minigpt4_gives_the_same_answers(tmp_path, monkeypatch):
-    from imgedit_plugins.requests import BundleRequest
-    from imgedit_reverse_design.plugin import export_parts, verify_bundle
-
-    wide(monkeypatch, published)
-    torch.save(published.eva(), tmp_path / "eva.pth")
-    torch.save(published.projection(), tmp_path / "projection.pth")
-    files = {
-        "eva": tmp_path / "eva.pth", "projection": tmp_path / "projection.pth",
-        "language-model": published.language_model(tmp_path / "llama"),
-    }  # fmt: skip
-    (tmp_path / "model").mkdir()
-    published.imported(files, tmp_path / "model", precision="fp32")
-    request = ExportRequest(options={"weights": str(tmp_path / "model")})
-
-    def checked(folder, job):
-        return verify_bundle(BundleRequest(bundle=folder), job)
-
-    document = exporting.export(
-        export_parts(request, Job()), "reverse_design", tmp_path / "bundle",
-        Wanted(golden=6, backend="genai"), checked, Job(),
-    )  # fmt: skip
+def test_minigpt4_gives_the_same_answers(tmp_path):
+    """With adapters, which the builder finds merged."""
+    model = minigpt4_exported.model(tmp_path, heads=2)
+    adapted = minigpt4_exported.with_adapters(model, tmp_path / "adapted")
+    wanted = Wanted(golden=6, backend="genai")
+    document = minigpt4_exported.exported(adapted, tmp_path / "bundle", wanted)
     assert document.part("decoder").backend == "genai"
     found = {one.what: one.value for one in document.certificate.edits}
     assert found["tokens that are equal, share"] == 1.0
-    assert found["probabilities of equal answers, largest difference"] < 1e-4
+    assert found["probabilities of equal tokens, largest difference"] < 1e-4

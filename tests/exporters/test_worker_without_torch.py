@@ -67,6 +67,8 @@ def client(environment) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("bundles")
+    for name in "abc":
+        (folder / name).mkdir()
     mgie_exported.exported(mgie_exported.model(folder / "a"), folder / "mgie")
     reason_exported.exported(reason_exported.model(folder / "b"), folder / "reason_edit")
     minigpt4_exported.exported(minigpt4_exported.model(folder / "c"), folder / "reverse_design")

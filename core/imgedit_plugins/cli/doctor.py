@@ -110,6 +110,7 @@ def _findings() -> Iterator[Finding]:
     yield from _rivals()
     yield _loads("libvips", _vips_version, "pyvips pyvips-binary")
     yield _loads("OpenCV", _opencv_version, "opencv-python-headless")
+    yield _kernels()
     yield from _plugins(common.plugin_manager())
     for check in sorted(importlib.metadata.entry_points(group=CHECKS), key=lambda one: one.name):
         yield from _checked(check)
@@ -244,6 +245,23 @@ def _opencv_version() -> str:
     import cv2
 
     return str(cv2.__version__)
+
+
+def _kernels() -> Finding:
+    """Whether rendering has its compiled kernels; without them it is slower and the same."""
+    from imgedit_plugins import compiled
+
+    try:
+        found = compiled.state()
+    except ImportError as error:  # OpenCV, which they are compared with
+        return Finding("compiled kernels", "missing", f"cannot be compared: {error}")
+    if not found.kernels:
+        reason = found.reason or "all of them differ from this OpenCV"
+        return Finding("compiled kernels", "missing", f"{reason}; rendering is slower")
+    detail = f"{len(found.kernels)} for {found.level}"
+    if found.differing:
+        detail += f"; left out, as OpenCV differs here: {', '.join(found.differing)}"
+    return Finding("compiled kernels", "ok", detail)
 
 
 # --- plugins and switches ---------------------------------------------------------------------

@@ -108,11 +108,15 @@ class Neighbourhood:
             that many rows more on each inner side and drops them afterwards.
         codes: the same on uint8 or uint16, rounding its result and nothing else; for where there
             is no other step to compute.
+        rows: (strip, first, out) -> `out` with what `codes`, and the operation's 8-bit recipe,
+            give for the strip's rows from `first` on, as many as `out` has; None where that
+            cannot be done.
     """
 
     function: Callable[[Values], Values]
     reach: int
     codes: Callable[[Pixels], Pixels] | None = None
+    rows: Callable[[Pixels, int, Pixels], Pixels | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_plugins import compiled
 from imgedit_plugins.operations import imad_recipes as recipes
 from imgedit_plugins.operations.forms import (
     Colour,
@@ -86,7 +87,10 @@ def sharp(_: Parameters, constants: Constants) -> Neighbourhood:
     def sharpen(pixels: Pixels) -> Pixels:
         return recipes.sharp(pixels, {}, constants)
 
-    return Neighbourhood(sharpen, reach=1, codes=sharpen)
+    def rows(strip: Pixels, first: int, out: Pixels) -> Pixels | None:
+        return recipes.sharp_rows(strip, first, out, constants)
+
+    return Neighbourhood(sharpen, reach=1, codes=sharpen, rows=rows)
 
 
 def blur(parameters: Parameters, _: Constants) -> Neighbourhood:
@@ -95,7 +99,10 @@ def blur(parameters: Parameters, _: Constants) -> Neighbourhood:
     def blurred(pixels: Pixels) -> Pixels:
         return recipes.blur(pixels, parameters, {})
 
-    return Neighbourhood(blurred, int(parameters["kernel"]) // 2, codes=blurred)
+    def rows(strip: Pixels, first: int, out: Pixels) -> Pixels | None:
+        return compiled.blurred(strip, first, out, side=int(parameters["kernel"]))
+
+    return Neighbourhood(blurred, int(parameters["kernel"]) // 2, codes=blurred, rows=rows)
 
 
 def gaussian(parameters: Parameters, _: Constants) -> Neighbourhood:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_plugins import compiled
 from imgedit_plugins.operations import weighted_sums
 from imgedit_plugins.operations.byte_tables import ByteTable
 from imgedit_plugins.operations.vocabulary import Constants, Parameters
@@ -34,6 +35,9 @@ def grayscale(rgb: RGB8, _: Parameters, constants: Constants, out: RGB8 | None =
 
     weights = tuple(constants.get("weights", BT601))
     if weights == BT601:
+        done = compiled.grey(rgb, "codes", out)
+        if done is not None:
+            return done
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     else:
         grey = cv2.transform(rgb, np.array([weights], np.float64))
@@ -43,7 +47,11 @@ def grayscale(rgb: RGB8, _: Parameters, constants: Constants, out: RGB8 | None =
 def sepia(rgb: RGB8, _: Parameters, constants: Constants, out: RGB8 | None = None) -> RGB8:
     """Through a 3x3 matrix, in double precision."""
     matrix = np.array(constants["matrix"], np.float64)
-    half = 0.0 if constants.get("rounding") == "truncate" else 0.5
+    truncate = constants.get("rounding") == "truncate"
+    done = compiled.toned(rgb, matrix, truncate=truncate, out=out)
+    if done is not None:
+        return done
+    half = 0.0 if truncate else 0.5
     weights = np.column_stack([matrix, np.full(3, half)]) * 256.0
     toned = np.empty(rgb.shape, np.uint8) if out is None else out
     rows = max(1, _BLOCK_PIXELS // rgb.shape[1])
@@ -148,9 +156,18 @@ def sharp(rgb: Pixels, _: Parameters, constants: Constants) -> Pixels:
     """3x3: the centre against what is around it; of any depth."""
     import cv2
 
+    done = sharp_rows(rgb, 0, np.empty(rgb.shape, rgb.dtype), constants)
+    if done is not None:
+        return done
     kernel = np.full((3, 3), constants["around"], np.float32)
     kernel[1, 1] = constants["centre"]
     return np.asarray(cv2.filter2D(rgb, -1, kernel))
+
+
+def sharp_rows(strip: Pixels, first: int, out: Pixels, constants: Constants) -> Pixels | None:
+    """`sharp` of a strip's rows from `first` on, in `out`; None where no kernel is compiled."""
+    centre, around = float(constants["centre"]), float(constants["around"])
+    return compiled.sharpened(strip, first, out, centre=centre, around=around)
 
 
 def blur(rgb: Pixels, parameters: Parameters, _: Constants) -> Pixels:
@@ -158,6 +175,9 @@ def blur(rgb: Pixels, parameters: Parameters, _: Constants) -> Pixels:
     import cv2
 
     size = int(parameters["kernel"])
+    done = compiled.blurred(rgb, 0, np.empty(rgb.shape, rgb.dtype), side=size)
+    if done is not None:
+        return done
     return np.asarray(cv2.blur(rgb, (size, size)))
 
 

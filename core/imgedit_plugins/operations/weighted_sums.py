@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_plugins import compiled
 from imgedit_plugins.pictures import Pixels
 
 _ROW_MULTIPLE = 64
 """Pixels that fill any processor's registers. OpenCV sums the last few of an array, which do not,
 in another order, and where these are depends on how a picture is cut."""
+
+_WHITE = 65535
 
 Weights = NDArray[Any]
 """(3, 4): weights of R, G, B and an offset, for R', G', B'."""
@@ -32,13 +35,29 @@ def in_16_bits(codes: Pixels, weights: Weights, out: Pixels | None = None) -> Pi
 
     single = weights.astype(np.float32)
     if codes.dtype == np.uint8:
+        made = compiled.summed(codes, single, np.dtype(np.uint16))
+        if made is not None:
+            return made
         row = np.asarray(cv2.transform(_filled_up(codes, np.uint16), single), np.uint16)
         return row[:, : codes.shape[0] * codes.shape[1]].reshape(codes.shape)
     return _row_by_row(codes, single, out)
 
 
+def upper_bytes(codes: Pixels, weights: Weights, out: Pixels | None = None) -> Pixels:
+    """The upper bytes of `in_16_bits`, uint8, in a new array or in `out`."""
+    done = compiled.summed(codes, weights.astype(np.float32), np.dtype(np.uint8), out)
+    if done is not None:
+        return done
+    made = np.empty(codes.shape, np.uint8) if out is None else out
+    return np.right_shift(in_16_bits(codes, weights), 8, out=made, casting="unsafe")
+
+
 def scaled_in_16_bits(
-    codes: Pixels, gain: float, offset: float, out: Pixels | None = None
+    codes: Pixels,
+    gain: float,
+    offset: float,
+    out: Pixels | None = None,
+    limits: tuple[int, int] | None = None,
 ) -> Pixels:
     """Codes of 16 bits times a gain plus an offset, rounded and limited to 16 bits.
 
@@ -47,11 +66,17 @@ def scaled_in_16_bits(
         gain: steps of the result for a step of the codes.
         offset: in steps of the result.
         out: for the result; same shape and type, contiguous; may be the codes themselves.
+        limits: lowest and highest result, where these are not the type's.
 
     Returns:
         uint16, of the same shape. Single precision leaves out up to 0.02 of a step.
     """
-    return _row_by_row(codes, np.array([[gain, offset]], np.float64), out)
+    low, high = limits or (0, _WHITE)
+    made = compiled.line_16(codes, (gain, offset), (low, high), np.dtype(np.uint16), out)
+    if made is not None:
+        return made
+    made = _row_by_row(codes, np.array([[gain, offset]], np.float64), out)
+    return made if limits is None else np.clip(made, np.uint16(low), np.uint16(high), out=made)
 
 
 def _row_by_row(codes: Pixels, weights: Weights, out: Pixels | None) -> Pixels:

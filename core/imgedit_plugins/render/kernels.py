@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgedit_plugins import compiled
 from imgedit_plugins.operations import weighted_sums
 from imgedit_plugins.operations.byte_tables import ByteTable, WideTable
 from imgedit_plugins.operations.forms import (
@@ -87,18 +88,26 @@ def through_curves(
         straight = _as_straight_line(values[:, 0] * maximum_of(target))
         if straight is not None:
             return straight
-    return through_table(_rounded(values, target))
+    table = _rounded(values, target)
+    if source == np.uint16 and target == np.uint8 and values.shape[1] == 1:
+        exact = _as_line_of_bytes(values[:, 0] * maximum_of(target), table[:, 0])
+        if exact is not None:
+            return exact
+    return through_table(table)
 
 
 def through_table(table: Table) -> Kernel:
     """Each code becomes what the table says; by arithmetic where that is the same and faster."""
     from_bytes = len(table) == _BYTES
     same = bool((table == table[:, :1]).all())
+    replaced = from_bytes and table.dtype == np.uint8
+    if same and replaced and compiled.there("table_8"):
+        return ReplacedBytes(ByteTable(table))
     if same and from_bytes == (table.dtype == np.uint8) and table.dtype != np.float32:
         fast = _as_arithmetic(table[:, 0])
         if fast:
             return fast
-    if from_bytes and table.dtype == np.uint8:
+    if replaced:
         return ReplacedBytes(ByteTable(table))
     if from_bytes and same and table.dtype == np.uint16:
         widened = WideTable(np.ascontiguousarray(table[:, 0]))
@@ -108,7 +117,9 @@ def through_table(table: Table) -> Kernel:
 
 @dataclass(frozen=True)
 class ReplacedBytes:
-    """Kernel: 8-bit codes through a table, in several steps for which a strip should stay cached.
+    """Kernel: 8-bit codes through a table.
+
+    Without a compiled kernel these are several steps, for which a strip should stay cached.
 
     Attributes:
         table: the new codes.
@@ -125,11 +136,24 @@ def _look_up(table: Table) -> Kernel:
     import cv2
 
     flat = np.ascontiguousarray(table)[None]
+    words = _word_tables(table) if len(table) > _BYTES and table.dtype != np.float32 else None
 
     def kernel(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
-        return np.asarray(cv2.LUT(strip, flat, dst=buffer))
+        done = compiled.through_word_tables(strip, words, buffer) if words else None
+        return np.asarray(cv2.LUT(strip, flat, dst=buffer)) if done is None else done
 
     return kernel
+
+
+def _word_tables(table: Table) -> tuple[Table | None, ...]:
+    """A column for each channel, the same one where there is one; None where it changes nothing."""
+    columns = [np.ascontiguousarray(column) for column in table.T]
+    if table.dtype == np.uint16:
+        unchanged = np.arange(len(table), dtype=np.uint16)
+        return tuple(
+            None if np.array_equal(c, unchanged) else c for c in columns * (3 // len(columns))
+        )
+    return tuple(columns * (3 // len(columns)))
 
 
 def _as_arithmetic(wanted: NDArray[Any]) -> Kernel | None:
@@ -174,12 +198,11 @@ class StraightLine:
 
     gain: float
     offset: float
-    limits: tuple[np.uint16, np.uint16] | None
+    limits: tuple[int, int] | None
 
     def __call__(self, strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
         """The strip, scaled."""
-        made = weighted_sums.scaled_in_16_bits(strip, self.gain, self.offset, buffer)
-        return made if self.limits is None else np.clip(made, *self.limits, out=made)
+        return weighted_sums.scaled_in_16_bits(strip, self.gain, self.offset, buffer, self.limits)
 
 
 def _as_straight_line(wanted: NDArray[np.float64]) -> StraightLine | None:
@@ -191,26 +214,60 @@ def _as_straight_line(wanted: NDArray[np.float64]) -> StraightLine | None:
     Args:
         wanted: new code for each code, not rounded.
     """
-    low, high = wanted.min(), wanted.max()
-    inside = np.flatnonzero((wanted > low) & (wanted < high))
-    if len(inside) < 2:
+    fitted = _through_the_inside(wanted)
+    if fitted is None:
         return None
-    first, last = inside[0], inside[-1]
-    gain = float(wanted[last] - wanted[first]) / float(last - first)
-    offset = float(wanted[first] - gain * first)
+    gain, offset = fitted
+    low, high = wanted.min(), wanted.max()
     ends = offset, offset + gain * maximum_of(_CODES16)
     needed = max(0.0, min(ends)) < low - 0.5 or min(65535.0, max(ends)) > high + 0.5
-    limits = (np.uint16(np.rint(low)), np.uint16(np.rint(high))) if needed else None
+    limits = (round(low), round(high)) if needed else None
     line = StraightLine(gain, offset, limits)
     apart = np.abs(_made_of_codes(line, _CODES16) - wanted).max()
     return line if apart <= 0.5 + _NEARLY else None
 
 
+def _through_the_inside(wanted: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Gain and offset of the line between the first and the last code that is not at a limit."""
+    inside = np.flatnonzero((wanted > wanted.min()) & (wanted < wanted.max()))
+    if len(inside) < 2:
+        return None
+    first, last = inside[0], inside[-1]
+    gain = float(wanted[last] - wanted[first]) / float(last - first)
+    return gain, float(wanted[first] - gain * first)
+
+
+def _as_line_of_bytes(wanted: NDArray[np.float64], table: Table) -> Kernel | None:
+    """The compiled kernel from 16 to 8 bits that gives exactly this table, if it is a line.
+
+    Args:
+        wanted: new code for each code, not rounded.
+        table: rounded.
+    """
+    line = _through_the_inside(wanted)
+    if line is None:
+        return None
+    limits = (float(table.min()), float(table.max()))
+
+    def kernel(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
+        made = compiled.line_16(strip, line, limits, table.dtype, buffer)
+        return table[strip] if made is None else made
+
+    made = compiled.line_16(np.arange(len(table), dtype=np.uint16), line, limits, table.dtype)
+    return kernel if made is not None and np.array_equal(made, table) else None
+
+
 def goes_several_times(kernel: Kernel) -> bool:
     """Whether a kernel goes more than once over its strip, which then should stay cached."""
-    return isinstance(kernel, ReplacedBytes) or (
-        isinstance(kernel, StraightLine) and kernel.limits is not None
-    )
+    if isinstance(kernel, ReplacedBytes):
+        return not compiled.there("table_8")
+    limited = isinstance(kernel, StraightLine) and kernel.limits is not None
+    return limited and not compiled.there("line_16")
+
+
+def works_in_place(kernel: Kernel) -> bool:
+    """Whether a kernel may write over its strip as it goes."""
+    return isinstance(kernel, ReplacedBytes | StraightLine)
 
 
 def _shifted(offset: int) -> Kernel:

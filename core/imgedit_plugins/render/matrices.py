@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from imgedit_plugins import compiled
 from imgedit_plugins.operations import weighted_sums
 from imgedit_plugins.operations.forms import Matrix, Region
 from imgedit_plugins.pictures import Pixels
@@ -27,19 +28,17 @@ def on_codes(form: Matrix, source: np.dtype[Any], target: np.dtype[Any]) -> _Ker
     weights[:, :3] /= np.iinfo(source).max
     weights[:, 3] += 127.5 if target == _BYTES else 0.0
 
-    def to_bytes(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
-        made = np.empty(strip.shape, np.uint8) if buffer is None else buffer
-        sums = weighted_sums.in_16_bits(strip, weights)
-        return np.right_shift(sums, 8, out=made, casting="unsafe")
-
     if target == _BYTES:
-        return to_bytes
+        return lambda strip, _, buffer: weighted_sums.upper_bytes(strip, weights, buffer)
     return lambda strip, _, buffer: weighted_sums.in_16_bits(strip, weights, buffer)
 
 
 def _grey(strip: Pixels, _: Region, buffer: Pixels | None) -> Pixels:
     import cv2
 
+    done = compiled.grey(strip, "values", buffer)
+    if done is not None:
+        return done
     codes = np.asarray(cv2.convertScaleAbs(weighted_sums.grey_of(strip)))
     return np.asarray(cv2.cvtColor(codes.reshape(strip.shape[:2]), cv2.COLOR_GRAY2RGB, dst=buffer))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from imgedit_plugins import compiled
 from imgedit_plugins.operations import Operation, Parameters, Profile
 from imgedit_plugins.operations.forms import (
     Colour,
@@ -39,6 +40,7 @@ class StripPass:
         source, target: type of the pixels before and after.
         halo: rows that a strip needs on each inner side.
         once: whether one kernel is all, and strips need not stay in a cache for the next.
+        rows: of a lone filter of codes, the same on some rows of a strip; see `Neighbourhood`.
     """
 
     kernels: tuple[Kernel, ...]
@@ -46,6 +48,12 @@ class StripPass:
     target: np.dtype[Any]
     halo: int = 0
     once: bool = False
+    rows: Callable[[Pixels, int, Pixels], Pixels | None] | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the first kernel may be given the memory of its own strip for its result."""
+        return len(self.kernels) > 1 or all(map(kernels.works_in_place, self.kernels))
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ class Builder:
     _kernels: list[Kernel] = field(default_factory=list)
     _source: np.dtype[Any] = _CODES8
     _halo: int = 0
+    _rows: Callable[[Pixels, int, Pixels], Pixels | None] | None = None  # of the last filter
     _curves: list[Curves] = field(default_factory=list)
     _table: Table | None = None
     _alone: Matrix | Neighbourhood | None = None
@@ -188,8 +197,10 @@ class Builder:
         else:
             self._settle(_CODES8)
             self._kernels.append(kernels.recipe_kernel(operation, parameters, constants))
-            self._cached |= operation.kind == "pointwise"
+            at_once = isinstance(form, Matrix) and compiled.there("toned_8")
+            self._cached |= operation.kind == "pointwise" and not at_once
             self._halo += operation.reach(parameters)
+            self._rows = form.rows if isinstance(form, Neighbourhood) else None
 
     def finish(self) -> tuple[Pass, ...]:
         """All passes; the last one leaves pixels of the wanted type."""
@@ -213,9 +224,10 @@ class Builder:
         self._settle(dtype)
         if self._kernels:
             once = len(self._kernels) == 1 and not self._cached
-            kinds = (self._source, self.current, self._halo, once)
+            rows = self._rows if len(self._kernels) == 1 else None
+            kinds = (self._source, self.current, self._halo, once, rows)
             self._passes.append(StripPass(tuple(self._kernels), *kinds))
-        self._kernels, self._halo = [], 0
+        self._kernels, self._halo, self._rows = [], 0, None
         self._source, self._cached = self.current, False
 
     def _settle(self, dtype: np.dtype[Any]) -> None:
@@ -248,8 +260,9 @@ class Builder:
         self._halo += form.reach if isinstance(form, Neighbourhood) else 0
         if isinstance(form, Neighbourhood):
             self._kernels.append(kernels.codes_kernel(form))
+            self._rows = form.rows
             return
-        self._cached |= self.current == _CODES8
+        self._cached |= self.current == _CODES8 and not compiled.there("sums_8_to_8")
         source = _CODES16 if before else self.current
         target = _CODES16 if after else self.current
         if before:

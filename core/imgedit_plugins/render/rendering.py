@@ -15,7 +15,7 @@ from imgedit_plugins.operations.forms import overview
 from imgedit_plugins.pictures import Picture, Pixels, mask_fault, to_8_bits
 from imgedit_plugins.plan import EditPlan, PlannedOperation
 from imgedit_plugins.render.blending import blend
-from imgedit_plugins.render.buffers import placed, refuse_buffer
+from imgedit_plugins.render.buffers import is_of, placed, refuse_buffer
 from imgedit_plugins.render.colour_managed import needs_srgb, render_in_srgb
 from imgedit_plugins.render.passes import (
     GeometryPass,
@@ -61,7 +61,7 @@ def render_plan(  # noqa: PLR0913  # all but two are by name
     than sRGB are edited as sRGB values; see `colour_managed`.
 
     Args:
-        picture: what to edit; untouched.
+        picture: what to edit; untouched, unless `out` is its own pixels.
         plan: the edit.
         mask: (height, width) uint8; the result is blended with the picture by mask / 255, and
             is the picture bit for bit where the mask is 0.
@@ -76,7 +76,9 @@ def render_plan(  # noqa: PLR0913  # all but two are by name
         job: told about progress, asked for cancellation; warned where an operation of a plugin
             works in 8 bits alone, and where the colour profile is of no use.
         out: memory for the result: contiguous, of the picture's shape, of the result's type, and
-            apart from picture and mask. The result's `pixels` are this array, unless the
+            apart from picture and mask, or `picture.pixels` itself: then the picture is edited
+            in place, strip by strip where its pixels do not depend on each other, and otherwise
+            once the result is there. The result's `pixels` are this array, unless the
             result has another shape (geometry; a grey picture that became coloured): then
             they are a new one. What is left in `out` then, or after an error, is undefined.
         order: 'bgr' for a picture in colour without a profile whose pixels have blue first, and a
@@ -129,16 +131,17 @@ def render_plan(  # noqa: PLR0913  # all but two are by name
     _warn_of_8_bits(picture, plan, job)
     edit = _Edit(profile, job, each_step=each_step, order=order)
     if mask is None and strength == 1.0:
-        pixels = edit.run(picture.pixels, plan.operations, out=out)
+        pixels = edit.run(picture.pixels, plan.operations, out=out, own=is_of(out, picture))
         return placed(picture.with_pixels(pixels), out)
+    out, wanted = None if is_of(out, picture) else out, out
     moves = tuple(op for op in plan.operations if op.operation.kind == "geometric")
     before = edit.run(picture.pixels, moves, told=strength == 0.0)
     if strength == 0.0:
-        return placed(picture.with_pixels(before), out)
+        return placed(picture.with_pixels(before), wanted)
     edited = edit.run(picture.pixels, plan.operations, out=out)
     ours = not np.may_share_memory(edited, picture.pixels)
     pixels = _blended(before, edited, mask, strength, job, ours=ours)
-    return placed(picture.with_pixels(pixels), out)
+    return placed(picture.with_pixels(pixels), wanted)
 
 
 def _refuse_geometry(plan: EditPlan) -> None:
@@ -206,6 +209,7 @@ class _Edit:
         *,
         told: bool = True,
         out: Pixels | None = None,
+        own: bool = False,
     ) -> Pixels:
         """The pixels after these steps, in the same type; alpha and grey kept where possible.
 
@@ -214,11 +218,14 @@ class _Edit:
             steps: in their order.
             told: whether to report progress; cancellation is looked for in any case.
             out: memory that may be used for the result.
+            own: whether that is the pixels' own memory.
         """
         declared = [(step.operation, step.parameters) for step in steps]
         passes = plan_passes(declared, self.profile, pixels.dtype, each_step=self.each_step)
         if not passes:
             return pixels
+        if own and not _may_stay_in_place(passes, pixels):
+            out = None
         # Each pass counts as the rows that the picture had at the beginning; what comes after a
         # measurement is mostly one more.
         count = len(passes) + isinstance(passes[-1], MeasuredPass)
@@ -226,6 +233,15 @@ class _Edit:
         progress.last = -1 if told else _REPORTS
         progress.advance(0)
         return _Run(progress, pixels, out, self.order).all(passes)
+
+
+def _may_stay_in_place(passes: tuple[Pass, ...], pixels: Pixels) -> bool:
+    """Whether no strip needs what another one has overwritten.
+
+    A grey picture may turn out to become coloured halfway, and is needed again then.
+    """
+    (work, *rest) = passes
+    return not rest and isinstance(work, StripPass) and work.halo == 0 and pixels.shape[2] >= 3
 
 
 class _Run:

@@ -56,7 +56,8 @@ def run_strips(
     Args:
         work: what to do; its types are those of the arrays.
         source: (height, width, 1 to 4 channels); left alone, its own alpha not looked at.
-        target: (height, width, 3), (height, width, 1) for a grey result, one more with alpha.
+        target: (height, width, 3), (height, width, 1) for a grey result, one more with alpha; the
+            source itself, where strips do not depend on each other.
         with_alpha: (height, width, n) of the target's type, whose last channel becomes its last.
         advance: called in this thread.
         orders: of the colours in source and target.
@@ -70,11 +71,16 @@ def run_strips(
     rows = max(1, pixels // width, around)
     rows = min(rows, -(-height // (os.cpu_count() or 1)))
 
+    own = target.ctypes.data == source.ctypes.data
+
     def one(top: int) -> int:
         bottom: int = min(height, top + rows)
+        alpha = None if with_alpha is None else with_alpha[top:bottom]
+        if alpha is not None and own:
+            alpha = alpha.copy()
         _run_strip(work, source, target, top, bottom, orders)
-        if with_alpha is not None:
-            _put_alpha(with_alpha[top:bottom], target[top:bottom])
+        if alpha is not None:
+            _put_alpha(alpha, target[top:bottom])
         return bottom - top
 
     in_parallel(one, range(0, height, rows), advance, run=_RUN_BYTES // (rows * target[0].nbytes))
@@ -177,8 +183,12 @@ def _run_strip(
         # white.
         strip = np.clip(strip, 0.0, 1.0, out=None if np.may_share_memory(strip, source) else strip)
     place = target[top:bottom]
-    as_is = work.halo == 0 and target.shape[2] == 3 and orders[1] == "rgb"
-    direct = place if as_is else None
+    as_is = target.shape[2] == 3 and orders[1] == "rgb"
+    if work.rows is not None and as_is and work.rows(strip, top - first, place) is not None:
+        return
+    direct = place if as_is and work.halo == 0 else None
+    if direct is not None and np.may_share_memory(strip, direct) and not work.in_place:
+        strip = strip.copy()
     for number, kernel in enumerate(work.kernels, 1):
         strip = kernel(strip, region, direct if number == len(work.kernels) else None)
     if work.halo:

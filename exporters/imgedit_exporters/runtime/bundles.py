@@ -29,7 +29,7 @@ FILE = "bundle.json"
 GOLDEN = "golden"
 EDITS = "golden/edits.npz"
 
-Backend = Literal["torch", "genai"]
+Backend = Literal["torch", "genai", "optimum"]
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Meta(ge=0)]

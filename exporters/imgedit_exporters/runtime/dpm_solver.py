@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imgedit_exporters.runtime.noise_levels import (
     NEARLY_NONE,
     Floats,
-    is_velocity,
+    predicts,
     products,
     sigmas,
     trained,
@@ -50,7 +50,7 @@ class DpmSolver:
         if not 1 <= self._order <= (2 if self.noisy else 3):
             raise ImgeditError(f"Bundles have no scheduler {kind} of order {self._order}.")
         self._heun = config.get("solver_type") == "heun"
-        self._velocity = is_velocity(config)
+        self._predicts = predicts(config)
         every = sigmas(config)
         if config.get("use_karras_sigmas"):
             found = _karras(every, steps)
@@ -81,9 +81,10 @@ class DpmSolver:
         self._made += 1
         now, goal = (float(one) for one in self._sigmas[number : number + 2])
         scale = 1 / math.sqrt(now**2 + 1)
-        if self._velocity:
+        clean: NDArray[Any] = predicted
+        if self._predicts == "v_prediction":
             clean = scale * latents - now * scale * predicted
-        else:
+        elif self._predicts == "epsilon":
             clean = latents / scale - now * predicted
         self._clean = [clean, *self._clean][: self._order]
         made = self._solved(latents, number, self._order_of(number))

@@ -23,9 +23,9 @@ def trained(config: Config) -> int:
     return int(config.get("num_train_timesteps", 1000))
 
 
-def is_velocity(config: Config) -> bool:
-    """Whether the model predicts velocity, and not noise."""
-    return bool(config.get("prediction_type", "epsilon") == "v_prediction")
+def predicts(config: Config) -> str:
+    """What the model predicts: 'epsilon' (noise), 'v_prediction' (velocity), 'sample' (latents)."""
+    return str(config.get("prediction_type", "epsilon"))
 
 
 def products(config: Config, *, lowest: float = 0.0) -> Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from imgedit_exporters.runtime.dpm_solver import DpmSolver
 from imgedit_exporters.runtime.noise_levels import (
     Floats,
-    is_velocity,
+    predicts,
     products,
     sigmas,
     spaced,
@@ -75,8 +75,8 @@ def scheduler(config: Mapping[str, Any], steps: int, name: str = "") -> Schedule
     for switch in ("thresholding", "variance_type"):
         if config.get(switch):
             raise ImgeditError(f"Bundles have no scheduler with {switch}.")
-    if config.get("prediction_type", "epsilon") not in ("epsilon", "v_prediction"):
-        raise ImgeditError(f"Bundles have no scheduler for {config['prediction_type']!r}.")
+    if predicts(config) not in ("epsilon", "v_prediction", "sample"):
+        raise ImgeditError(f"Bundles have no scheduler for {predicts(config)!r}.")
     made: Scheduler = kinds[wanted](config, steps)
     return made
 
@@ -94,7 +94,12 @@ class EulerAncestral:
         self._sigmas = np.append(found, 0.0).astype(np.float32)
         highest = float(self._sigmas.max())
         self.initial = highest if spacing != "leading" else math.sqrt(highest**2 + 1)
-        self._velocity = is_velocity(config)
+        self._predicts = predicts(config)
+        if self._predicts == "sample":  # diffusers' has none either
+            raise ImgeditError(
+                "Euler ancestral steps are not for a model that predicts 'sample'.",
+                hint="Use another scheduler, such as ddim or dpm++.",
+            )
 
     def scaled(self, latents: Floats, number: int) -> Floats:
         """As `Scheduler`."""
@@ -104,7 +109,7 @@ class EulerAncestral:
         """As `Scheduler`."""
         assert noise is not None
         sigma, goal = float(self._sigmas[number]), float(self._sigmas[number + 1])
-        if self._velocity:
+        if self._predicts == "v_prediction":
             clean = predicted * (-sigma / math.sqrt(sigma**2 + 1)) + latents / (sigma**2 + 1)
         else:
             clean = latents - sigma * predicted
@@ -125,8 +130,8 @@ class Ddim:
         self._products = products(config)
         self._last = 1.0 if config.get("set_alpha_to_one", True) else float(self._products[0])
         self._apart = trained(config) // steps
-        self._velocity = is_velocity(config)
-        if not self._velocity and not self._products[int(self.times[0])]:
+        self._predicts = predicts(config)
+        if self._predicts == "epsilon" and not self._products[int(self.times[0])]:
             raise ImgeditError(
                 "Where all is noise, a model that predicts noise tells nothing.",
                 hint="Use another scheduler, such as euler-ancestral.",
@@ -150,7 +155,11 @@ class Ddim:
         before = time - self._apart
         now = float(self._products[time])
         goal = float(self._products[before]) if before >= 0 else self._last
-        if self._velocity:
+        clean: NDArray[Any]
+        epsilon: NDArray[Any]
+        if self._predicts == "sample":
+            clean, epsilon = predicted, (latents - math.sqrt(now) * predicted) / math.sqrt(1 - now)
+        elif self._predicts == "v_prediction":
             clean = math.sqrt(now) * latents - math.sqrt(1 - now) * predicted
             epsilon = math.sqrt(now) * predicted + math.sqrt(1 - now) * latents
         else:

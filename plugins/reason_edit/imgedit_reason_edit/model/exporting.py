@@ -22,6 +22,7 @@ from imgedit_modelkit.export_diffusion import (
     text_part,
     text_settings,
 )
+from imgedit_modelkit.export_parts import FEW_MATRICES
 from imgedit_modelkit.export_seeing import golden_reading, seeing_parts, seeing_settings
 from imgedit_modelkit.picture_features import PictureReader, Reading
 from imgedit_plugins.exporting import ExportReport, Part, Source
@@ -157,7 +158,7 @@ def _projection_part(projection: Projection) -> Part:
     return Part(
         name="projection", role="projection", module=_Learnt(projection), draw=draw,
         outputs=("attended",), example={"states": np.zeros((1, 4, width), np.float32)},
-        dynamic={"states": {1: "tokens"}},
+        dynamic={"states": {1: "tokens"}}, limits=FEW_MATRICES,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import minigpt4_exported
 import numpy as np
@@ -24,7 +25,7 @@ from imgedit_plugins.options import resolve_options
 from imgedit_plugins.plugins import PluginManager
 from imgedit_plugins.requests import EvaluateRequest
 from imgedit_reverse_design.minigpt4 import bundle_check
-from imgedit_reverse_design.minigpt4.golden_pairs import made_pairs
+from imgedit_reverse_design.minigpt4.golden_pairs import made_pairs, pairs_of
 
 pytestmark = pytest.mark.torch
 
@@ -117,6 +118,48 @@ def test_a_model_that_names_nothing_does_not_pass_for_one_that_agrees(minigpt4_b
     assert [one.value for one in told] == [0.0, 0.0]
 
 
+BRIGHT, BRIGHTER = (("bright", (30.0,)),), (("bright", (50.0,)),)
+TURNED = (("rotate", (90.0,)), ("bright", (30.0,)))
+
+
+def answered(wanted, found, *, tied: bool = False) -> bundle_check.Compared:
+    return bundle_check.Compared(
+        pixels=0.0, same=9, total=9, chances=0.0, tied=tied, truth=("bright",), wanted=wanted,
+        found=found,
+    )  # fmt: skip
+
+
+def passed(compared, *precisions: str) -> dict[str, bool]:
+    """By what was found, whether it is good enough for a bundle of parts in these precisions."""
+    parts = [SimpleNamespace(precision=one) for one in precisions]
+    bundle = SimpleNamespace(document=SimpleNamespace(parts=parts))
+    findings = bundle_check.findings(compared, bundle)
+    return {one.what.split(",")[0].split(" (")[0]: one.passed for one in findings}
+
+
+@pytest.mark.parametrize("other", [BRIGHTER, TURNED[::-1], TURNED[1:], ()])
+def test_a_plan_agrees_in_operations_order_and_levels(other):
+    """One of 100 may be another one, and no more, where nothing is in few bits."""
+    told, alike = "plans that agree", [answered(TURNED, TURNED)] * 99
+    assert passed([*alike, answered(TURNED, other)], "fp32")[told]
+    more = [*alike[:98], *[answered(TURNED, other)] * 2]
+    assert not passed(more, "fp32", "fp16")[told]
+    assert passed(more, "fp32", "int8")[told]
+    tied = [*alike[:98], *[answered(TURNED, other, tied=True)] * 2]
+    assert passed(tied, "fp32")[told]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int4"])
+def test_a_point_of_the_score_may_be_lost(precision):
+    def lost(count: int) -> bool:
+        wrong = (("sepia", ()),)
+        compared = [answered(BRIGHT, wrong)] * count + [answered(BRIGHT, BRIGHT)] * (200 - count)
+        return passed(compared, precision)["F1 lost"]
+
+    assert lost(2)
+    assert not lost(3)
+
+
 # --- precisions of whole models ---------------------------------------------------------------
 
 
@@ -183,6 +226,13 @@ def test_made_pairs_are_edits_that_show(minigpt4_bundle):
         or np.abs(one.source.astype(int) - one.edited).max() > 3
         for one in pairs
     )
+
+
+def test_pictures_of_a_data_set_are_kept_small(tmp_path):
+    folder = published.data_set(tmp_path / "imad", rows=12, size=300)
+    (pair,) = pairs_of(folder, 1, Job())
+    assert pair.source.shape == pair.edited.shape == (256, 256, 3)
+    assert pair.names
 
 
 def test_a_folder_that_is_no_data_set_is_told(minigpt4_model, tmp_path):
