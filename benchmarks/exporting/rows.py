@@ -18,6 +18,9 @@ DIFFUSERS = "diffusers"
 COMPILING = 240.0
 """Seconds after which compiling is broken off."""
 
+MAKING = 1800.0
+"""The same, of files."""
+
 GB = 1e9
 
 
@@ -84,7 +87,12 @@ def _text(shape: Shape, precision: str, setting: Setting, folder: Path) -> Row:
     gguf = str(folder / f"{precision}.gguf")
     has_genai = importlib.util.find_spec("onnxruntime_genai") is not None
     makers = [
-        Engine("files", "make_llama", places | {"precisions": [precision], "genai": has_genai})
+        Engine(
+            "files",
+            "make_llama",
+            places | {"precisions": [precision], "genai": has_genai},
+            limit=MAKING,
+        )
     ]
     fast = [Engine(OURS, "ours", common | {"folder": str(folder / f"bundle-{precision}")})]
     left_out = {}
@@ -95,7 +103,9 @@ def _text(shape: Shape, precision: str, setting: Setting, folder: Path) -> Row:
         left_out[GENAI] = "pip install onnxruntime-genai"
     if setting.llama:
         task = {"folder": str(folder / "hf"), "file": gguf, "precision": precision}
-        makers.append(Engine("gguf", "make_gguf", places | task, python=setting.llama))
+        makers.append(
+            Engine("gguf", "make_gguf", places | task, python=setting.llama, limit=MAKING)
+        )
         fast.append(Engine(LLAMA, "llama_cpp", common | {"file": gguf}, python=setting.llama))
     else:
         left_out[LLAMA] = "pip install llama-cpp-python gguf, and name its Python with --llama"
@@ -134,7 +144,7 @@ def _transformers(
 def _pictures(setting: Setting, folder: Path) -> Iterator[Row]:
     sizes = "quick" if setting.quick else "full"
     task = {"folder": str(folder), "sizes": sizes, "threads": setting.threads, "dtype": "float32"}
-    makers = (Engine("files", "make_pictures", task),)
+    makers = (Engine("files", "make_pictures", task, limit=MAKING),)
     disk = 0 if setting.quick else 9 * GB
     names = {"unet": "UNet step", "tower": "vision tower", "edit_head": "edit head"}
     for part, name in names.items():

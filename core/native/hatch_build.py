@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 PLACE = "imgedit_plugins/compiled/kernels.so"
 """In the wheel, and below `core` in a checkout that is installed to be edited."""
 
-_LEVELS = {
+_LEVELS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
         "avx2_": ("-mavx2", "-mfma"),
         "avx512_": (

@@ -43,18 +43,25 @@ def text(**seconds: float) -> Result:
 # --- files and processes ----------------------------------------------------------------------
 
 
-def test_a_deeper_bundle_writes_what_the_deeper_model_writes_in_a_process_of_its_own(tmp_path):
+def test_a_deeper_bundle_writes_what_the_deeper_model_writes_in_a_process_of_its_own(
+    tmp_path, monkeypatch
+):
     import copy
 
     import torch
 
     from benchmarks.exporting.engines import make_llama
     from benchmarks.exporting.llama import config, drawn
+    from imgedit_exporters import tracing
+
+    monkeypatch.setattr(tracing, "LARGE", 10_000)  # weights lie beside the graph, as large ones do
 
     shape, lengths = TINY_DEEP, Lengths(6, 5)
     task = {"folder": str(tmp_path), "shape": shape.as_task(), "precisions": ["fp32"]}
     make_llama.prepare(task | {"genai": False})(0)
 
+    weights = tmp_path / "bundle-fp32" / "decoder.onnx.data"
+    assert weights.stat().st_size > (shape.numbers - shape.vocabulary * shape.width) * 4 * 0.95
     told = {
         "folder": str(tmp_path / "bundle-fp32"),
         "threads": 1,

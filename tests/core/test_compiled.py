@@ -281,8 +281,9 @@ def test_every_colour(level):
 
 
 @pytest.fixture
-def fresh():
+def fresh(monkeypatch):
     """As in a process that has not rendered yet."""
+    monkeypatch.delenv(library.VARIABLE, raising=False)
     library.state.cache_clear()
     yield
     library.state.cache_clear()

@@ -70,7 +70,6 @@ def run_strips(
     around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
     rows = max(1, pixels // width, around)
     rows = min(rows, -(-height // (os.cpu_count() or 1)))
-
     own = target.ctypes.data == source.ctypes.data
 
     def one(top: int) -> int:
