@@ -175,7 +175,8 @@ def in_precision(bundle, model, data, tmp_path):
 
 
 def test_in_8_bits_at_most_a_point_is_lost(in_precision):
-    document = in_precision(Wanted("int8", golden=6))
+    """Weights alone: also computed in int8, as is usual, matrices this small lose more."""
+    document = in_precision(Wanted("int8", golden=6, accuracy_level=1))
     assert document.certificate.passed
     assert {part.name: part.precision for part in document.parts} == {
         "tower": "int8", "projection": "int8", "embeddings": "fp32", "decoder": "int8"
