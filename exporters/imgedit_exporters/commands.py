@@ -25,7 +25,13 @@ _Folder = click.Path(file_okay=False, path_type=Path)
 @click.command("export")
 @common.plugin_argument
 @click.option("--model", default="", help="Which of the plugin's models [its usual one].")
-@click.option("--to", "target", type=click.Choice(["onnx"]), required=True, help="What to make.")
+@click.option(
+    "--to",
+    "target",
+    type=click.Choice(["onnx", "tensorrt"]),
+    required=True,
+    help="What to make: ONNX, or that and engines of TensorRT for this machine's card.",
+)
 @click.option("-o", "--out", required=True, type=common.FilePath, help="Folder of the bundle.")
 @click.option(
     "--precision",
@@ -63,6 +69,13 @@ _Folder = click.Path(file_okay=False, path_type=Path)
     is_flag=True,
     help="Make a model repository for Triton Inference Server in the bundle's folder triton, too.",
 )
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="AXIS=LEAST:USUAL:MOST",
+    help="Of TensorRT's engines: sizes of an axis [those of golden inputs].",
+)
 @click.option("--force", is_flag=True, help="Write a bundle that fails its checks, too.")
 @common.hook_options
 @common.json_option
@@ -70,7 +83,7 @@ def export(  # noqa: PLR0913 (the command's options)
     *,
     plugin: str,
     model: str,
-    target: str,  # noqa: ARG001 (ONNX is the only one yet)
+    target: Literal["onnx", "tensorrt"],
     out: Path,
     precisions: tuple[str, ...],
     block_size: str,
@@ -78,6 +91,7 @@ def export(  # noqa: PLR0913 (the command's options)
     golden: int | None,
     backend: Literal["auto", "torch", "genai", "optimum"],
     triton: bool,
+    sizes: tuple[str, ...],
     force: bool,
     options: tuple[str, ...],
     as_json: bool,
@@ -91,7 +105,12 @@ def export(  # noqa: PLR0913 (the command's options)
     given = common.parse_assignments(options)
     resolved = common.resolve_for("export_parts", inputs, plugin, given)
     precision, parts = _precisions(precisions)
+    axes = _sizes(sizes, target)
     _require_export()
+    if target == "tensorrt":
+        from imgedit_exporters.engines import required
+
+        required()
     from imgedit_exporters.exporting import export
     from imgedit_exporters.writing import Wanted
     from imgedit_plugins.requests import ExportRequest
@@ -105,6 +124,8 @@ def export(  # noqa: PLR0913 (the command's options)
         force=force,
         backend=backend,
         triton=triton,
+        engines=target == "tensorrt",
+        sizes=axes,
     )
     manager = common.plugin_manager()
     with running_job() as job:
@@ -267,6 +288,25 @@ def _precisions(texts: tuple[str, ...]) -> tuple[Precision, dict[str, Precision]
         else:
             whole.append(value)
     return cast("Precision", whole[0] if whole else "fp32"), parts
+
+
+def _sizes(texts: tuple[str, ...], target: str) -> dict[str, tuple[int, int, int]]:
+    """Sizes by the name of an axis.
+
+    Raises:
+        click.UsageError: one is malformed, or there is nothing that has sizes.
+    """
+    if texts and target != "tensorrt":
+        raise click.UsageError("--size is of TensorRT's engines: use it with --to tensorrt.")
+    made: dict[str, tuple[int, int, int]] = {}
+    for text in texts:
+        axis, _, value = text.partition("=")
+        numbers = value.split(":")
+        if not axis or len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
+            raise click.UsageError(f"--size takes AXIS=LEAST:USUAL:MOST, not {text!r}.")
+        least, usual, most = (int(number) for number in numbers)
+        made[axis] = (least, usual, most)
+    return made
 
 
 def _verifier(plugin: str) -> Any:

@@ -55,6 +55,14 @@ class Traced(nn.Module):
         return tuple(one.float() if one.is_floating_point() else one for one in outputs)
 
 
+def in_double(part: Part) -> Part:
+    """A part that computes in float64; what goes in and comes out is float32 all the same."""
+    module = part.module
+    assert isinstance(module, nn.Module)
+    twice = Traced(copy.deepcopy(module).double(), torch.float64)
+    return part.model_copy(update={"module": twice})
+
+
 @torch.no_grad()
 def original(part: Part, inputs: Mapping[str, Array]) -> list[Array]:
     """What a part makes of arrays, by PyTorch.

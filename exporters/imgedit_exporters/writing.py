@@ -36,6 +36,9 @@ class Wanted:
         force: write a bundle that fails, with its faults recorded.
         backend: of decoders: 'auto' takes onnxruntime-genai's builder where it fits, else torch.
         triton: make a repository for Triton of the parts, too.
+        engines: build an engine of TensorRT of each part, too; the parts are then of standard
+            operators alone.
+        sizes: of engines, by the name of an axis: the least, the usual and the most.
     """
 
     precision: Precision = "fp32"
@@ -46,6 +49,8 @@ class Wanted:
     force: bool = False
     backend: Literal["auto", "torch", "genai", "optimum"] = "auto"
     triton: bool = False
+    engines: bool = False
+    sizes: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def of(self, part: str) -> Precision:
         """The precision of a part."""
@@ -87,16 +92,16 @@ def write(
         job.warn(f"The part {part.name} is a function without weights of its own and stays fp32.")
         precision = "fp32"
     if precision == "bf16":
-        count = _converted(part, path, backend, to_bfloat16, traced, job)
+        count = _converted(part, path, wanted, backend, to_bfloat16, traced, job)
         if not count:
             job.warn(f"The part {part.name} has no weights to put into bfloat16; it stays fp32.")
         return Form("bf16" if count else "fp32", 0, backend)
     if precision not in BITS:
         half = precision == "fp16"
-        _graph(part, path, backend, torch.float16 if half else torch.float32, traced, job)
+        _graph(part, path, wanted, backend, torch.float16 if half else torch.float32, traced, job)
         return Form(precision, 0, backend)
     grain = Grain(BITS[precision], wanted.block, wanted.accuracy_level)
-    count = _converted(part, path, backend, lambda a, b: quantise(a, b, grain), traced, job)
+    count = _converted(part, path, wanted, backend, lambda a, b: quantise(a, b, grain), traced, job)
     if count:
         return Form(precision, count, backend)
     job.warn(f"The part {part.name} has no matrix to put into {grain.bits} bits; it stays fp32.")
@@ -109,7 +114,7 @@ def backend_of(part: Part, wanted: Wanted, job: Job) -> Backend:
     Raises:
         OptionError: the one that is wanted cannot.
     """
-    if part.role != "decoder" or wanted.backend == "torch":
+    if part.role != "decoder" or wanted.backend == "torch" or wanted.engines:
         return "torch"
     if wanted.backend == "optimum":
         return _optimum(part, wanted)
@@ -128,6 +133,7 @@ def backend_of(part: Part, wanted: Wanted, job: Job) -> Backend:
 def _converted(
     part: Part,
     path: Path,
+    wanted: Wanted,
     backend: Backend,
     convert: Callable[[Path, Path], int],
     traced: Callable[[], None] | None,
@@ -136,7 +142,7 @@ def _converted(
     """Write a part in float32 and convert the file; how much there was to be converted."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".whole-") as temporary:
         whole = Path(temporary) / path.name
-        _graph(part, whole, backend, torch.float32, traced, job)
+        _graph(part, whole, wanted, backend, torch.float32, traced, job)
         return convert(whole, path)
 
 
@@ -154,6 +160,7 @@ def _optimum(part: Part, wanted: Wanted) -> Backend:
 def _graph(
     part: Part,
     path: Path,
+    wanted: Wanted,
     backend: Backend,
     dtype: torch.dtype,
     traced: Callable[[], None] | None,
@@ -164,7 +171,7 @@ def _graph(
     elif backend == "optimum":
         optimum_graphs.to_onnx(part, path, job)
     else:
-        tracing.to_onnx(part, path, dtype)
+        tracing.to_onnx(part, path, dtype, fused=not wanted.engines)
     gc.collect()  # graphs hold each other, and copies of the weights
     if traced:
         traced()

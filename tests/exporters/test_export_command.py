@@ -73,7 +73,7 @@ def test_few_bits_from_the_command_line(mood, tmp_path):
         (["--precision", "fp8"], "--precision takes fp32, fp16, bf16, int8, int4"),
         (["--precision", "fp16", "--precision", "fp32"], "given twice"),
         (["--block-size", "31"], "'31' is not one of"),
-        (["--to", "tensorrt"], "'tensorrt' is not 'onnx'"),
+        (["--to", "coreml"], "'coreml' is not one of 'onnx', 'tensorrt'"),
         (["-O", "weights=x"], "no option 'weights'"),
     ],
 )

@@ -1,5 +1,6 @@
 """A part that is no model's: exported in every precision, and every fault of an export caught."""
 
+import functools
 import json
 import logging
 import shutil
@@ -18,7 +19,7 @@ from imgedit_exporters import exporting, tracing, writing
 from imgedit_exporters.comparing import compare
 from imgedit_exporters.exporting import ExportFailedError, Wanted, export
 from imgedit_exporters.quantising import Grain, quantise
-from imgedit_exporters.runtime import bundles
+from imgedit_exporters.runtime import bundles, sessions
 from imgedit_exporters.runtime.golden import load_pairs
 from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.verifying import verify
@@ -213,7 +214,7 @@ def test_precision_for_one_part_alone(tmp_path, bundle, monkeypatch):
 def reuse(monkeypatch, path: Path, change=lambda model: None) -> None:
     """Let the exporter write this file, changed."""
 
-    def written(part, target, dtype=torch.float32):
+    def written(part, target, dtype=torch.float32, *, fused=True):
         model = onnx.load(path)
         change(model)
         onnx.save(model, target)
@@ -275,7 +276,7 @@ def test_force_writes_it_with_the_fault_recorded(tmp_path, monkeypatch, bundle):
 
 
 def test_weights_in_fewer_bits_than_declared_are_refused(tmp_path, monkeypatch, few_bits):
-    monkeypatch.setattr(tracing, "to_onnx", lambda part, path, dtype=None: path.touch())
+    monkeypatch.setattr(tracing, "to_onnx", lambda part, path, dtype=None, fused=True: path.touch())
     monkeypatch.setattr(
         writing, "quantise", lambda source, target, grain: shutil.copy(few_bits[4], target) and 2
     )
@@ -414,3 +415,37 @@ def test_a_function_is_a_part_too(tmp_path):
     document = exported(tmp_path / "out", made_parts.report(part), Wanted("fp16", golden=8))
     assert document.parts[0].precision == "fp32", "it has no weights to be halved"
     assert isinstance(part, Part)
+
+
+class Cancelling(torch.nn.Module):
+    """Large numbers that take each other away: their order decides what is left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.large = torch.nn.Parameter(torch.linspace(-1, 1, 32) * 3e5)
+
+    def forward(self, values: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+        moved = values + self.large
+        return moved - self.large + shift.mean() * 0
+
+
+def test_an_original_that_is_rough_itself_is_not_asked_for_more(tmp_path, monkeypatch):
+    rough = made_parts.part(Cancelling().eval())
+    document = export(made_parts.report(rough), "made", tmp_path / "same", Wanted(golden=20), None,
+                      Job())  # fmt: skip
+    assert document.part("mix").compared.rounding is None, "nothing was beyond the usual limit"
+    nearly = functools.partial(_shifted, by=0.01)
+    monkeypatch.setattr(exporting, "answers", nearly)
+    document = export(made_parts.report(rough), "made", tmp_path / "near", Wanted(golden=20), None,
+                      Job())  # fmt: skip
+    compared = document.part("mix").compared
+    assert 2e-4 < compared.largest < compared.limit
+    assert compared.limit == pytest.approx(2 * compared.rounding)
+    far = functools.partial(_shifted, by=0.3)
+    monkeypatch.setattr(exporting, "answers", far)
+    with pytest.raises(ExportFailedError, match="it differs from its original by"):
+        export(made_parts.report(rough), "made", tmp_path / "far", Wanted(golden=20), None, Job())
+
+
+def _shifted(session, inputs, name="", *, by):
+    return [one + np.float32(by) for one in sessions.run(session, inputs, name)]

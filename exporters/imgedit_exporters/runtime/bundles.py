@@ -6,6 +6,7 @@
     NAME.onnx, NAME.onnx.data  a part, and its weights where they are large
     golden/NAME.npz           inputs of the part and what the original made of them
     golden/edits.npz          whole edits by the original, for the plugin
+    engines/NAME.onnx, .engine  what TensorRT made of a part, for one card
     ...                       tokenizers and other files of the plugin's
 """
 
@@ -28,6 +29,7 @@ SCHEMA = "imgedit-bundle/1"
 FILE = "bundle.json"
 GOLDEN = "golden"
 EDITS = "golden/edits.npz"
+ENGINES = "engines"
 
 Backend = Literal["torch", "genai", "optimum"]
 
@@ -67,6 +69,8 @@ class Compared(_Table, frozen=True):
         spread: how far what the original gives for one input is from what it gives for another, as
             such a share; where that is small, the comparison proves nothing.
         fault: what is wrong; '' where nothing is.
+        rounding: the largest difference between the original and itself in float64; told where
+            that has raised the limit, to twice as much.
     """
 
     golden: int
@@ -75,6 +79,27 @@ class Compared(_Table, frozen=True):
     limit: float
     spread: float | None
     fault: str = ""
+    rounding: float | None = None
+
+
+class Engine(_Table, frozen=True):
+    """What TensorRT made of a part, for one card and version.
+
+    Attributes:
+        file: an ONNX file by which onnxruntime runs the engine.
+        engine: the engine, beside it.
+        card, capability, driver: of NVIDIA's card that it was built for.
+        tensorrt: its version.
+        compared: the engine beside the part's original, on the golden inputs that the bundle has.
+    """
+
+    file: str
+    engine: str
+    card: str
+    capability: str
+    driver: str
+    tensorrt: str
+    compared: Compared
 
 
 class BundlePart(_Table, frozen=True):
@@ -93,6 +118,7 @@ class BundlePart(_Table, frozen=True):
         quantised: matrices in few bits; the others are float32.
         backend: that wrote it. 'genai' is a decoder of onnxruntime-genai's form; see
             `runtime.fused`.
+        engines: of TensorRT.
     """
 
     name: str
@@ -106,6 +132,7 @@ class BundlePart(_Table, frozen=True):
     accuracy_level: int | None = None
     quantised: int | None = None
     backend: Backend = "torch"
+    engines: tuple[Engine, ...] = ()
 
 
 class Found(_Table, frozen=True):
@@ -199,11 +226,16 @@ def read(folder: Path) -> Document:
         ) from error
     except msgspec.DecodeError as error:
         raise WeightsError(f"{path} is no bundle's document: {error}.", path=path) from error
-    for name in (*document.files, *(part.file for part in document.parts)):
+    engines = [file for part in document.parts for one in part.engines for file in _of(one)]
+    for name in (*document.files, *(part.file for part in document.parts), *engines):
         inside = PurePosixPath(name)
         if inside.is_absolute() or ".." in inside.parts:
             raise WeightsError(f"{path} names a file outside its folder: {name!r}.", path=path)
     return document
+
+
+def _of(engine: Engine) -> tuple[str, str]:
+    return engine.file, engine.engine
 
 
 def write(folder: Path, document: Document) -> None:

@@ -10,12 +10,13 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from imgedit_exporters.runtime.bundles import ENGINES, Engine
 from imgedit_plugins.errors import OptionError, PluginError
 
 CPU = "CPUExecutionProvider"
@@ -87,7 +88,7 @@ def options_of(
         part: its file.
         warn: told where a part is compiled for the first time, which takes minutes.
     """
-    if provider != PROVIDERS["tensorrt"]:
+    if provider != PROVIDERS["tensorrt"] or part.parent.name == ENGINES:
         return {}
     found, release = card(), tensorrt_version()
     assert found is not None, "chosen_providers has looked"
@@ -116,6 +117,21 @@ def engine_folder(found: Card, release: str, part: str) -> Path:
     key = "-".join((found.name, f"sm{found.capability}", found.driver, f"trt{release}"))
     safe = "".join(one if one.isalnum() or one in "-." else "_" for one in key)
     return _cache() / "tensorrt" / safe / part
+
+
+def timing_cache(found: Card, release: str) -> Path:
+    """Where the builder of engines keeps what it has timed, for a card and a version."""
+    return engine_folder(found, release, "timing.cache")
+
+
+def engine_here(engines: Sequence[Engine]) -> Engine | None:
+    """The engine that runs on this machine's card with its TensorRT; None where none does."""
+    found, release = card(), tensorrt_version()
+    for one in engines:
+        same = found and (one.card, one.capability) == (found.name, found.capability)
+        if same and one.tensorrt == release:
+            return one
+    return None
 
 
 def tensorrt_fault(found: Card | None, release: str) -> str:

@@ -15,7 +15,9 @@ from imgedit_exporters.runtime import bundles
 from imgedit_exporters.runtime.idle import SECONDS, Idle
 from imgedit_exporters.runtime.providers import (
     CPU,
+    PROVIDERS,
     chosen_providers,
+    engine_here,
     onnxruntime,
     options_of,
     require_onnxruntime,
@@ -107,11 +109,21 @@ class Bundle:
             if name not in self._sessions:
                 if job := getattr(self._jobs, "last", None):
                     job.report(f"loading {name}")
-                path = self.folder / self.document.part(name).file
                 self._sessions[name] = open_session(
-                    path, self._providers, self._threads, self._warn
+                    self._file(name), self._providers, self._threads, self._warn
                 )
             return self._sessions[name]
+
+    def _file(self, name: str) -> Path:
+        """What is loaded of a part: an engine for this machine, or its ONNX file."""
+        part = self.document.part(name)
+        if not part.engines or self._providers[0] != PROVIDERS["tensorrt"]:
+            return self.folder / part.file
+        if engine := engine_here(part.engines):
+            return self.folder / engine.file
+        built = ", ".join(f"{one.card} with TensorRT {one.tensorrt}" for one in part.engines)
+        self._warn(f"The engine of {name} is for {built}, so onnxruntime compiles the part anew.")
+        return self.folder / part.file
 
     def made_of(self, name: str, make: Callable[[Any], Made]) -> Made:
         """What is made once of the session of a part, and let go of with it; raises as both."""
