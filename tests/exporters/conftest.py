@@ -13,6 +13,16 @@ for family in ("mgie", "reverse_design", "reverse_design/minigpt4", "reason_edit
     sys.path.append(str(Path(__file__).parents[1] / "plugins" / family))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _traced(tmp_path_factory) -> None:
+    """The folder of `traced_once`, which all processes of a run share."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    place = base / "traced"
+    place.mkdir(exist_ok=True)
+    os.environ["IMGEDIT_TESTS_TRACED"] = str(place)
+
+
 @pytest.fixture(scope="session")
 def mgie_model(tmp_path_factory) -> Path:
     """The folder of a tiny MGIE."""

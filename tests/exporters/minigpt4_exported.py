@@ -9,6 +9,7 @@ import numpy as np
 import published
 import pytest
 import torch
+from traced_once import traced_once
 
 from imgedit_exporters import tracing
 from imgedit_exporters.exporting import Wanted, export
@@ -135,15 +136,16 @@ def exported(
             seconds; it is compared with its original all the same.
         options: of `export_parts`.
     """
-    to_onnx, there = tracing.to_onnx, traced or {}
+    there = traced or {}
+    with traced_once(), pytest.MonkeyPatch.context() as patch:
+        to_onnx = tracing.to_onnx
 
-    def trace(part, path, dtype=torch.float32, **other):
-        if part.name in there and dtype == torch.float32:
-            shutil.copy(there[part.name], path)
-        else:
-            to_onnx(part, path, dtype, **other)
+        def trace(part, path, dtype=torch.float32, **other):
+            if part.name in there and dtype == torch.float32:
+                shutil.copy(there[part.name], path)
+            else:
+                to_onnx(part, path, dtype, **other)
 
-    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tracing, "to_onnx", trace)
         wanted = wanted or Wanted(golden=6)
         return export(declared(folder, **options), "reverse_design", out, wanted, checked, Job())

@@ -71,6 +71,7 @@ def test_a_time_stays_exact_in_half_precision(tmp_path):
     assert diffusion_parts(tiny_editor())[0].exact == ("time",)
 
 
+@pytest.mark.slow
 def test_a_whole_family_in_8_bits_tells_how_good_its_edits_are(
     mgie_model, mgie_bundle, reason_trained, reason_bundle, tmp_path
 ):

@@ -1,35 +1,50 @@
-"""Families of models share parts: each is traced once. (The same part gives the same bytes.)"""
+"""Families of models share parts: each is traced once, by whichever process of the run is first.
+
+(The same part gives the same bytes.)
+"""
 
 import contextlib
 import hashlib
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from imgedit_exporters import tracing
 
-_TRACED: dict[tuple, bytes] = {}
+PLACE = "IMGEDIT_TESTS_TRACED"
+"""Names the folder of what was traced; without it, as outside of these tests, nothing is kept."""
 
 
-def _key(part, dtype) -> tuple:
+def _key(part, dtype, other) -> str:
     digest = hashlib.sha256()
     for name, tensor in part.module.state_dict().items():
         digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     shapes = [array.shape for array in part.example.values()]
-    return part.name, dtype, str(part.module), str(shapes), digest.hexdigest()
+    form = (part.name, str(dtype), str(part.module), str(shapes), str(sorted(other.items())))
+    digest.update("\0".join(form).encode())
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
 def traced_once() -> Iterator[None]:
-    original = tracing.to_onnx
+    original, place = tracing.to_onnx, os.environ.get(PLACE)
+    if place is None:
+        yield
+        return
 
     def traced(part, path, dtype=torch.float32, **other):
-        key = _key(part, dtype)
-        if key not in _TRACED:
-            original(part, path, dtype, **other)
-            _TRACED[key] = path.read_bytes()  # tiny ones lie in one file
-        path.write_bytes(_TRACED[key])
+        kept = Path(place) / f"{_key(part, dtype, other)}.onnx"
+        if kept.exists():
+            shutil.copyfile(kept, path)
+            return
+        original(part, path, dtype, **other)
+        partial = kept.with_name(f"{kept.name}-{os.getpid()}")
+        shutil.copyfile(path, partial)  # tiny ones lie in one file
+        partial.replace(kept)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tracing, "to_onnx", traced)
