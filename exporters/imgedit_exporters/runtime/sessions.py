@@ -110,7 +110,11 @@ class Bundle:
                 if job := getattr(self._jobs, "last", None):
                     job.report(f"loading {name}")
                 self._sessions[name] = open_session(
-                    self._file(name), self._providers, self._threads, self._warn
+                    self._file(name),
+                    self._providers,
+                    self._threads,
+                    self._warn,
+                    alike=self.document.part(name).role == "decoder",
                 )
             return self._sessions[name]
 
@@ -186,8 +190,17 @@ def open_session(
     providers: Sequence[str] = (CPU,),
     threads: int = 0,
     warn: Callable[[str], None] = lambda _: None,
+    *,
+    alike: bool = False,
 ) -> Any:
     """An onnxruntime session.
+
+    Args:
+        path: of the part.
+        providers: by onnxruntime's names, the first one first.
+        threads: of its arithmetic; 0 for `threads.usual`.
+        warn: told, in a sentence, where another provider is used.
+        alike: whether most runs need the same memory, as the tokens of a text do.
 
     Raises:
         WeightsError: the file cannot be loaded.
@@ -196,8 +209,8 @@ def open_session(
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads or usual()
     settings.log_severity_level = 3
-    # A pattern holds memory for all that a run of these sizes needs, and sizes here differ.
-    settings.enable_mem_pattern = False
+    # A pattern holds memory for all that a run of these sizes needs; elsewhere sizes differ.
+    settings.enable_mem_pattern = alike
     try:
         with warnings.catch_warnings():
             # onnxruntime warns of providers that are not there; that is said below, in one way.
