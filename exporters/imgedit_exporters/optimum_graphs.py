@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import venv
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from imgedit_exporters import tracing
+from imgedit_exporters.runtime.providers import cache_folder
 from imgedit_plugins.errors import ImgeditError
 from imgedit_plugins.exporting import Part
 from imgedit_plugins.jobs import Job
@@ -77,7 +77,7 @@ def environment(job: Job) -> Path:
     Raises:
         ImgeditError: it cannot be made.
     """
-    folder = _home() / f"optimum-{PINS[3].partition('==')[2]}-{PINS[1].partition('==')[2]}"
+    folder = cache_folder() / f"optimum-{PINS[3].partition('==')[2]}-{PINS[1].partition('==')[2]}"
     scripts = folder / ("Scripts" if os.name == "nt" else "bin")
     done = folder / "complete"
     if not done.is_file():
@@ -93,18 +93,6 @@ def environment(job: Job) -> Path:
         )
         done.write_text("\n".join(PINS), "utf-8")
     return scripts / "optimum-cli"
-
-
-def _home(environ: Mapping[str, str] = os.environ) -> Path:
-    """The user's cache folder of this project."""
-    user = Path.home()
-    if sys.platform == "darwin":
-        base = user / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or user / "AppData" / "Local")
-    else:
-        base = Path(environ.get("XDG_CACHE_HOME") or user / ".cache")
-    return base / "imgedit-plugins"
 
 
 def _run(command: Sequence[str | Path], trouble: str) -> None:

@@ -116,7 +116,7 @@ def engine_folder(found: Card, release: str, part: str) -> Path:
     """
     key = "-".join((found.name, f"sm{found.capability}", found.driver, f"trt{release}"))
     safe = "".join(one if one.isalnum() or one in "-." else "_" for one in key)
-    return _cache() / "tensorrt" / safe / part
+    return cache_folder() / "tensorrt" / safe / part
 
 
 def timing_cache(found: Card, release: str) -> Path:
@@ -185,12 +185,16 @@ def _key(part: Path) -> str:
     return f"{part.stem}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
-def _cache() -> Path:
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "") or str(Path.home() / "AppData" / "Local")
+def cache_folder() -> Path:
+    """The user's cache folder of this project: what can be made again, and may be deleted."""
+    user = Path.home()
+    if sys.platform == "darwin":
+        base = user / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or user / "AppData" / "Local")
     else:
-        base = os.environ.get("XDG_CACHE_HOME", "") or str(Path.home() / ".cache")
-    return Path(base) / "imgedit-plugins"
+        base = Path(os.environ.get("XDG_CACHE_HOME") or user / ".cache")
+    return base / "imgedit-plugins"
 
 
 def require_onnxruntime() -> None:

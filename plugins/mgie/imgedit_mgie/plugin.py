@@ -103,7 +103,7 @@ def make_data(request: DataRequest, job: Job) -> DataReport | None:
 
 @hookimpl
 def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
-    """Declare the parts of MGIE or LGIE."""
+    """Declare the parts of a model of the family."""
     from imgedit_mgie.requirements import memory_told, require_torch
 
     require_torch()
