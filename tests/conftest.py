@@ -1,11 +1,16 @@
 """What all tests need."""
 
 import importlib.util
+import os
 import re
 import signal
 
 import pytest
 from hypothesis import settings
+
+# Tiny models, and a process of tests for each core already: more threads wait for one another.
+# Here and not in the folders, since it must be said before the first of them imports PyTorch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell starts background jobs with SIGINT ignored, and their children inherit that: commands
 # that tests interrupt would not notice. Children of a process with a handler have the default.

@@ -1,7 +1,6 @@
 """A training killed at any moment and started again ends with the same bits."""
 
 import dataclasses
-import multiprocessing
 import random
 import signal
 import subprocess
@@ -15,11 +14,8 @@ import pytest
 pytestmark = pytest.mark.torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+from forked import PROCESSES  # noqa: E402
 from tiny_task import CONFIG, train_tiny  # noqa: E402
-
-# Children of a server that has imported torch begin at once.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tiny_task", "imgedit_modelkit.loop"])
 
 
 def run(out: Path, config=CONFIG, kill_at: int | None = None, kill_later: float | None = None):
@@ -32,7 +28,7 @@ def run(out: Path, config=CONFIG, kill_at: int | None = None, kill_later: float 
         kill_later: kill it so many seconds after its first new checkpoint.
     """
     before = checkpoints(out)
-    process = _PROCESSES.Process(target=train_tiny, args=(out, config, kill_at))
+    process = PROCESSES.Process(target=train_tiny, args=(out, config, kill_at))
     process.start()
     if kill_later is not None:
         while process.is_alive() and checkpoints(out) <= before:

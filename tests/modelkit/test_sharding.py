@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,9 @@ from accelerate import Accelerator  # noqa: E402
 from torch import nn  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
+from forked import together  # noqa: E402
 from layered_task import Layered, LayeredTask  # noqa: E402
-from test_processes import PROGRAM, TORCHRUN, launch  # noqa: E402
+from test_processes import PROGRAM, launch  # noqa: E402
 from test_resume import contents  # noqa: E402
 from test_training import weights_of  # noqa: E402
 from tiny_task import CONFIG  # noqa: E402
@@ -110,11 +112,9 @@ def test_cancelled_and_gone_on_with(noisy, tmp_path):
 
 def test_killed_and_gone_on_with(noisy, tmp_path):
     out = tmp_path / "run"
-    command = [sys.executable, "-m", *TORCHRUN, PROGRAM, str(out), *LAYERED, "--noisy"]
-    killed = subprocess.run(
-        [*command, "--kill-at", "150"], capture_output=True, timeout=300, check=False
-    )
-    assert killed.returncode != 0
+    codes, told = together(tmp_path, out, *LAYERED, "--noisy", "--kill-at", "150")
+    assert codes[0] == -signal.SIGKILL, told
+    assert codes[1] != 0
     assert RunFolder.open(out).state.get("status") != "finished"
     launch(out, *LAYERED, "--noisy")
     assert contents(out) == contents(noisy)
