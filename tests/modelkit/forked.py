@@ -9,22 +9,30 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import runpy
 import sys
+import tempfile
 from multiprocessing.connection import wait
 from pathlib import Path
 
 PROCESSES = multiprocessing.get_context("forkserver")
 # What a training imports sooner or later.
 PROCESSES.set_forkserver_preload(
-    ["torch._dynamo", "torch.distributed.fsdp", "imgedit_modelkit.loop"]
+    [
+        "torch._dynamo",
+        "torch.distributed.fsdp",
+        "imgedit_modelkit.loop",
+        "imgedit_reverse_design.minigpt4.model",
+        "peft",
+    ]
 )
 
 
-def together(folder: Path, *arguments: object) -> tuple[list[int | None], str]:
-    """Run `train_in_processes` in two processes; where one fails, the other is ended.
+def together(program: Path, *arguments: object) -> tuple[list[int | None], str]:
+    """Run a program in two processes; where one fails, the other is ended.
 
     Args:
-        folder: for what they print.
+        program: a Python file.
         arguments: of the program.
 
     Returns:
@@ -33,26 +41,26 @@ def together(folder: Path, *arguments: object) -> tuple[list[int | None], str]:
     import torch
 
     store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    outputs = [folder / f"{rank}.txt" for rank in range(2)]
-    processes = [
-        PROCESSES.Process(target=_train, args=(rank, store.port, output, [*map(str, arguments)]))
-        for rank, output in enumerate(outputs)
-    ]
-    for process in processes:
-        process.start()
-    left = processes
-    while left:
-        ended = wait([process.sentinel for process in left], timeout=300)
-        for process in left:
-            if not ended or any(one.exitcode for one in processes):
-                process.kill()
-        left = [process for process in left if process.is_alive()]
-    codes = [process.exitcode for process in processes]
-    return codes, "".join(output.read_text("utf-8") for output in outputs)
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [Path(folder) / str(rank) for rank in range(2)]
+        processes = [
+            PROCESSES.Process(target=_run, args=(rank, store.port, output, program, arguments))
+            for rank, output in enumerate(outputs)
+        ]
+        for process in processes:
+            process.start()
+        left = processes
+        while left:
+            ended = wait([process.sentinel for process in left], timeout=300)
+            for process in left:
+                if not ended or any(one.exitcode for one in processes):
+                    process.kill()
+            left = [process for process in left if process.is_alive()]
+        told = "".join(output.read_text("utf-8") for output in outputs if output.exists())
+    return [process.exitcode for process in processes], told
 
 
-def _train(rank: int, port: int, output: Path, arguments: list[str]) -> None:
+def _run(rank: int, port: int, output: Path, program: Path, arguments: tuple[object, ...]) -> None:
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -63,8 +71,6 @@ def _train(rank: int, port: int, output: Path, arguments: list[str]) -> None:
         "TORCHELASTIC_USE_AGENT_STORE": "True",
         "TORCHELASTIC_RESTART_COUNT": "0",
     }
-    sys.path.insert(0, str(Path(__file__).parent))
-    from train_in_processes import main
-
+    sys.argv = [str(program), *map(str, arguments)]
     with output.open("w", encoding="utf-8") as told, contextlib.redirect_stdout(told):
-        main(arguments)
+        runpy.run_path(str(program), run_name="__main__")

@@ -3,7 +3,6 @@
 import dataclasses
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,12 @@ from imgedit_modelkit.runs import RunFolder  # noqa: E402
 from imgedit_modelkit.training import train  # noqa: E402
 from imgedit_plugins.jobs import Job  # noqa: E402
 
-PROGRAM = str(Path(__file__).parent / "train_in_processes.py")
+PROGRAM = Path(__file__).parent / "train_in_processes.py"
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 def torchrun(*arguments) -> str:
-    command = [sys.executable, "-m", *TORCHRUN, PROGRAM, *map(str, arguments)]
+    command = [sys.executable, "-m", *TORCHRUN, *map(str, (PROGRAM, *arguments))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -36,8 +35,7 @@ def torchrun(*arguments) -> str:
 
 def launch(*arguments) -> str:
     """The same without importing torch three times."""
-    with tempfile.TemporaryDirectory() as folder:
-        codes, told = together(Path(folder), *arguments)
+    codes, told = together(PROGRAM, *arguments)
     assert codes == [0, 0], told
     return told
 

@@ -112,7 +112,7 @@ def test_cancelled_and_gone_on_with(noisy, tmp_path):
 
 def test_killed_and_gone_on_with(noisy, tmp_path):
     out = tmp_path / "run"
-    codes, told = together(tmp_path, out, *LAYERED, "--noisy", "--kill-at", "150")
+    codes, told = together(PROGRAM, out, *LAYERED, "--noisy", "--kill-at", "150")
     assert codes[0] == -signal.SIGKILL, told
     assert codes[1] != 0
     assert RunFolder.open(out).state.get("status") != "finished"
@@ -133,7 +133,7 @@ def test_accelerate_launch_says_it_too(shared, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "accelerate.commands.launch", "--use_fsdp"]
     command += ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
-    command += ["--dynamo_backend", "no", PROGRAM, str(out), "--task", "layered"]
+    command += ["--dynamo_backend", "no", str(PROGRAM), str(out), "--task", "layered"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert RunFolder.open(out).config["sharding"] == "fsdp"

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -29,7 +28,7 @@ class Different(LayeredTask):
 TASKS = {"tiny": TinyTask, "layered": LayeredTask, "different": Different}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     parser.add_argument("cancel_at", type=int, nargs="?", default=0)
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sharding", default="none")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--kill-at", type=int, help="change of a file in OUT, by the first process")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     if given.kill_at is not None and os.environ["RANK"] == "0":
         kill_at_event(given.kill_at, given.out)
     job = Job(on_progress=lambda p: job.cancel() if p.done == given.cancel_at else None)

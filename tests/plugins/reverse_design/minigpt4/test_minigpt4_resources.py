@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 pytestmark = pytest.mark.torch
 
 import torch  # noqa: E402
+from forked import together  # noqa: E402
 from made_pictures import edit, picture  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
@@ -184,28 +184,20 @@ def test_a_picture_s_tokens_do_not_hang_on_its_batch(model_folder):
 
 def test_two_processes_share_the_encoding(data, model_folder, tmp_path):
     """Each encodes its half, and what they train is what they train without the cache."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for name, cache in (("without", ""), ("with", tmp_path / "cache")):
-        command = [sys.executable, *torchrun, PROGRAM, data, model_folder, tmp_path / name, cache]
-        done = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        told = [line for line in done.stdout.splitlines() if line.startswith("encoded")]
+        codes, printed = together(PROGRAM, data, model_folder, tmp_path / name, cache)
+        assert codes == [0, 0], printed
+        told = [line for line in printed.splitlines() if line.startswith("encoded")]
         assert sorted(told) == ["encoded 11", "encoded 11"] or name == "without"
     assert results(tmp_path / "with") == results(tmp_path / "without")
 
 
 @pytest.mark.parametrize("adapters", [0, 2])
 def test_two_processes_share_the_model(data, model_folder, tmp_path, adapters):
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     for how in ("none", "fsdp"):
-        command = [sys.executable, *torchrun, PROGRAM, data, model_folder, tmp_path / how, ""]
-        command += [f"sharding={how}", f"lora={adapters}", "answers=2"]
-        done = subprocess.run(
-            list(map(str, command)), capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        options = [f"sharding={how}", f"lora={adapters}", "answers=2"]
+        codes, printed = together(PROGRAM, data, model_folder, tmp_path / how, "", *options)
+        assert codes == [0, 0], printed
     whole, shared = (
         {path.name: load_file(path) for path in (tmp_path / how / "model").glob("*.safetensors")}
         for how in ("none", "fsdp")
