@@ -13,7 +13,6 @@ import pytest
 
 pytestmark = pytest.mark.torch
 
-import torch  # noqa: E402
 
 from benchmarks.documents import END  # noqa: E402
 from benchmarks.loaded_sources import changed, sha256_of  # noqa: E402
@@ -65,11 +64,16 @@ BRIEF = Training(
 COARSE = Painting(steps=2)
 
 
+@pytest.fixture(autouse=True)
+def _fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the intervals: theirs are seconds for each table."""
+    monkeypatch.setattr(figures, "DRAWS", 200)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All stages, MGIE and LGIE with one seed."""
     made = tmp_path_factory.mktemp("learning")
-    torch.set_num_threads(1)
     for stage in (*work.APART, *work.IN_TURN):
         work.prepare(made, stage, TINY, BRIEF)
     for run in all_runs(BRIEF):

@@ -9,11 +9,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
-from benchmarks import mgie_training  # noqa: E402
+from benchmarks import mgie_training, training  # noqa: E402
 from benchmarks.loaded_sources import changed  # noqa: E402
 
 
 def run(monkeypatch, tmp_path) -> tuple[int, dict]:
+    for module in (mgie_training, training):  # ten steps, of which the mean loss is told
+        monkeypatch.setattr(module, "WARM_UP", 8)
+    monkeypatch.setattr(mgie_training, "_BATCH", 2)
     monkeypatch.setattr("sys.argv", ["mgie_training", "--rounds", "1", "--steps", "2", "--json",
                                      str(tmp_path / "figures.json")])  # fmt: skip
     code = mgie_training.main()

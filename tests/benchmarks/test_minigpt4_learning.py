@@ -66,7 +66,6 @@ TINY = Sizes(
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """After pre-training, one run and its twin."""
     made = tmp_path_factory.mktemp("learning")
-    torch.set_num_threads(1)
     work.prepare(made, TINY)
     for name in ("1-seed0", "1-seed0-shuffled"):
         work.work_on(made, name, TINY)

@@ -33,7 +33,7 @@ from benchmarks.reason_learning import (  # noqa: E402
 from benchmarks.reason_learning.finetuning import SEES, TEXT, Run, Training, all_runs  # noqa: E402
 from benchmarks.reason_learning.scoring import Painting  # noqa: E402
 from benchmarks.reason_learning.sizes import Sizes  # noqa: E402
-from benchmarks.tiny_editing import scenes, vae  # noqa: E402
+from benchmarks.tiny_editing import figures, scenes, vae  # noqa: E402
 from benchmarks.tiny_editing.captions import Said  # noqa: E402
 from benchmarks.tiny_editing.edits import NEW_KINDS  # noqa: E402
 from benchmarks.tiny_editing.scoring import within  # noqa: E402
@@ -66,11 +66,16 @@ BRIEF = Training(steps=2, batch=2, validation=0.2, validate_every=2, seeds=(0,))
 COARSE = Painting(steps=2)
 
 
+@pytest.fixture(autouse=True)
+def _fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the intervals: theirs are seconds for each table."""
+    monkeypatch.setattr(figures, "DRAWS", 200)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All stages, the model and its twin with one seed."""
     made = tmp_path_factory.mktemp("learning")
-    torch.set_num_threads(1)
     for stage in (*work.APART, *work.IN_TURN):
         work.prepare(made, stage, TINY)
     for run in all_runs(BRIEF):
