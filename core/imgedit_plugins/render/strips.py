@@ -16,9 +16,12 @@ from imgedit_plugins.pictures import Pixels
 from imgedit_plugins.render import pages
 from imgedit_plugins.render.passes import StripPass
 
-_STRIP_PIXELS = 1 << 17
-"""Pixels of a strip: small enough for its values to stay in a core's caches from one kernel to the
-next, large enough that the interpreter's part, which cores cannot share, does not count."""
+_STRIP_PIXELS = 1 << 18
+"""Pixels of a strip: small enough for its values to stay in the caches from one kernel to the next,
+large enough that the interpreter's part, which cores cannot share, does not count. With half of
+this two cores take up to twice as long, as each kernel begins and ends by waiting for the other's
+interpreter."""
+_MANY_CORES = 8  # with more of them strips are half as large, as their caches and memory add up
 
 _ONCE = 16  # times so many pixels where each value is read and written once
 _ONCE_AROUND = 4  # ... and then copied, as a strip with a halo is
@@ -27,7 +30,8 @@ _HALO_ROWS = 512  # but a wide halo gets four times its rows, so that a cancelle
 
 _RUN_BYTES = 1 << 22
 """What a thread writes in one go: two pages of fresh memory. Where none is free in one piece, the
-system looks for it for milliseconds; with longer runs the others would wait in the end."""
+system looks for it for milliseconds; with longer runs the others would wait for that in the end."""
+_LONG_RUN_BYTES = 3 << 22  # into memory in use, and without a copy of the strip before
 _RUNS_EACH = 4  # at least, for each core: so that all end together
 
 Order = Literal["rgb", "bgr"]
@@ -51,6 +55,7 @@ def run_strips(
     advance: Advance,
     *,
     orders: tuple[Order, Order] = ("rgb", "rgb"),
+    fresh: bool = False,
 ) -> None:
     """Compute `target` from `source`, strip by strip.
 
@@ -62,24 +67,17 @@ def run_strips(
         with_alpha: (height, width, n) of the target's type, whose last channel becomes its last.
         advance: called in this thread.
         orders: of the colours in source and target.
+        fresh: whether nobody has written to the target's memory yet.
 
     Raises:
         ColouredError: the target has one colour channel, and the result needs three.
     """
-    height, width = source.shape[:2]
-    pixels = _STRIP_PIXELS * ((_ONCE_AROUND if work.halo else _ONCE) if work.once else 1)
-    around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
-    rows = max(1, pixels // width, around)
-    rows = min(rows, -(-height // (os.cpu_count() or 1)))
-    size = min(_RUN_BYTES // target[0].nbytes, height // (_RUNS_EACH * (os.cpu_count() or 1)))
-    if work.once and not work.halo:
-        rows = max(1, min(rows, size))
-    size = max(1, size // rows) * rows  # of a run
-    apart = not np.may_share_memory(target, source)
+    run_bytes = _LONG_RUN_BYTES if work.in_place and not fresh else _RUN_BYTES
+    rows, size = _rows_of_strips_and_runs(work, source, target, run_bytes)
     own = target.ctypes.data == source.ctypes.data
 
     def strips_of(first: int, end: int) -> Iterator[tuple[int, int]]:
-        if apart:
+        if fresh:
             pages.fetch_pages(target[first:end])
         strips = max(1, round((end - first) / rows))
         edges = [first + (end - first) * number // strips for number in range(strips + 1)]
@@ -96,6 +94,21 @@ def run_strips(
         return bottom - top
 
     in_runs(one, [strips_of(*run) for run in pages.runs_of_rows(target, size)], advance)
+
+
+def _rows_of_strips_and_runs(
+    work: StripPass, source: Pixels, target: Pixels, run_bytes: int
+) -> tuple[int, int]:
+    height, width = source.shape[:2]
+    cores = os.cpu_count() or 1
+    pixels = _STRIP_PIXELS * ((_ONCE_AROUND if work.halo else _ONCE) if work.once else 1)
+    pixels //= 2 if cores > _MANY_CORES else 1
+    around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
+    rows = min(max(1, pixels // width, around), -(-height // cores))
+    run = min(run_bytes // target[0].nbytes, height // (_RUNS_EACH * cores))
+    if work.once and not work.halo:
+        rows = max(1, min(rows, run))
+    return rows, max(1, run // rows) * rows
 
 
 def in_parallel(one: Callable[[int], int], tops: Sequence[int], advance: Advance) -> None:
