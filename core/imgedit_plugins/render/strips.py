@@ -21,7 +21,8 @@ _STRIP_PIXELS = 1 << 18
 large enough that the interpreter's part, which cores cannot share, does not count. With half of
 this two cores take up to twice as long, as each kernel begins and ends by waiting for the other's
 interpreter."""
-_MANY_CORES = 8  # with more of them strips are half as large, as their caches and memory add up
+_ALL_PIXELS = 3 << 19
+"""Pixels of the strips of all cores: 40 bytes each in float32, so 60 MiB at most."""
 
 _ONCE = 16  # times so many pixels where each value is read and written once
 _ONCE_AROUND = 4  # ... and then copied, as a strip with a halo is
@@ -31,7 +32,7 @@ _HALO_ROWS = 512  # but a wide halo gets four times its rows, so that a cancelle
 _RUN_BYTES = 1 << 22
 """What a thread writes in one go: two pages of fresh memory. Where none is free in one piece, the
 system looks for it for milliseconds; with longer runs the others would wait for that in the end."""
-_LONG_RUN_BYTES = 3 << 22  # into memory in use, and without a copy of the strip before
+_LONG_RUN_BYTES = 3 << 22  # into memory in use, without a copy of the strip on the way
 _RUNS_EACH = 4  # at least, for each core: so that all end together
 
 Order = Literal["rgb", "bgr"]
@@ -72,9 +73,10 @@ def run_strips(
     Raises:
         ColouredError: the target has one colour channel, and the result needs three.
     """
-    run_bytes = _LONG_RUN_BYTES if work.in_place and not fresh else _RUN_BYTES
-    rows, size = _rows_of_strips_and_runs(work, source, target, run_bytes)
     own = target.ctypes.data == source.ctypes.data
+    short = fresh or (own and not work.in_place)
+    run_bytes = _RUN_BYTES if short else _LONG_RUN_BYTES
+    rows, size = _rows_of_strips_and_runs(work, source, target, run_bytes)
 
     def strips_of(first: int, end: int) -> Iterator[tuple[int, int]]:
         if fresh:
@@ -101,8 +103,8 @@ def _rows_of_strips_and_runs(
 ) -> tuple[int, int]:
     height, width = source.shape[:2]
     cores = os.cpu_count() or 1
-    pixels = _STRIP_PIXELS * ((_ONCE_AROUND if work.halo else _ONCE) if work.once else 1)
-    pixels //= 2 if cores > _MANY_CORES else 1
+    pixels = min(_STRIP_PIXELS, _ALL_PIXELS // cores)
+    pixels *= (_ONCE_AROUND if work.halo else _ONCE) if work.once else 1
     around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
     rows = min(max(1, pixels // width, around), -(-height // cores))
     run = min(run_bytes // target[0].nbytes, height // (_RUNS_EACH * cores))
