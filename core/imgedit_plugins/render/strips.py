@@ -18,9 +18,8 @@ from imgedit_plugins.render.passes import StripPass
 
 _STRIP_PIXELS = 1 << 18
 """Pixels of a strip: small enough for its values to stay in the caches from one kernel to the next,
-large enough that the interpreter's part, which cores cannot share, does not count. With half of
-this two cores take up to twice as long, as each kernel begins and ends by waiting for the other's
-interpreter."""
+large enough that the interpreter's part, which cores cannot share, does not count. Each kernel
+begins and ends by waiting for it: with half of this, two cores take up to twice as long."""
 _ALL_PIXELS = 3 << 19
 """Pixels of the strips of all cores: 40 bytes each in float32, so 60 MiB at most."""
 
