@@ -102,10 +102,23 @@ class Peer(Protocol):
         """
 
 
-def in_process(work: Callable[[], Any], pixels: Callable[[Any], Pixels]) -> Attempt:
-    """A call from memory to memory; its result is freed after the clock has stopped."""
+def in_process(
+    work: Callable[[], Any],
+    pixels: Callable[[Any], Pixels],
+    *,
+    prepare: Callable[[], Any] | None = None,
+) -> Attempt:
+    """A call from memory to memory; its result is freed after the clock has stopped.
+
+    Args:
+        work: the call.
+        pixels: its result as pixels.
+        prepare: called each time before the clock starts.
+    """
 
     def seconds() -> float:
+        if prepare is not None:
+            prepare()
         started = time.perf_counter()
         made = work()
         ended = time.perf_counter()

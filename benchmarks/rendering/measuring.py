@@ -12,6 +12,7 @@ with all who are near the fastest, until they settle or the time for that is spe
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -258,7 +259,7 @@ def _take_turns(turns: dict[str, Attempt], found: Measured, rounds: int) -> None
     behind = {n for n in peers if (found.cells[n].cold or 0.0) > _NEARLY_FASTEST * fastest}
     for number in range(rounds):
         names = [name for name in turns if number < _FEW_ROUNDS or name not in behind]
-        for name in _shifted(names, number):
+        for name in _shuffled(names, number):
             times = found.cells[name].times
             spent = sum(times.values())
             if number < _LEAST_ROUNDS or spent < _ENOUGH_SECONDS:
@@ -274,7 +275,7 @@ def _settle(near: dict[str, Attempt], times: dict[str, dict[int, float]], rounds
     for number in range(rounds, _MOST_ROUNDS):
         if spent >= _MORE_SECONDS or max(map(_spread, times.values())) <= _SETTLED:
             return
-        for name in _shifted(list(near), number):
+        for name in _shuffled(list(near), number):
             times[name][number] = near[name].seconds()
             spent += times[name][number]
 
@@ -285,10 +286,9 @@ def _spread(times: dict[int, float]) -> float:
     return (high - low) / middle
 
 
-def _shifted(names: list[str], number: int) -> list[str]:
-    """Everyone in another order each round."""
-    shift = number % len(names)
-    return names[shift:] + names[:shift]
+def _shuffled(names: list[str], number: int) -> list[str]:
+    """Everyone in another order each round, and so after another one each time."""
+    return random.Random(number).sample(names, len(names))
 
 
 def _time_command(

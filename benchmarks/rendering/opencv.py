@@ -40,7 +40,12 @@ class OpenCV:
                 made = call(made)
             return made
 
-        return in_process(work, lambda made: made)
+        return in_process(work, lambda made: made, prepare=_wake_threads)
+
+
+def _wake_threads() -> None:
+    """OpenCV ends its threads when their number is set, as rendering does, and starts them anew."""
+    cv2.blur(np.empty((512, 512, 3), np.uint8), (5, 5))
 
 
 def sharpening(step: Step) -> Pixels:

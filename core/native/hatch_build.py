@@ -31,7 +31,7 @@ _LEVELS: dict[str, dict[str, tuple[str, ...]]] = {
         "avx2_": ("-mavx2", "-mfma"),
         "avx512_": (
             *("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
-            *("-mavx512vbmi", "-mprefer-vector-width=512"),
+            *("-mavx512vbmi", "-mavx512vnni", "-mprefer-vector-width=512"),
         ),
     },
     "aarch64": {"neon_": ()},

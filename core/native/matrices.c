@@ -1,5 +1,6 @@
 /* Weighted sums of the three channels. `pixels` counts pixels; arrays hold three values each. */
 
+#include "digits.h"
 #include "pixels.h"
 
 /* A block as planes in single precision, red first. */
@@ -54,8 +55,29 @@ SUMS_BLOCK(16, 8, 8)
 /* Weights are three rows of R, G, B and an offset, in steps of 16 bits for a code of the source;
    results of 8 bits are the upper byte. */
 
+#ifdef __AVX512VNNI__
+INLINE uint8_t code_of_sum(const uint8_t *rgb, int channel, const void *weights, int truncate)
+{
+    (void)truncate;
+    return (uint8_t)(sum_of(rgb[0], rgb[1], rgb[2], (const float *)weights + 4 * channel) >> 8);
+}
+#endif
+
 KERNEL(sums_8_to_8)(const uint8_t *source, uint8_t *target, size_t pixels, const float *weights)
 {
+#ifdef __AVX512VNNI__
+    /* Half a step is added, as sums are rounded before the lower byte is cut off. What single
+       precision leaves out, three times 2^-7 of these steps, goes into CLOSE. */
+    double rows[12];
+    for (int i = 0; i < 12; i++)
+        rows[i] = (weights[i] + (i % 4 < 3 ? 0.0 : 32768.5)) / 256.0;
+    digit_sums all;
+    if (set_digits(&all, rows)) {
+        IN_BLOCKS(uint8_t, source, uint8_t, target, pixels, digits_block, &all, code_of_sum,
+                  weights, 1);
+        return;
+    }
+#endif
     IN_BLOCKS(uint8_t, source, uint8_t, target, pixels, sums_block_8_to_8, weights);
 }
 
@@ -73,17 +95,22 @@ KERNEL(sums_16_to_8)(const uint16_t *source, uint8_t *target, size_t pixels, con
 
 enum { STEPS = 1 << 14, NEAR = 4 }; /* of a code; so many that single precision may leave out */
 
-/* One channel in double precision. The order of the summands decides where a sum is a whole
-   number: red is multiplied first, then green and blue are added. */
+/* The order of the summands decides where a sum is a whole number: red is multiplied first, then
+   green and blue are added. */
+INLINE uint8_t toned_exactly(uint8_t red, uint8_t green, uint8_t blue, const double *weights,
+                             int truncate)
+{
+    double sum = fma(blue, weights[2], fma(green, weights[1], red * weights[0]));
+    sum = sum < 0.0 ? 0.0 : sum;
+    sum = sum > 255.0 ? 255.0 : sum;
+    return (uint8_t)(int32_t)(truncate ? sum : rint(sum));
+}
+
 INLINE void toned_in_double(const uint8_t *red, const uint8_t *green, const uint8_t *blue,
                             const double *weights, int truncate, uint8_t *made)
 {
-    for (int i = 0; i < BLOCK; i++) {
-        double sum = fma(blue[i], weights[2], fma(green[i], weights[1], red[i] * weights[0]));
-        sum = sum < 0.0 ? 0.0 : sum;
-        sum = sum > 255.0 ? 255.0 : sum;
-        made[i] = (uint8_t)(int32_t)(truncate ? sum : rint(sum));
-    }
+    for (int i = 0; i < BLOCK; i++)
+        made[i] = toned_exactly(red[i], green[i], blue[i], weights, truncate);
 }
 
 INLINE uint32_t steps_of(float red, float green, float blue, const float *weights)
@@ -132,11 +159,29 @@ INLINE void toned_block(const uint8_t *source, uint8_t *target, const double *ma
     join_8(target, made[0], made[1], made[2]);
 }
 
+#ifdef __AVX512VNNI__
+INLINE uint8_t toned_code(const uint8_t *rgb, int channel, const void *matrix, int truncate)
+{
+    return toned_exactly(rgb[0], rgb[1], rgb[2], (const double *)matrix + 3 * channel, truncate);
+}
+#endif
+
 /* Codes through a matrix (three rows of R, G, B; the absolute values of a row add up to 8 at
    most) as in double precision, cut off or rounded to even. */
 KERNEL(toned_8)(const uint8_t *source, uint8_t *target, size_t pixels, const double *matrix,
                 int32_t truncate)
 {
+#ifdef __AVX512VNNI__
+    double rows[12];
+    for (int i = 0; i < 12; i++)
+        rows[i] = i % 4 < 3 ? matrix[i / 4 * 3 + i % 4] : truncate ? 0.0 : 0.5;
+    digit_sums all;
+    if (set_digits(&all, rows)) {
+        IN_BLOCKS(uint8_t, source, uint8_t, target, pixels, digits_block, &all, toned_code,
+                  matrix, truncate);
+        return;
+    }
+#endif
     float weights[12];
     for (int i = 0; i < 12; i++) {
         double weight = i % 4 < 3 ? matrix[i / 4 * 3 + i % 4] : truncate ? 0.0 : 0.5;

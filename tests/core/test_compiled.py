@@ -34,6 +34,7 @@ RECIPES = {operation.name: operation.render for operation in IMAD}
 MATRIX = load_profile().of("sepia")["matrix"]
 STRONG = [[1.9, -0.7, -0.2], [-0.31, 1.62, -0.31], [0.0, -0.9, 1.9]]
 CODES8, CODES16 = np.dtype(np.uint8), np.dtype(np.uint16)
+GREYS = np.arange(256, dtype=np.uint8).reshape(4, 64, 1).repeat(3, axis=2)
 COUNTS = [*range(1, 131), 1000, 4097]
 
 each_level = pytest.mark.parametrize("level", levels())
@@ -183,6 +184,26 @@ def test_matrices(matrix, level):
 
 
 @each_level
+@given(
+    matrix=st.lists(st.lists(st.floats(-2.2, 2.2), min_size=3, max_size=3), min_size=3, max_size=3),
+    step=st.sampled_from([0.0, 1e-3, 1 / 256, 0.25]),
+    offset=st.floats(-1.0, 1.0),
+    truncate=st.booleans(),
+)
+@settings(deadline=None, max_examples=60)
+def test_sums_that_are_whole_numbers_or_nearly(level, matrix, step, offset, truncate):
+    """Weights of few decimals, of which every few sums lie where a code begins."""
+    weights = np.round(np.array(matrix) / step) * step if step else np.array(matrix)
+    rgb = np.ascontiguousarray(np.vstack([noise("uint8", 60, 64), GREYS]))
+    constants = {"matrix": weights.tolist(), "rounding": "truncate" if truncate else "round"}
+    made, wanted = both(level, lambda: RECIPES["sepia"](rgb, {}, constants))
+    assert np.array_equal(made, wanted)
+    sums = np.column_stack([weights * 256, np.full(3, 127.5 + 65280 * offset)])
+    made, wanted = both(level, lambda: weighted_sums.upper_bytes(rgb, sums))
+    assert np.array_equal(made, wanted)
+
+
+@each_level
 def test_every_count_of_pixels_and_no_byte_beside(level):
     weights = np.column_stack([np.array(MATRIX) * 256, np.full(3, 127.5)])
     table = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
@@ -270,6 +291,7 @@ def test_every_colour(level):
             lambda c: RECIPES["sepia"](c, {}, constants),
             lambda c: RECIPES["grayscale"](c, {}, {}),
             lambda c: matrices.on_codes(matrices.Matrix(MATRIX), CODES8, CODES8)(c, None, None),
+            lambda c: matrices.on_codes(matrices.Matrix(STRONG), CODES8, CODES8)(c, None, None),
             lambda c: matrices.on_codes(matrices.Matrix(STRONG), CODES8, CODES16)(c, None, None),
             lambda c: matrices._grey(c, None, None),
         ):

@@ -124,7 +124,9 @@ def test_every_strip_is_done_once_however_many_a_thread_takes(run, cores, count,
         seen.append((top, threading.get_ident()))
         return 3
 
-    strips.in_parallel(one, range(0, 3 * count, 3), told.append, run=run)
+    tops = range(0, 3 * count, 3)
+    runs = [tops[first : first + run] for first in range(0, count, run)]
+    strips.in_runs(one, runs, told.append)
     assert sorted(top for top, _ in seen) == list(range(0, 3 * count, 3))
     assert sum(told) == 3 * count
     assert len({thread for _, thread in seen}) <= cores
@@ -141,7 +143,7 @@ def test_an_error_stops_a_run_of_strips(monkeypatch):
         return 1
 
     with pytest.raises(BoomError):
-        strips.in_parallel(one, range(1000), lambda rows: None, run=100)
+        strips.in_runs(one, [range(at, at + 100) for at in range(0, 1000, 100)], lambda _: None)
     assert len(seen) < 1000
 
 

@@ -318,12 +318,13 @@ class _Run:
     ) -> Pixels:
         orders = (self.order, order or self.wanted)
         target = out
-        if target is None or target.shape != shape or target.dtype != work.target:
+        fresh = target is None or target.shape != shape or target.dtype != work.target
+        if target is None or fresh:
             target = np.empty(shape, work.target)
         before = self.progress.done
         try:
             advance = self.progress.advance
-            run_strips(work, self.color, target, with_alpha, advance, orders=orders)
+            run_strips(work, self.color, target, with_alpha, advance, orders=orders, fresh=fresh)
         except ColouredError:
             self.progress.done = before  # a second attempt begins where the first one began
             raise

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from imgedit_plugins.operations.forms import Region
 from imgedit_plugins.pictures import Pixels
+from imgedit_plugins.render import pages
 from imgedit_plugins.render.passes import StripPass
 
-_STRIP_PIXELS = 1 << 17
-"""Pixels of a strip: small enough for its values to stay in a core's caches from one kernel to the
-next, large enough that the interpreter's part, which cores cannot share, does not count."""
+_STRIP_PIXELS = 1 << 18
+"""Pixels of a strip: small enough for its values to stay in the caches from one kernel to the next,
+large enough that the interpreter's part, which cores cannot share, does not count. Each kernel
+begins and ends by waiting for it: with half of this, two cores take up to twice as long."""
+_ALL_PIXELS = 3 << 19
+"""Pixels of the strips of all cores: 40 bytes each in float32, so 60 MiB at most."""
 
 _ONCE = 16  # times so many pixels where each value is read and written once
 _ONCE_AROUND = 4  # ... and then copied, as a strip with a halo is
 _HALO_SHARE = 16  # a strip has at least so many times the rows of its halo,
 _HALO_ROWS = 512  # but a wide halo gets four times its rows, so that a cancelled job stops soon
 
-_KEPT_BYTES = 1 << 24
-
-_RUN_BYTES = 1 << 23
-"""What a thread writes in one go: some pages of fresh memory, which have up to 2 MiB each and take
-twice as long where two threads reach for the same one at once."""
+_RUN_BYTES = 1 << 22
+"""What a thread writes in one go: two pages of fresh memory. Where none is free in one piece, the
+system looks for it for milliseconds; with longer runs the others would wait for that in the end."""
+_LONG_RUN_BYTES = 3 << 22  # into memory in use, without a copy of the strip on the way
 _RUNS_EACH = 4  # at least, for each core: so that all end together
 
 Order = Literal["rgb", "bgr"]
 """Which colour comes first."""
+
+T = TypeVar("T")
 
 Advance = Callable[[int], None]
 """Told how many more rows are done; may raise to stop the work."""
@@ -50,6 +55,7 @@ def run_strips(
     advance: Advance,
     *,
     orders: tuple[Order, Order] = ("rgb", "rgb"),
+    fresh: bool = False,
 ) -> None:
     """Compute `target` from `source`, strip by strip.
 
@@ -61,19 +67,25 @@ def run_strips(
         with_alpha: (height, width, n) of the target's type, whose last channel becomes its last.
         advance: called in this thread.
         orders: of the colours in source and target.
+        fresh: whether nobody has written to the target's memory yet.
 
     Raises:
         ColouredError: the target has one colour channel, and the result needs three.
     """
-    height, width = source.shape[:2]
-    pixels = _STRIP_PIXELS * ((_ONCE_AROUND if work.halo else _ONCE) if work.once else 1)
-    around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
-    rows = max(1, pixels // width, around)
-    rows = min(rows, -(-height // (os.cpu_count() or 1)))
     own = target.ctypes.data == source.ctypes.data
+    short = fresh or (own and not work.in_place)
+    run_bytes = _RUN_BYTES if short else _LONG_RUN_BYTES
+    rows, size = _rows_of_strips_and_runs(work, source, target, run_bytes)
 
-    def one(top: int) -> int:
-        bottom: int = min(height, top + rows)
+    def strips_of(first: int, end: int) -> Iterator[tuple[int, int]]:
+        if fresh:
+            pages.fetch_pages(target[first:end])
+        strips = max(1, round((end - first) / rows))
+        edges = [first + (end - first) * number // strips for number in range(strips + 1)]
+        yield from itertools.pairwise(edges)
+
+    def one(strip: tuple[int, int]) -> int:
+        top, bottom = strip
         alpha = None if with_alpha is None else with_alpha[top:bottom]
         if alpha is not None and own:
             alpha = alpha.copy()
@@ -82,39 +94,55 @@ def run_strips(
             _put_alpha(alpha, target[top:bottom])
         return bottom - top
 
-    in_parallel(one, range(0, height, rows), advance, run=_RUN_BYTES // (rows * target[0].nbytes))
+    in_runs(one, [strips_of(*run) for run in pages.runs_of_rows(target, size)], advance)
 
 
-def in_parallel(one: Callable[[int], int], tops: range, advance: Advance, *, run: int = 1) -> None:
-    """Call `one` for each top row on all cores, and `advance` here with what it returned.
+def _rows_of_strips_and_runs(
+    work: StripPass, source: Pixels, target: Pixels, run_bytes: int
+) -> tuple[int, int]:
+    height, width = source.shape[:2]
+    cores = os.cpu_count() or 1
+    pixels = min(_STRIP_PIXELS, _ALL_PIXELS // cores)
+    pixels *= (_ONCE_AROUND if work.halo else _ONCE) if work.once else 1
+    around = min(_HALO_SHARE * work.halo, max(_HALO_ROWS, 4 * work.halo))
+    rows = min(max(1, pixels // width, around), -(-height // cores))
+    run = min(run_bytes // target[0].nbytes, height // (_RUNS_EACH * cores))
+    if work.once and not work.halo:
+        rows = max(1, min(rows, run))
+    return rows, max(1, run // rows) * rows
+
+
+def in_parallel(one: Callable[[int], int], tops: Sequence[int], advance: Advance) -> None:
+    """`in_runs` for strips that threads take one by one."""
+    in_runs(one, [(top,) for top in tops], advance)
+
+
+def in_runs(one: Callable[[T], int], runs: Sequence[Iterable[T]], advance: Advance) -> None:
+    """Call `one` for each strip on all cores, and `advance` here with what it returned.
 
     This thread works as well, and tells between two strips of its own what all have done. The
     first error, of a strip or of `advance`, stops every thread at its next strip.
 
     Args:
-        one: (top row) -> rows that it did.
-        tops: of the strips.
+        one: (strip) -> rows that it did.
+        runs: strips that a thread takes at once; it alone goes through them.
         advance: called in this thread.
-        run: how many neighbouring strips a thread takes at once, if there are enough of them.
     """
-    cores = os.cpu_count() or 1
-    run = max(1, min(run, len(tops) // (_RUNS_EACH * cores)))
-    todo, done = iter(range(0, len(tops), run)), _Done()
+    todo, done = iter(runs), _Done()
 
     def work(tell: Advance) -> None:
-        # `next` of a range's iterator is one step for the interpreter, so no strip is done twice.
-        for first in todo:
-            for top in tops[first : first + run]:
-                if done.stopped:
-                    return
-                try:
-                    tell(one(top))
-                except BaseException as error:
-                    done.stop(error)
-                    return
+        # `next` of a list's iterator is one step for the interpreter, so no run is done twice.
+        try:
+            for run in todo:
+                for strip in run:
+                    if done.stopped:
+                        return
+                    tell(one(strip))
+        except BaseException as error:
+            done.stop(error)
 
-    _keep_freed_memory()
-    helpers = min(len(tops), cores) - 1
+    pages.keep_freed_memory()
+    helpers = min(len(runs), os.cpu_count() or 1) - 1
     with _one_thread_each() if helpers else nullcontext():
         threads = [threading.Thread(target=work, args=(done.add,)) for _ in range(helpers)]
         for thread in threads:
@@ -125,18 +153,6 @@ def in_parallel(one: Callable[[int], int], tops: range, advance: Advance, *, run
     if done.error is not None:
         raise done.error
     advance(done.take())
-
-
-@functools.cache
-def _keep_freed_memory() -> None:
-    """Let the C library keep what a strip frees for the next one.
-
-    At first glibc gives each array of a strip back to the system at once, and gets it again page
-    by page, which takes longer than to compute what goes there. It keeps twice what the largest
-    block had that was freed so far, if that was up to 32 MiB: so one is freed here. Elsewhere
-    this does nothing.
-    """
-    np.empty(_KEPT_BYTES, np.uint8)
 
 
 class _Done:
