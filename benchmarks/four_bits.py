@@ -78,7 +78,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     drawn = [rng.standard_normal((given.rows, given.columns), np.float32)]
     matrices = list(_of_part(given.part)) if given.part else drawn
-    print("weights that share a scale: error, s of processor; onnxruntime's error, s; times as long")
+    print(
+        "weights that share a scale: error, s of processor; onnxruntime's error, s; times as long"
+    )
     for block in _BLOCKS:
         error, took = measured(matrices, block, in_four_bits)
         theirs, long = measured(matrices, block, by_onnxruntime)
