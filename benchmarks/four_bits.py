@@ -63,7 +63,8 @@ def _of_part(path: Path) -> Iterator[Floats]:
     import onnx_ir as ir
 
     for node in ir.load(path).graph.all_nodes():
-        weights: Any = node.inputs[1].const_value if node.op_type == "MatMul" else None
+        second = node.inputs[1] if node.op_type == "MatMul" else None
+        weights: Any = None if second is None else second.const_value
         if weights is not None and len(weights.shape) == 2 and weights.dtype.name == "FLOAT":
             yield weights.numpy()
 

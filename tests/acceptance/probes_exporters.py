@@ -75,8 +75,15 @@ def changed(one: str, other: str) -> float:
     return float((first != second).any(axis=2).mean())
 
 
+def likeness(one: str, other: str) -> float:
+    """PSNR of two pictures of the same size, in dB; 120 where they are equal."""
+    first, second = (open_picture(Path(path)).rgb8().astype(np.float64) for path in (one, other))
+    error = float(np.square((first - second) / 255).mean())
+    return 120.0 if error == 0 else -10 * float(np.log10(error))
+
+
 PROBES: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (document, fits_schema, hashes, spoil, pair, changed)
+    one.__name__: one for one in (document, fits_schema, hashes, spoil, pair, changed, likeness)
 }
 
 if __name__ == "__main__":
