@@ -83,8 +83,8 @@ def _edited(s: Session, one: Learnt, what: str, run: Path, bundle: Path) -> None
     photo, made = s.work / "pair" / "photo.png", []
     for number, (weights, seed) in enumerate(((run, 0), (run, 1), (bundle, 0))):
         target = s.work / f"{one.plugin}-learnt-{number}.png"
-        asked = ("--plugin", one.plugin, *one.words, "--seed", str(seed), "-o", target)
-        words: list[str | Path] = ["apply", photo, *asked, "-O", f"weights={weights}"]
+        asked = ("--plugin", one.plugin, *one.words, "--seed", str(seed), "-o", str(target))
+        words = ("apply", str(photo), *asked, "-O", f"weights={weights}")
         done = without_torch(s, *words) if weights == bundle else s.cli(*words)
         if not s.check(done.code == 0, f"{what}: apply by {weights.name}", done.last, done.command):
             return
@@ -98,12 +98,12 @@ def _edited(s: Session, one: Learnt, what: str, run: Path, bundle: Path) -> None
 
 def _recovered(s: Session, one: Learnt, what: str, run: Path, bundle: Path) -> None:
     """Plans of the same pair; where no plan explains it, both say so in the same words."""
-    shown = (s.work / "pair" / "photo.png", s.work / "pair" / "brighter.png")
+    shown = [str(s.work / "pair" / f"{name}.png") for name in ("photo", "brighter")]
     said = []
     for number, weights in enumerate((run, bundle)):
         target = s.work / f"{one.plugin}-learnt-{number}.json"
-        asked = ("--plugin", one.plugin, *one.words, "-o", target)
-        words: list[str | Path] = ["predict", *shown, *asked, "-O", f"weights={weights}"]
+        asked = ("--plugin", one.plugin, *one.words, "-o", str(target))
+        words = ("predict", *shown, *asked, "-O", f"weights={weights}")
         done = without_torch(s, *words) if weights == bundle else s.cli(*words)
         said.append(_plan(target) if done.code == 0 else (done.code, done.err.strip()))
         good = done.code == 0 or (done.code == 3 and done.is_one_sentence)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from imgedit_mgie.expressive import so_far
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
 from imgedit_plugins.requests import ApplyRequest
@@ -38,6 +39,7 @@ class Writes(Protocol[Derived_co]):
         *,
         longest: int,
         on_token: Callable[[int], None],
+        on_text: Callable[[str], None],
     ) -> Derived_co:
         """Write the expressive instruction."""
         ...
@@ -63,12 +65,9 @@ def derived_of(
     if given := str(options["expressive"]).strip():
         job.report("reading the expressive instruction")
         return model.reread(seen, instruction, given)
-    longest = int(options["max-tokens"])
+    told = _Telling(job, int(options["max-tokens"]))
     derived = model.derive(
-        seen,
-        instruction,
-        longest=longest,
-        on_token=lambda n: job.report("writing the expressive instruction", n, longest),
+        seen, instruction, longest=told.longest, on_token=told.token, on_text=told.piece
     )
     if not derived.expressive:
         job.warn("The language model wrote no expressive instruction; yours is used as it is.")
@@ -78,3 +77,23 @@ def derived_of(
             "guides the edit; a higher max-tokens may help."
         )
     return derived
+
+
+class _Telling:
+    """Progress of writing: how many tokens there are, and their text."""
+
+    def __init__(self, job: Job, longest: int) -> None:
+        self.longest = longest
+        self._job, self._count, self._answer = job, 0, ""
+
+    def token(self, count: int) -> None:
+        self._count = count
+        self._tell()
+
+    def piece(self, text: str) -> None:
+        self._answer += text
+        self._tell()
+
+    def _tell(self) -> None:
+        text = so_far(self._answer)
+        self._job.report("writing the expressive instruction", self._count, self.longest, text)
