@@ -239,6 +239,12 @@ def _print_parts(document: Document) -> None:
         for part in document.parts
     ]
     print_table(("part", "precision", "by", "inputs", "largest", "typical", "limit", ""), rows)
+    for part in document.parts:
+        if (rounding := part.compared.rounding) is not None:
+            click.echo(
+                f"{part.name}: its original in float32 is {rounding:.2g} from what it is in "
+                "float64, so twice that is allowed."
+            )
 
 
 def _print_edits(document: Document) -> None:

@@ -19,7 +19,7 @@ _CACHED, _READ = 6, 3
 
 FEW_MATRICES: dict[Precision, float] = {"int8": 0.02, "int4": 0.2}
 """Limits of parts that are one quantised matrix, or two in a row: in blocks of 32, normally
-distributed weights in 4 bits change a product by 9 % of its standard deviation and two by 13 %, in
+distributed weights in 4 bits change a product by 8 % of its standard deviation and two by 12 %, in
 8 bits by 0.6 and 0.8 %; in 3 bits it is 19 and 26 %."""
 
 Arrays = dict[str, Array]

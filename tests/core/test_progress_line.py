@@ -10,7 +10,6 @@ import pytest
 from imgedit_plugins.cli.terminal import ProgressLine
 from imgedit_plugins.jobs import Progress
 
-
 BAR = "writing [##########----------] 4/8  50%"
 
 
