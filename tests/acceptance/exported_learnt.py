@@ -38,12 +38,12 @@ class Learnt:
 LEARNT = (
     Learnt(
         "mgie", "mgie_learning/runs/mgie-seed0", "python -m benchmarks.mgie_learning",
-        ("--instruction", "make it night", "-O", "exact=off", "-O", "resolution=64"),
+        ("--instruction", "make it warmer", "-O", "exact=off", "-O", "resolution=64"),
     ),
     Learnt(
         "reason_edit", "reason_learning/runs/reason_pix2pix-seed0",
         "python -m benchmarks.reason_learning",
-        ("--instruction", "make it night", "-O", "exact=off", "-O", "resolution=64",
+        ("--instruction", "make it as nature has it", "-O", "exact=off", "-O", "resolution=64",
          "-O", "model=reason_pix2pix"),
     ),
     Learnt(
