@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance import NOT_RUN, Session
-from exported_families import export, without_torch
+from exported_families import command, export, without_torch
 
 _PAIRS = "minigpt4_learning/pairs"
 
@@ -71,7 +71,7 @@ def learnt(s: Session, one: Learnt, builds: Path) -> None:
     s.check(all(edit["passed"] for edit in told), f"{what}: its edits", _shown(told))
     done = without_torch(s, "bundle", "verify", out)
     s.check(done.code == 0, f"{what}: bundle verify without torch", done.last,
-            f"imgedit-plugins bundle verify $WORK/{out.name}")  # fmt: skip
+            command(s, ("bundle", "verify", out)))  # fmt: skip
     if not (s.work / "pair").exists():
         (s.work / "pair").mkdir()
         s.probe("pair", s.work / "pair")
@@ -79,14 +79,19 @@ def learnt(s: Session, one: Learnt, builds: Path) -> None:
 
 
 def _edited(s: Session, one: Learnt, what: str, run: Path, bundle: Path) -> None:
-    """A bundle's noise is another one, so its picture is not that of the model with this seed."""
-    photo, made = s.work / "pair" / "photo.png", []
+    """A bundle's noise is another one, so its picture is not that of the model with this seed.
+
+    It is no further off than the model's pictures with two seeds are from each other, 3 dB of luck
+    aside. Bundles work on multiples of 64 pixels, so the picture is of such a size.
+    """
+    photo, made = s.work / "pair" / "square.png", []
     for number, (weights, seed) in enumerate(((run, 0), (run, 1), (bundle, 0))):
         target = s.work / f"{one.plugin}-learnt-{number}.png"
         asked = ("--plugin", one.plugin, *one.words, "--seed", str(seed), "-o", str(target))
         words = ("apply", str(photo), *asked, "-O", f"weights={weights}")
         done = without_torch(s, *words) if weights == bundle else s.cli(*words)
-        if not s.check(done.code == 0, f"{what}: apply by {weights.name}", done.last, done.command):
+        by = f"{what}: apply by {weights.name}, seed {seed}"
+        if not s.check(done.code == 0, by, done.last, command(s, words)):
             return
         made.append(target)
     seeds, apart = s.probe("likeness", made[0], made[1]), s.probe("likeness", made[0], made[2])
@@ -107,7 +112,7 @@ def _recovered(s: Session, one: Learnt, what: str, run: Path, bundle: Path) -> N
         done = without_torch(s, *words) if weights == bundle else s.cli(*words)
         said.append(_plan(target) if done.code == 0 else (done.code, done.err.strip()))
         good = done.code == 0 or (done.code == 3 and done.is_one_sentence)
-        s.check(good, f"{what}: predict by {weights.name}", done.last, done.command)
+        s.check(good, f"{what}: predict by {weights.name}", done.last, command(s, words))
     s.check(said[0] == said[1], f"{what}: the bundle's plan is the model's", str(said[1])[:160])
 
 

@@ -58,11 +58,12 @@ def spoil(folder: str, name: str) -> None:
 
 
 def pair(folder: str) -> None:
-    """A photograph of the user's, and one that is brighter."""
+    """A photograph of the user's, one that is brighter, and one of 64 x 64 pixels."""
     from imgedit_plugins.authoring.samples import photograph
 
     photo = photograph(120, 90)
     save_picture(photo, Path(folder) / "photo.png")
+    save_picture(photograph(64, 64), Path(folder) / "square.png")
     brighter = np.clip(photo.pixels[..., :3].astype(np.int64) + 40, 0, 255).astype(np.uint8)
     save_picture(Picture(brighter), Path(folder) / "brighter.png")
 
