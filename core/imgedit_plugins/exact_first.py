@@ -141,7 +141,7 @@ class _Quiet(Job):
     """A job whose warnings nobody hears: they are about a comparison that nobody asked for."""
 
     def __init__(self, whole: Job) -> None:
-        super().__init__(lambda told: whole.report(told.stage, told.done, told.total))
+        super().__init__(lambda told: whole.report(told.stage, told.done, told.total, told.text))
         self._whole = whole
 
     @property

@@ -28,11 +28,13 @@ class Progress:
         stage: what is being done, a few words in the present tense ('searching').
         done: steps finished, 0 <= done <= total.
         total: steps in this stage; 0 when unknown.
+        text: what is being written, as far as it is there.
     """
 
     stage: str
     done: int = 0
     total: int = 0
+    text: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,7 @@ class Job:
         self._cancelled = threading.Event()
         self.warnings: list[str] = []
 
-    def report(self, stage: str, done: int = 0, total: int = 0) -> None:
+    def report(self, stage: str, done: int = 0, total: int = 0, text: str = "") -> None:
         """Tell how far the work is, and stop here if it was cancelled.
 
         Raises:
@@ -78,7 +80,7 @@ class Job:
         """
         self.check()
         if self._on_progress is not None:
-            self._on_progress(Progress(stage, done, total))
+            self._on_progress(Progress(stage, done, total, text))
 
     def warn(self, message: str) -> None:
         """Tell the user something that does not stop the work, as one sentence."""

@@ -106,7 +106,7 @@ def export(  # noqa: PLR0913 (the command's options)
     resolved = common.resolve_for("export_parts", inputs, plugin, given)
     precision, parts = _precisions(precisions)
     axes = _sizes(sizes, target)
-    _require_export()
+    _require_export(target)
     if target == "tensorrt":
         from imgedit_exporters.engines import required
 
@@ -239,6 +239,12 @@ def _print_parts(document: Document) -> None:
         for part in document.parts
     ]
     print_table(("part", "precision", "by", "inputs", "largest", "typical", "limit", ""), rows)
+    for part in document.parts:
+        if (rounding := part.compared.rounding) is not None:
+            click.echo(
+                f"{part.name}: its original in float32 is {rounding:.2g} from what it is in "
+                "float64, so twice that is allowed."
+            )
 
 
 def _print_edits(document: Document) -> None:
@@ -328,15 +334,16 @@ def _verified(plugin: str, folder: Path, job: Job) -> BundleReport:
     return report
 
 
-def _require_export() -> None:
+def _require_export(target: str) -> None:
     import importlib.util
 
     from imgedit_plugins.errors import PluginError
 
     packages = ("torch", "onnx", "onnx_ir", "onnxscript", "onnxruntime")
     absent = [name for name in packages if importlib.util.find_spec(name) is None]
+    runtime = "runtime-gpu,tensorrt" if target == "tensorrt" else "runtime"
     if absent:
         raise PluginError(
             f"Exporting needs packages that are not installed: {', '.join(absent)}.",
-            hint="Run: pip install 'imgedit-plugins[torch,export,runtime]'",
+            hint=f"Run: pip install 'imgedit-plugins[torch,export,{runtime}]'",
         )

@@ -1,4 +1,4 @@
-"""Weights in 8 or 4 bits, by onnxruntime's tools: matrices alone, activations stay float32."""
+"""Weights in 8 or 4 bits: matrices alone, activations stay float32."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imgedit_exporters import tracing
+from imgedit_exporters.four_bits import in_four_bits
 
 _DOMAIN = "com.microsoft"
 
@@ -69,17 +70,8 @@ def _in_few_bits(weights: Any, grain: Grain) -> tuple[dict[str, int], list[Any]]
     """What a node has for a matrix in few bits: its settings, and the numbers and scales."""
     import onnx_ir as ir
 
-    with _quiet():
-        import onnxruntime.quantization.matmul_nbits_quantizer as tools
-
     rows, columns = weights.const_value.shape
-    config = tools.DefaultWeightOnlyQuantConfig(
-        block_size=grain.block, is_symmetric=True, bits=grain.bits
-    )
-    with _quiet():
-        packed, scales, _ = tools.DefaultWeightOnlyQuantizer(config).qbits_block_quant(
-            weights.const_value.numpy()
-        )
+    packed, scales = _packed(weights.const_value.numpy(), grain)
     if isinstance(weights.const_value, ir.ExternalTensor):
         weights.const_value.release()
     settings = {"K": rows, "N": columns, "bits": grain.bits, "block_size": grain.block}
@@ -96,6 +88,20 @@ def _in_few_bits(weights: Any, grain: Grain) -> tuple[dict[str, int], list[Any]]
         )
         weights.graph.register_initializer(values[-1])
     return settings, values
+
+
+def _packed(matrix: Any, grain: Grain) -> tuple[Any, Any]:
+    """Numbers and scales, as MatMulNBits takes them."""
+    if grain.bits == 4:
+        return in_four_bits(matrix, grain.block)
+    with _quiet():
+        import onnxruntime.quantization.matmul_nbits_quantizer as tools
+
+        config = tools.DefaultWeightOnlyQuantConfig(
+            block_size=grain.block, is_symmetric=True, bits=grain.bits
+        )
+        packed, scales, _ = tools.DefaultWeightOnlyQuantizer(config).qbits_block_quant(matrix)
+    return packed, scales
 
 
 @contextlib.contextmanager

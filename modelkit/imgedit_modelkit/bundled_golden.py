@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from imgedit_exporters.runtime.bundles import EDITS, Document
-from imgedit_exporters.runtime.golden import load_arrays
+from imgedit_exporters.runtime.golden import load_groups
 from imgedit_exporters.runtime.painting import Guidance, Noise
+from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_modelkit.bundled_diffusion import GOLDEN_STEPS, BundledDiffusion, Floats, Guided
 from imgedit_modelkit.regions.resampling import Map
-from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.exporting import BundleReport, Finding
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
+from imgedit_plugins.requests import BundleRequest
 
 _ENOUGH_DB, _BEST_DB = 40.0, 120.0
 _NEAR = 1e-4
@@ -49,7 +48,9 @@ class Remade:
     as_written: Callable[[Sequence[int]], Guided] | None = None
 
 
-Remake = Callable[[RGB8, str], Remade]
+Model = TypeVar("Model", bound=BundledDiffusion)
+Remake = Callable[[Model, RGB8, str], Remade]
+"""The family's composition, up to the diffusion model."""
 
 
 @dataclass
@@ -80,25 +81,26 @@ def _wrote_the_same(golden: dict[str, Any], remade: Remade) -> bool:
     return remade.tokens is None or list(remade.tokens) == golden["tokens"].tolist()
 
 
-def verify(diffusion: BundledDiffusion, remake: Remake, job: Job) -> BundleReport:
+def verify(
+    request: BundleRequest, make: Callable[[Bundle], Model], remake: Remake[Model], job: Job
+) -> BundleReport:
     """Make the golden edits of a bundle again, all noise passed in, and compare.
 
     Args:
-        diffusion: of the bundle.
-        remake: the family's composition up to there.
+        request: names the bundle.
+        make: the family's model of it.
+        remake: what that makes of a picture and an instruction.
         job: progress, cancellation.
 
     Raises:
-        WeightsError: the bundle has none.
+        WeightsError: the bundle has none, or is not one of the family's.
     """
-    bundle = diffusion.bundle
-    edits = list(_golden(bundle.folder))
-    if not edits:
-        raise WeightsError(f"The bundle in {bundle.folder} has no golden edits.")
+    diffusion = make(Bundle(request.bundle, device="cpu"))
+    edits = load_groups(request.bundle / EDITS)
     worst = _Worst()
     for number, golden in enumerate(edits):
         job.report("making golden edits again", number, len(edits))
-        remade = remake(golden["picture"], str(golden["instruction"]))
+        remade = remake(diffusion, golden["picture"], str(golden["instruction"]))
         worst.add(golden, remade)
         quality = _quality(diffusion, golden, remade.guided)
         worst.quality = min(worst.quality, quality)
@@ -106,7 +108,7 @@ def verify(diffusion: BundledDiffusion, remake: Remake, job: Job) -> BundleRepor
             guided = remade.as_written(golden["tokens"].tolist())
             quality = _quality(diffusion, golden, guided)
         worst.as_written = min(worst.as_written, quality)
-    return BundleReport(findings=tuple(_findings(worst, bundle.document)))
+    return BundleReport(findings=tuple(_findings(worst, diffusion.bundle.document)))
 
 
 def _quality(diffusion: BundledDiffusion, golden: dict[str, Any], guided: Guided) -> float:
@@ -154,12 +156,6 @@ def _findings(worst: _Worst, document: Document) -> Iterator[Finding]:
 
 def _noise_of(noise: Floats, number: int) -> Floats:
     return np.asarray(noise[number], np.float32)
-
-
-def _golden(folder: Path) -> Iterator[dict[str, Any]]:
-    found = sorted(load_arrays(folder / EDITS).items(), key=lambda item: int(item[0].split("/")[0]))
-    for _, group in itertools.groupby(found, key=lambda item: item[0].split("/")[0]):
-        yield {name.split("/")[1]: array for name, array in group}
 
 
 def _psnr(found: Map, wanted: Map) -> float:

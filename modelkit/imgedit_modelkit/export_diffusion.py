@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from imgedit_modelkit.bundled_diffusion import (
 )
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling
+from imgedit_modelkit.diffusion.folders import load_part, load_scheduler
+from imgedit_modelkit.diffusion.saving import Saving
 from imgedit_modelkit.diffusion.text_reader import TextReader
 from imgedit_modelkit.export_parts import Arrays, smooth
 from imgedit_plugins.exporting import Array, Part, Precision
@@ -37,6 +40,23 @@ less than what is all matrices."""
 
 Guide = Callable[[RGB8, str], tuple[Conditioning, Arrays]]
 """What guides the edit of a picture by an instruction, and golden arrays of how it came to that."""
+
+
+def loaded_editor(unet: Path, vae: Path, scheduler: Path) -> PictureEditor:
+    """A diffusion model in float32, of the folders of its parts.
+
+    Raises:
+        WeightsError: one is missing or cannot be read.
+    """
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    return PictureEditor(
+        load_part(UNet2DConditionModel, unet),
+        load_part(AutoencoderKL, vae),
+        load_scheduler(scheduler),
+        saving=Saving(),
+    )
+
 
 # --- UNet and VAE -----------------------------------------------------------------------------
 

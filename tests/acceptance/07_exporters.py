@@ -1,6 +1,7 @@
 """Acceptance of part 7, point by point: PASS, FAIL or NOT RUN, each with its figure and command.
 
     python3 tests/acceptance/07_exporters.py [--here] [--only POINT...] [--speed-results FILE]
+                                             [--builds FOLDER]
 
 Clones the last commit into a fresh folder, installs it there as scripts/test.py does, trains a tiny
 model of each family, exports it and uses it. `--here` takes this working tree and its .venv
@@ -8,7 +9,9 @@ instead. Speed is read from results of the same sources, and NOT RUN without the
 
     python -m benchmarks.export --llama PYTHON --json build/export.json
 
-Point 9 runs the real editors (scripts/editors.py builds them). Exits with 0 only if nothing failed.
+Point 9 also takes the models that the learning benchmarks have trained, where there are such in
+FOLDER [build], and compares what bundles and models make. It runs the real editors
+(scripts/editors.py builds them). Exits with 0 only if nothing failed.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import exported_families
 import training_runs
 from acceptance import NOT_RUN, Session, run_script
 from exported_families import FAMILIES, Family
+from exported_learnt import LEARNT, learnt
 
 TESTS = "tests/exporters"
 GPU = "no GPU on this machine"
@@ -43,6 +47,7 @@ class Options(acceptance.Options):
     """The command line."""
 
     speed_results: Path | None
+    builds: Path
 
 
 OPTIONS = Options()
@@ -270,6 +275,8 @@ def point_9(s: Session) -> None:
     s.begin(9, "Done")
     for family in FAMILIES:
         exported_families.used(s, family)
+    for model in LEARNT:
+        learnt(s, model, OPTIONS.builds.resolve())
     junit = s.work / "editors.xml"
     words = ("-m", "editors", "-q", f"--junitxml={junit}", "tests/editors/test_bundles.py")
     done = s.run(s.python, "-m", "pytest", *words)
@@ -291,6 +298,10 @@ def main() -> int:
         epilog="Point 0 installs what the others use: --only others needs --here.",
     )
     parser.add_argument("--speed-results", type=Path, help="of benchmarks.export --json")
+    parser.add_argument(
+        "--builds", type=Path, default=acceptance.ROOT / "build",
+        help="where the learning benchmarks left their models [build of this tree]",
+    )  # fmt: skip
     return run_script(7, parser, OPTIONS, POINTS, "probes_exporters.py")
 
 

@@ -5,7 +5,8 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,23 +154,27 @@ def without_torch(s: Session, *words: str | Path) -> acceptance.Ran:
     return s.run(s.python, "-c", NO_TORCH, *words)
 
 
+def command(s: Session, words: Sequence[str | Path]) -> str:
+    """A command line as a user would write it."""
+    return shlex.join(["imgedit-plugins", *map(str, words)]).replace(f"{s.work}/", "$WORK/")
+
+
 def used(s: Session, family: Family) -> None:
     """`export`, `bundle verify`, then an edit or a plan, without torch."""
     folder = bundle(s, family)
     done = without_torch(s, "bundle", "verify", folder)
     s.check(done.code == 0, f"{family.plugin}: bundle verify without torch", done.last,
-            f"imgedit-plugins bundle verify $WORK/{folder.name}")  # fmt: skip
+            command(s, ("bundle", "verify", folder)))  # fmt: skip
     if not (s.work / "pair").exists():
         (s.work / "pair").mkdir()
         s.probe("pair", s.work / "pair")
     out = s.work / f"{family.plugin}-by-bundle"
     words = family.use(s, folder, out)
     done = without_torch(s, *words)
-    shown = " ".join(str(word).replace(f"{s.work}/", "$WORK/") for word in words)
     figure, good = done.last, done.code == 0
     if good and words[0] == "apply":
         share = s.probe("changed", s.work / "pair" / "photo.png", f"{out}.png")
         figure, good = f"{share:.0%} of the pixels changed", share > 0.2
     # No plan explains what an untrained model says: the program ends with 3, in a sentence.
     good = good or (words[0] == "predict" and done.code == 3 and done.is_one_sentence)
-    s.check(good, f"{family.plugin}: used without torch", figure, f"imgedit-plugins {shown}")
+    s.check(good, f"{family.plugin}: used without torch", figure, command(s, words))

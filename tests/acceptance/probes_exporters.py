@@ -58,11 +58,12 @@ def spoil(folder: str, name: str) -> None:
 
 
 def pair(folder: str) -> None:
-    """A photograph of the user's, and one that is brighter."""
+    """A photograph of the user's, one that is brighter, and one of 64 x 64 pixels."""
     from imgedit_plugins.authoring.samples import photograph
 
     photo = photograph(120, 90)
     save_picture(photo, Path(folder) / "photo.png")
+    save_picture(photograph(64, 64), Path(folder) / "square.png")
     brighter = np.clip(photo.pixels[..., :3].astype(np.int64) + 40, 0, 255).astype(np.uint8)
     save_picture(Picture(brighter), Path(folder) / "brighter.png")
 
@@ -75,8 +76,15 @@ def changed(one: str, other: str) -> float:
     return float((first != second).any(axis=2).mean())
 
 
+def likeness(one: str, other: str) -> float:
+    """PSNR of two pictures of the same size, in dB; 120 where they are equal."""
+    first, second = (open_picture(Path(path)).rgb8().astype(np.float64) for path in (one, other))
+    error = float(np.square((first - second) / 255).mean())
+    return 120.0 if error == 0 else -10 * float(np.log10(error))
+
+
 PROBES: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (document, fits_schema, hashes, spoil, pair, changed)
+    one.__name__: one for one in (document, fits_schema, hashes, spoil, pair, changed, likeness)
 }
 
 if __name__ == "__main__":

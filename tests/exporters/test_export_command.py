@@ -1,5 +1,6 @@
 """`export` and `bundle` on the command line, with the plugin of the documentation's sample."""
 
+import importlib.util
 import json
 import re
 import sys
@@ -57,6 +58,20 @@ def test_export_then_show_then_verify(mood, tmp_path):
     assert "is there already" in run("export", "mood", "--to", "onnx", "-o", out, code=1)
     (out / "mood.onnx").write_bytes((out / "mood.onnx").read_bytes() + b" ")
     assert "mood.onnx is not the file" in run("bundle", "verify", out, code=1)
+
+
+@pytest.mark.parametrize(
+    ("target", "extras"),
+    [("onnx", "torch,export,runtime"), ("tensorrt", "torch,export,runtime-gpu,tensorrt")],
+)
+def test_what_to_install_is_what_the_target_needs(mood, tmp_path, monkeypatch, target, extras):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
+    )
+    told = run("export", "mood", "--to", target, "-o", tmp_path / "out", code=1)
+    assert "not installed: onnxscript." in told
+    assert f"pip install 'imgedit-plugins[{extras}]'" in told
 
 
 def test_few_bits_from_the_command_line(mood, tmp_path):

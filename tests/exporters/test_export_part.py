@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from onnx import numpy_helper
 from torch import nn
 
@@ -23,6 +24,7 @@ from imgedit_exporters.runtime import bundles, sessions
 from imgedit_exporters.runtime.golden import load_pairs
 from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.verifying import verify
+from imgedit_plugins.cli import cli
 from imgedit_plugins.errors import DataError, ImgeditError, WeightsError
 from imgedit_plugins.exporting import BundleReport, Finding, Part
 from imgedit_plugins.jobs import Job
@@ -441,6 +443,8 @@ def test_an_original_that_is_rough_itself_is_not_asked_for_more(tmp_path, monkey
     compared = document.part("mix").compared
     assert 2e-4 < compared.largest < compared.limit
     assert compared.limit == pytest.approx(2 * compared.rounding)
+    shown = CliRunner().invoke(cli, ["bundle", "show", str(tmp_path / "near")])
+    assert f"mix: its original in float32 is {compared.rounding:.2g} from" in shown.output
     far = functools.partial(_shifted, by=0.3)
     monkeypatch.setattr(exporting, "answers", far)
     with pytest.raises(ExportFailedError, match="it differs from its original by"):

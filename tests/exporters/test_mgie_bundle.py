@@ -22,12 +22,14 @@ from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_exporters.verifying import verify
 from imgedit_mgie import bundled_editing
 from imgedit_mgie.bundled import BundledModel
+from imgedit_mgie.deriving import derived_of
+from imgedit_mgie.expressive import so_far
 from imgedit_mgie.loading import load_head, load_llava
 from imgedit_mgie.writer import Writer
 from imgedit_modelkit.diffusion.editor import PictureEditor, Sampling
 from imgedit_modelkit.diffusion.guidance import Guidance as OriginalGuidance
 from imgedit_plugins.errors import ImgeditError, OptionError, WeightsError
-from imgedit_plugins.jobs import Job
+from imgedit_plugins.jobs import Job, Progress
 from imgedit_plugins.picture_files import open_picture, save_picture
 from imgedit_plugins.plugins import PluginManager
 from imgedit_plugins.requests import ApplyRequest, ExportRequest
@@ -137,6 +139,32 @@ def test_the_expressive_instruction_is_the_same(ours, writer, instruction):
     assert found.complete == wanted.complete
     np.testing.assert_allclose(found.states, wanted.states[0].numpy(), atol=1e-3)
     assert told == list(range(1, len(told) + 1))
+
+
+def test_the_expressive_instruction_is_told_while_it_is_written(bundle, ours, writer):
+    request = ApplyRequest(
+        picture=tiny_mgie.picture(seed=4), instruction="make it red",
+        options=options(bundle, expressive="", **{"max-tokens": 24}),
+    )  # fmt: skip
+    answers = []
+    for model in (ours, writer):
+        pieces: list[str] = []
+        written: list[int] = []
+        told: list[Progress] = []
+        model.derive(
+            request.picture.rgb8(), "make it red", longest=24,
+            on_token=written.append, on_text=pieces.append,
+        )  # fmt: skip
+        derived_of(model, request.picture.rgb8(), request, Job(told.append), guided=True)
+        assert len(pieces) > 3
+        assert {one.stage for one in told} == {"writing the expressive instruction"}
+        assert told[-1].text == so_far("".join(pieces))
+        assert len({one.text for one in told}) > 3
+        counts = [one.done for one in told]
+        assert sorted(counts) == counts
+        assert (counts[-1], told[-1].total) == (written[-1], 24)
+        answers.append(pieces)
+    assert answers[0] == answers[1]
 
 
 def test_what_is_known_of_a_picture_is_not_found_out_again(bundle, ours, monkeypatch):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _REDRAW_SECONDS = 0.1
 _BAR = 20
+_LEAST_TEXT = 12
 _LONGEST_HEADING = 24
 
 
@@ -107,6 +108,7 @@ class ProgressLine:
 
         width = shutil.get_terminal_size().columns - 1
         text = f"{self._prefix}{progress.stage}{_bar(progress)}"
+        text += _end(progress.text, width - len(text))
         self._write(f"\r\x1b[K{text[:width]}")
         self._drawn = True
 
@@ -114,6 +116,14 @@ class ProgressLine:
     def _write(text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
+
+
+def _end(text: str, room: int) -> str:
+    """The end of what is being written, as far as there is room for it behind a line."""
+    shown = "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
+    if not shown or room < _LEAST_TEXT:
+        return ""
+    return f"  {shown}" if len(shown) + 2 <= room else f"  …{shown[3 - room :]}"
 
 
 def _bar(progress: Progress) -> str:

@@ -125,8 +125,8 @@ class _BandJob(Job):
         super().__init__()
         self._job, self._number, self._bands = job, number, bands
 
-    def report(self, stage: str, done: int = 0, total: int = 0) -> None:
-        self._job.report(stage, self._number * total + done, self._bands * total)
+    def report(self, stage: str, done: int = 0, total: int = 0, text: str = "") -> None:
+        self._job.report(stage, self._number * total + done, self._bands * total, text)
 
     def warn(self, message: str) -> None:
         if self._number == 0:

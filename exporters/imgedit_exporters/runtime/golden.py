@@ -36,6 +36,22 @@ def load_arrays(path: Path) -> dict[str, Array]:
         raise WeightsError(f"{path} cannot be read: {error}.", path=path) from error
 
 
+def load_groups(path: Path) -> list[dict[str, Array]]:
+    """Arrays called ``NUMBER/NAME``, by name, one group for each number in their order.
+
+    Raises:
+        WeightsError: as `load_arrays`, or there are none.
+    """
+    found: dict[int, dict[str, Array]] = {}
+    for key, array in load_arrays(path).items():
+        number, _, name = key.partition("/")
+        if name:
+            found.setdefault(int(number), {})[name] = array
+    if not found:
+        raise WeightsError(f"{path} has no golden edits.", path=path)
+    return [found[number] for number in sorted(found)]
+
+
 def save_pairs(path: Path, pairs: list[Pair], outputs: tuple[str, ...]) -> None:
     """Write golden inputs and what the original makes of them."""
     arrays: dict[str, Array] = {}

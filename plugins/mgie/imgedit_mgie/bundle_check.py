@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_mgie.bundled import GOLDEN_TOKENS, BundledModel, Derived, plain
 from imgedit_modelkit import bundled_golden
 from imgedit_modelkit.bundled_diffusion import Guided
@@ -21,12 +20,7 @@ def verify(request: BundleRequest, job: Job) -> BundleReport:
     Raises:
         WeightsError: the bundle has none, or is not one of ours.
     """
-    model = BundledModel(Bundle(request.bundle, device="cpu"))
-
-    def remake(picture: RGB8, instruction: str) -> Remade:
-        return _remade(model, picture, instruction)
-
-    return bundled_golden.verify(model, remake, job)
+    return bundled_golden.verify(request, BundledModel, _remade, job)
 
 
 def _remade(model: BundledModel, picture: RGB8, instruction: str) -> Remade:

@@ -106,8 +106,9 @@ class BundledModel(BundledDiffusion):
         *,
         longest: int = 96,
         on_token: Callable[[int], None] = lambda _: None,
+        on_text: Callable[[str], None] = lambda _: None,
     ) -> Derived:
-        """Write the expressive instruction, greedily."""
+        """Write the expressive instruction, greedily; see `Writer.derive`."""
         ids = self._prompt(instruction, longest)[1]
         rules = Rules(
             self.tokens.end,
@@ -115,6 +116,8 @@ class BundledModel(BundledDiffusion):
             ngram=REPEATED,
             complete=self._is_complete,
             on_token=on_token,
+            decode=self.tokens.decode,
+            on_text=on_text,
         )
         embeds = self.embed(ids, self.look(picture))
         written = write(decoder_of(self.bundle), embeds, rules, embed=self.embed, prompt=ids)

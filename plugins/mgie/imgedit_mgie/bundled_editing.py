@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from imgedit_exporters.runtime.using import Kept
-from imgedit_mgie.bundled import BundledModel, Derived, plain
+from imgedit_mgie.bundled import BundledModel, plain
+from imgedit_mgie.deriving import derived_of
 from imgedit_modelkit.bundled_diffusion import Guided
 from imgedit_modelkit.bundled_edits import BundledEdit, refuse_settled
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_plugins.errors import OptionError
 from imgedit_plugins.jobs import Job
-from imgedit_plugins.pictures import RGB8
 from imgedit_plugins.requests import ApplyRequest, EditResult, Options
 
 MODELS = Kept(BundledModel)
@@ -71,31 +71,11 @@ class _Work(BundledEdit):
         """What the instruction comes to: visual tokens, or text."""
         model = self.model
         if model.writes:
-            derived = self._derived(np.rint(pixels * 255).astype(np.uint8))
+            seen = np.rint(pixels * 255).astype(np.uint8)
+            guided = model.text is None
+            derived = derived_of(model, seen, self.request, self.job, guided=guided)
             self.expressive = derived.expressive
             if model.text is None:
                 return model.conditioning(derived.states)
         assert model.text is not None
         return model.text.conditioning(self.expressive or plain(self.request.instruction or ""))
-
-    def _derived(self, seen: RGB8) -> Derived:
-        options, job, model = self.request.options, self.job, self.model
-        instruction = self.request.instruction or ""
-        if given := str(options["expressive"]).strip():
-            job.report("reading the expressive instruction")
-            return model.reread(seen, instruction, given)
-        longest = int(options["max-tokens"])
-        derived = model.derive(
-            seen,
-            instruction,
-            longest=longest,
-            on_token=lambda n: job.report("writing the expressive instruction", n, longest),
-        )
-        if not derived.expressive:
-            job.warn("The language model wrote no expressive instruction; yours is used as it is.")
-        elif model.text is None and not derived.complete:
-            job.warn(
-                "The language model did not get to its visual tokens, so the last of what it "
-                "wrote guides the edit; a higher max-tokens may help."
-            )
-        return derived

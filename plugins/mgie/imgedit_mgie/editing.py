@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from imgedit_mgie.deriving import derived_of
 from imgedit_mgie.forecast import forecast
 from imgedit_mgie.models import Models
 from imgedit_mgie.pipelines import pipeline_class
 from imgedit_mgie.setting import Setting, language_parts, painter_parts, setting_of
-from imgedit_mgie.writer import Derived
 from imgedit_modelkit.devices import choose_device, choose_precision, stored_bytes
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import PictureEditor
@@ -23,7 +23,6 @@ from imgedit_modelkit.diffusion.schedulers import scheduler_class
 from imgedit_modelkit.regions.boxes import Box, Fitting, model_size
 from imgedit_modelkit.regions.resampling import Map
 from imgedit_plugins.jobs import Job
-from imgedit_plugins.pictures import RGB8
 from imgedit_plugins.requests import ApplyRequest, EditResult
 
 _MULTIPLE = 16
@@ -111,38 +110,16 @@ class Work(Edit):
         setting, guided = self.models.setting, None
         if setting.writer is not None:
             self.job.report("loading the language model")
-            derived = self._derived(np.rint(pixels * 255).astype(np.uint8))
+            writer, seen = self.models.writer(), np.rint(pixels * 255).astype(np.uint8)
+            derived = derived_of(writer, seen, self.request, self.job, guided=setting.guided)
             self.expressive = derived.expressive
             if setting.guided:
-                guided = self.models.writer().conditioning(derived.states)
+                guided = writer.conditioning(derived.states)
             self.models.rest()
         self.job.report("loading the diffusion model")
         if not setting.guided and setting.model != "painter":
             guided = self.models.text_reader().conditioning([self._text])
         return guided
-
-    def _derived(self, seen: RGB8) -> Derived:
-        """What the language model makes of the instruction."""
-        writer, options, job = self.models.writer(), self.request.options, self.job
-        instruction = self.request.instruction or ""
-        if given := str(options["expressive"]).strip():
-            job.report("reading the expressive instruction")
-            return writer.reread(seen, instruction, given)
-        longest = int(options["max-tokens"])
-        derived = writer.derive(
-            seen,
-            instruction,
-            longest=longest,
-            on_token=lambda n: job.report("writing the expressive instruction", n, longest),
-        )
-        if not derived.expressive:
-            job.warn("The language model wrote no expressive instruction; yours is used as it is.")
-        elif self.models.setting.guided and not derived.complete:
-            job.warn(
-                "The language model did not get to its visual tokens, so the last of what it wrote "
-                "guides the edit; a higher max-tokens may help."
-            )
-        return derived
 
 
 # --- what it needs ----------------------------------------------------------------------------

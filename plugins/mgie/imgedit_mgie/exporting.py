@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from imgedit_exporters.runtime.tokens import described
 from imgedit_mgie import bundled, folders
 from imgedit_mgie.expressive import clean
-from imgedit_mgie.folders import Config, model_folder, read_config, with_bases
+from imgedit_mgie.folders import model_folder, read_config, with_bases
 from imgedit_mgie.llava import pixels_of
 from imgedit_mgie.loading import load_head, load_llava
 from imgedit_mgie.requirements import NAME
@@ -23,14 +23,13 @@ from imgedit_mgie.writer import Writer
 from imgedit_modelkit import configurations
 from imgedit_modelkit.diffusion.conditioning import Conditioning
 from imgedit_modelkit.diffusion.editor import PictureEditor
-from imgedit_modelkit.diffusion.folders import load_part, load_scheduler
-from imgedit_modelkit.diffusion.saving import Saving
 from imgedit_modelkit.diffusion.text_reader import TextReader
 from imgedit_modelkit.export_diffusion import (
     diffusion_parts,
     diffusion_settings,
     golden_edits,
     guided_by_text,
+    loaded_editor,
     text_part,
     text_settings,
 )
@@ -39,11 +38,12 @@ from imgedit_modelkit.export_parts import (
     decoder_part,
     embeddings_part,
     linear_part,
+    sources,
     tower_part,
 )
 from imgedit_modelkit.vision_towers import DEVIATION, MEAN
 from imgedit_plugins.errors import OptionError
-from imgedit_plugins.exporting import ExportReport, Part, Source
+from imgedit_plugins.exporting import ExportReport, Part
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.pictures import RGB8
 from imgedit_plugins.requests import ExportRequest, Options
@@ -84,7 +84,7 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
         parts=(*parts, *diffusion_parts(editor)),
         settings=settings,
         files=files,
-        lineage=tuple(dict.fromkeys(_lineage(setting, job))),
+        lineage=sources(_lineage(setting, job)),
         golden=lambda golden_job: golden_edits(
             editor, lambda seen, text: _guided(writer, reader, seen, text), golden_job
         ),
@@ -110,16 +110,8 @@ def _setting(request: ExportRequest, job: Job) -> Setting:
 
 
 def _editor(setting: Setting) -> PictureEditor:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-
     names = (folders.UNET, folders.VAE, folders.SCHEDULER)
-    unet, vae, scheduler = (painter_part(setting.painter, name) for name in names)
-    return PictureEditor(
-        load_part(UNet2DConditionModel, unet),
-        load_part(AutoencoderKL, vae),
-        load_scheduler(scheduler),
-        saving=Saving(),
-    )
+    return loaded_editor(*(painter_part(setting.painter, name) for name in names))
 
 
 def _writer(setting: Setting, folder: Path) -> Writer:
@@ -134,19 +126,17 @@ def _reader(setting: Setting) -> TextReader:
     return TextReader.load(places[0], places[1], torch.float32)
 
 
-def _lineage(setting: Setting, job: Job) -> Iterator[Source]:
+def _lineage(setting: Setting, job: Job) -> Iterator[configurations.Part]:
     """What a model and those that it was trained from were made of."""
     for folder in dict.fromkeys((setting.writer, setting.painter)):
         if folder is None:
             continue
         if (folder / folders.FILE).is_file():
-            configs: list[Config] = [read_config(one) for one in with_bases(folder)]
-            found = [part for config in configs for part in config.lineage]
+            for config in map(read_config, with_bases(folder)):
+                yield from config.lineage
         else:  # as diffusers saves it
             package = Path(__file__).parent
-            files = {"diffusion": folder}
-            found = list(configurations.lineage(package, NAME, files, job))
-        yield from (Source(**msgspec.to_builtins(part)) for part in found)
+            yield from configurations.lineage(package, NAME, {"diffusion": folder}, job)
 
 
 # --- the language model -----------------------------------------------------------------------

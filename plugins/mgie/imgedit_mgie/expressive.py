@@ -45,14 +45,18 @@ def clean(answer: str, sentences: int = SENTENCES) -> str:
     of that the first sentences. A sentence that this, or the limit of tokens, has broken off is
     left out, unless it is the only one. White space becomes single spaces.
     """
-    text = answer.rpartition(_SPEAKER)[2]
-    end = _ENDS.search(text)
-    text = " ".join((text[: end.start()] if end else text).split())
-    whole, rest = _sentences(text)
+    whole, rest = _sentences(so_far(answer))
     if whole:
         return " ".join(whole[:sentences])
     rest = rest.rstrip(" ,;:-–")
     return f"{rest}." if re.search(r"\w", rest) else ""
+
+
+def so_far(answer: str) -> str:
+    """What is shown of a raw answer while it is written: as `clean`, with all its sentences."""
+    text = answer.rpartition(_SPEAKER)[2]
+    end = _ENDS.search(text)
+    return " ".join((text[: end.start()] if end else text).split())
 
 
 def _sentences(text: str) -> tuple[list[str], str]:

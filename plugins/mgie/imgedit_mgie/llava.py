@@ -177,7 +177,7 @@ class Llava(nn.Module):
         seen: Tensor | None,
         *,
         longest: int = 96,
-        on_token: Callable[[int], None] = lambda _: None,
+        on_token: Callable[[Sequence[int]], None] = lambda _: None,
     ) -> Written:
         """A greedy answer without repeated 3-grams, up to its end or its last visual token.
 
@@ -185,7 +185,7 @@ class Llava(nn.Module):
             prompt: its tokens.
             seen: (1, patches, width), or None.
             longest: tokens after which it is broken off.
-            on_token: told how many there are; what it raises ends the work.
+            on_token: told all new tokens after each; what it raises ends the work.
         """
         device = self.table.weight.device
         ids, states, cache = list(prompt), [], None
@@ -199,14 +199,10 @@ class Llava(nn.Module):
             logits = self.output(out.last_hidden_state[0, -1:]).float()[0]
             logits[_repeating(ids)] = -torch.inf
             ids.append(int(logits.argmax()))
-            count = len(ids) - len(prompt)
-            on_token(count)
-            if (
-                ids[-1] == self.tokens.end
-                or count >= longest
-                or self._is_complete(ids[len(prompt) :])
-            ):
-                return Written(tuple(ids[len(prompt) :]), torch.cat(states))
+            new = ids[len(prompt) :]
+            on_token(new)
+            if new[-1] == self.tokens.end or len(new) >= longest or self._is_complete(new):
+                return Written(tuple(new), torch.cat(states))
             inputs = self.table(torch.tensor([ids[-1:]], device=device))
 
     def _is_complete(self, written: list[int]) -> bool:

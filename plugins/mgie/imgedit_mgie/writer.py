@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from imgedit_exporters.runtime.texts import Text
 from imgedit_mgie.edit_head import EditHead
 from imgedit_mgie.expressive import clean
 from imgedit_mgie.llava import Llava, pixels_of
@@ -90,6 +91,7 @@ class Writer(nn.Module):
         *,
         longest: int = 96,
         on_token: Callable[[int], None] = lambda _: None,
+        on_text: Callable[[str], None] = lambda _: None,
     ) -> Derived:
         """Write the expressive instruction, greedily.
 
@@ -98,9 +100,17 @@ class Writer(nn.Module):
             instruction: of the user.
             longest: tokens, after which the answer is broken off.
             on_token: told how many there are; what it raises ends the work.
+            on_text: told the raw answer piece by piece, in whole characters.
         """
+        text = Text(self.llava.tokens.decode, on_text=on_text)
+
+        def tell(tokens: Sequence[int]) -> None:
+            on_token(len(tokens))
+            text.read(tokens)
+
         ids = self._fitting(self.prompt(instruction), longest)
-        written = self.llava.write(ids, self.look(picture), longest=longest, on_token=on_token)
+        written = self.llava.write(ids, self.look(picture), longest=longest, on_token=tell)
+        text.end()
         states, complete = self.llava.predicted(written)
         return Derived(clean(self.llava.tokens.decode(written.tokens)), states[None], complete)
 

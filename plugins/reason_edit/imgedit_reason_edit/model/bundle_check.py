@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_modelkit import bundled_golden
 from imgedit_modelkit.bundled_golden import Remade
 from imgedit_plugins.exporting import BundleReport
@@ -18,14 +17,13 @@ def verify(request: BundleRequest, job: Job) -> BundleReport:
     Raises:
         WeightsError: the bundle has none, or is not one of ours.
     """
-    model = BundledModel(Bundle(request.bundle, device="cpu"))
+    return bundled_golden.verify(request, BundledModel, _remade, job)
 
-    def remake(picture: RGB8, instruction: str) -> Remade:
-        reader = model.reader
-        return Remade(
-            model.conditioning(picture, instruction),
-            pixels=reader.pixels(picture) if reader is not None and reader.sees else None,
-            ids=model.ids(instruction),
-        )
 
-    return bundled_golden.verify(model, remake, job)
+def _remade(model: BundledModel, picture: RGB8, instruction: str) -> Remade:
+    reader = model.reader
+    return Remade(
+        model.conditioning(picture, instruction),
+        pixels=reader.pixels(picture) if reader is not None and reader.sees else None,
+        ids=model.ids(instruction),
+    )

@@ -11,21 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from imgedit_modelkit.diffusion.editor import PictureEditor
-from imgedit_modelkit.diffusion.folders import load_part, load_scheduler
-from imgedit_modelkit.diffusion.saving import Saving
 from imgedit_modelkit.diffusion.text_reader import TextReader
 from imgedit_modelkit.export_diffusion import (
     diffusion_parts,
     diffusion_settings,
     golden_edits,
     guided_by_text,
+    loaded_editor,
     text_part,
     text_settings,
 )
-from imgedit_modelkit.export_parts import FEW_MATRICES
+from imgedit_modelkit.export_parts import FEW_MATRICES, sources
 from imgedit_modelkit.export_seeing import golden_reading, seeing_parts, seeing_settings
 from imgedit_modelkit.picture_features import PictureReader, Reading
-from imgedit_plugins.exporting import ExportReport, Part, Source
+from imgedit_plugins.exporting import ExportReport, Part
 from imgedit_plugins.requests import Options
 from imgedit_reason_edit.model import bundled, folders
 from imgedit_reason_edit.model.folders import model_folder, read_config, with_bases
@@ -71,25 +70,16 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport:
             **diffusion_settings(editor),
         },
         files=guide.files,
-        lineage=tuple(_lineage(setting)),
+        lineage=sources(
+            part for folder in with_bases(setting.folder) for part in read_config(folder).lineage
+        ),
         golden=lambda golden_job: golden_edits(editor, guide, golden_job),
     )
 
 
 def _editor(setting: Setting) -> PictureEditor:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-
-    return PictureEditor(
-        load_part(UNet2DConditionModel, setting.part(folders.UNET)),
-        load_part(AutoencoderKL, setting.part(folders.VAE)),
-        load_scheduler(setting.part(folders.SCHEDULER)),
-        saving=Saving(),
-    )
-
-
-def _lineage(setting: Setting) -> list[Source]:
-    found = [part for folder in with_bases(setting.folder) for part in read_config(folder).lineage]
-    return list(dict.fromkeys(Source(**msgspec.to_builtins(part)) for part in found))
+    names = (folders.UNET, folders.VAE, folders.SCHEDULER)
+    return loaded_editor(*(setting.part(name) for name in names))
 
 
 # --- what guides the UNet ---------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from imgedit_exporters.runtime.bundles import EDITS
-from imgedit_exporters.runtime.golden import load_arrays
+from imgedit_exporters.runtime.golden import load_groups
 from imgedit_exporters.runtime.sessions import Bundle
 from imgedit_plugins.exporting import BundleReport, Finding
 from imgedit_plugins.jobs import Job
@@ -70,15 +70,10 @@ def verify(request: BundleRequest, job: Job) -> BundleReport:
         WeightsError: the bundle has none, or is not one of ours.
     """
     model = BundledMiniGPT4(Bundle(request.bundle, device="cpu"))
-    golden: dict[str, Any] = load_arrays(request.bundle / EDITS)
-    count, compared = int(golden["count"]), []
-    for number in range(count):
-        job.report("answering again", number, count)
-        prefix = f"{number}/"
-        one = {
-            name.removeprefix(prefix): a for name, a in golden.items() if name.startswith(prefix)
-        }
-        compared.append(_compared(model, one, job))
+    answers, compared = load_groups(request.bundle / EDITS), []
+    for number, golden in enumerate(answers):
+        job.report("answering again", number, len(answers))
+        compared.append(_compared(model, golden, job))
     return BundleReport(findings=tuple(findings(compared, model.bundle)))
 
 

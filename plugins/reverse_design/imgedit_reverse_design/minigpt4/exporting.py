@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from imgedit_exporters.runtime.tokens import described
@@ -17,10 +16,11 @@ from imgedit_modelkit.export_parts import (
     decoder_part,
     embeddings_part,
     linear_part,
+    sources,
     tower_part,
 )
 from imgedit_modelkit.vision_towers import DEVIATION, MEAN
-from imgedit_plugins.exporting import ExportReport, Source
+from imgedit_plugins.exporting import ExportReport
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.requests import ExportRequest
 from imgedit_reverse_design.minigpt4 import bundled
@@ -55,6 +55,7 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
     config = read_config(folder)
     job.report("loading the model")
     model = load_model(folder)
+    base = read_config(Path(config.base)).lineage if config.base else ()
     language, tower = model.language, model.tower
     # Golden answers are those of the model with its adapters as they are.
     writer = (
@@ -82,16 +83,9 @@ def export_parts(request: ExportRequest, job: Job) -> ExportReport | None:
             bundled.TOKENIZER: tokenizer,
             bundled.STRINGS: json.dumps(list(language.strings), ensure_ascii=False).encode(),
         },
-        lineage=tuple(_lineage(folder)),
+        lineage=sources((*config.lineage, *base)),
         golden=lambda golden_job: _asked(request, model, golden_job),
     )
-
-
-def _lineage(folder: Path) -> list[Source]:
-    config = read_config(folder)
-    base = read_config(Path(config.base)).lineage if config.base else ()
-    found = [Source(**msgspec.to_builtins(part)) for part in (*config.lineage, *base)]
-    return [one for number, one in enumerate(found) if one not in found[:number]]
 
 
 def golden_answers(model: MiniGPT4, pairs: Iterable[GoldenPair], count: int, job: Job) -> Arrays:
@@ -104,13 +98,12 @@ def golden_answers(model: MiniGPT4, pairs: Iterable[GoldenPair], count: int, job
         job: progress and cancellation.
 
     Returns:
-        ``count``; for pair N: ``N/source`` and ``N/edited`` (height, width, 3) uint8, ``N/prompt``
+        For pair N: ``N/source`` and ``N/edited`` (height, width, 3) uint8, ``N/prompt``
         and ``N/truth`` (the operations' names) as JSON, ``N/tokens`` and ``N/probabilities``; of
         the first ones ``N/pixels`` that the tower sees.
     """
     breaks = experiment(model.config.experiment).breaks
     found: Arrays = {}
-    number = -1
     for number, pair in enumerate(pairs):
         job.report("making golden answers", number, count)
         prompt = draw(random.Random(number), pair.command, model.config.wrap, breaks=breaks)  # noqa: S311
@@ -128,7 +121,7 @@ def golden_answers(model: MiniGPT4, pairs: Iterable[GoldenPair], count: int, job
         }
         if number < _SEEN:
             found[f"{number}/pixels"] = pixels[0].numpy()
-    return {"count": np.array(number + 1), **found}
+    return found
 
 
 def _asked(request: ExportRequest, model: MiniGPT4, job: Job) -> Arrays:
