@@ -32,7 +32,7 @@ from imgedit_plugins.requests import DataRequest, OptionValue  # noqa: E402
 def test_everything_from_the_command_line(ma5k, model_folder, pix2pix, clip, tmp_path, own_weights):
     """A table, its JSON, its page, a study of it, and the study's page."""
     rows = f"instructpix2pix,mgie:{model_folder},lgie:{model_folder},copy"
-    done = program(
+    done = forked(
         own_weights, "evaluate", "mgie", "--data", ma5k, "--baseline", "--seed", 2,
         *given(models=rows, clip=clip, table="zero-shot", split="test", keep=tmp_path / "keep",
                painter_weights=pix2pix),

@@ -1,7 +1,7 @@
 """Import, training and editing from the command line, each in a process of its own.
 
-Where one thing is done twice, one of the processes is forked, the other has its own interpreter:
-the order of its sets, for one, is another.
+Where one thing is done twice, one of the processes is forked, the other is not: the order of its
+sets, for one, is another.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tiny_reasoner  # noqa: E402
 import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from imgedit_plugins.cli import cli  # noqa: E402
 from imgedit_plugins.picture_files import open_picture, save_picture  # noqa: E402
 from imgedit_plugins.pictures import Picture  # noqa: E402
 
@@ -96,9 +97,11 @@ def test_from_two_folders_to_an_edited_picture(reasoner_files, parts, tmp_path):
     assert not np.array_equal(once, open_picture(photo).pixels)
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_bits(reasoner, parts, tmp_path):
+def test_killed_at_any_moment_it_goes_on_to_the_same_bits(reasoner, parts, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMGEDIT_PLUGINS", "reason_edit")
     how = {"features": tmp_path / "features", "steps": 8}
-    forked(*training(reasoner, parts["I"], tmp_path / "whole", steps=8))
+    whole = training(reasoner, parts["I"], tmp_path / "whole", steps=8)
+    cli.main([*map(str, whole)], standalone_mode=False)  # here: sets have another order
     cut = training(reasoner, parts["I"], tmp_path / "cut", **how)
     metrics = tmp_path / "cut" / "metrics.jsonl"
     running = forked_commands.begin(cut, environment())
@@ -110,7 +113,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(reasoner, parts, tmp_p
     running.kill()
     running.join()
     assert not (tmp_path / "cut" / "model").exists()
-    program(*cut)
+    forked(*cut)
     assert same(tmp_path / "whole", tmp_path / "cut")
 
 
@@ -123,7 +126,7 @@ def test_two_processes_that_share_the_model_learn_the_same(launch, reasoner, par
         ("none", {"sharding": "none"}), ("fsdp", {"sharding": "fsdp"}),
         ("cached", {"sharding": "none", "features": tmp_path / "features"}),
     ):  # fmt: skip
-        arguments = training(reasoner, parts["I"], tmp_path / name, **options)
+        arguments = training(reasoner, parts["I"], tmp_path / name, samples=0, **options)
         told = (launch if name == "fsdp" else two_forked)(*arguments)
         assert told.count("The run is in") == 1
     assert same(tmp_path / "none", tmp_path / "cached")
