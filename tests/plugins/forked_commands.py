@@ -2,8 +2,8 @@
 
 A command that uses a model imports PyTorch, transformers and diffusers first, which takes several
 times as long as what the tests' tiny models do then; `torchrun` does it in three processes. Here
-commands have processes, environments, output and exit codes of their own, too, but no interpreter
-of their own: each test that uses these has a real one (`python -m imgedit_plugins.cli`) beside it.
+commands have processes, environments, output and exit codes of their own, too, and import the
+plugins themselves. Each plugin has some real ones (`python -m imgedit_plugins.cli`) besides.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 PROCESSES = multiprocessing.get_context("forkserver")
+# In a run of all tests the list that is given last counts: here is that of tests/modelkit, too.
 PROCESSES.set_forkserver_preload([
     "torch._dynamo", "torch.distributed.fsdp", "imgedit_modelkit.loop", "imgedit_plugins.cli",
+    "imgedit_reverse_design.minigpt4.model",
     "transformers.models.llava.modeling_llava", "transformers.models.llama.modeling_llama",
     "transformers.models.clip.modeling_clip", "diffusers.models.unets.unet_2d_condition",
     "diffusers.models.autoencoders.autoencoder_kl", "peft",
