@@ -12,6 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.torch
 
+import forked_commands  # noqa: E402
 import tiny_mgie  # noqa: E402
 import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
@@ -35,15 +36,26 @@ def data(tmp_path_factory) -> Path:
     return tiny_mgie.data_set(tmp_path_factory.mktemp("data") / "rows")
 
 
-def train(folder: Path, data: Path, out: Path, **options) -> str:
+def environment() -> dict[str, str]:
+    return {**os.environ, "IMGEDIT_PLUGINS": "mgie", "OMP_NUM_THREADS": "1"}
+
+
+def training(folder: Path, data: Path, out: Path, **options) -> list[str]:
     given = {name.replace("_", "-"): value for name, value in options.items()}
-    command = [sys.executable, *PROCESSES, "-m", "imgedit_plugins.cli", "train", "mgie"]
-    command += ["--data", data, "-o", out, "--seed", 3]
+    command = ["train", "mgie", "--data", data, "-o", out, "--seed", 3]
     for name, value in {**SMALL, "weights": folder, **given}.items():
         command += ["-O", f"{name}={value}"]
+    return list(map(str, command))
+
+
+def two_forked(command: list[str]) -> str:
+    return forked_commands.run_in_two(command, environment())
+
+
+def two_by_torchrun(command: list[str]) -> str:
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=300, check=False,
-        env={**os.environ, "IMGEDIT_PLUGINS": "mgie", "OMP_NUM_THREADS": "1"},
+        [sys.executable, *PROCESSES, "-m", "imgedit_plugins.cli", *command],
+        capture_output=True, text=True, timeout=300, check=False, env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -53,10 +65,14 @@ def lines(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.parametrize(
+    "launch", [two_forked, pytest.param(two_by_torchrun, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("how", [{"gradient_checkpointing": "yes", "ema": 0.9}, {"lora": 2}])
-def test_a_shared_mgie_learns_as_a_whole_one(folder, data, tmp_path, how):
-    told = [train(folder, data, tmp_path / s, sharding=s, **how) for s in ("none", "fsdp")]
-    assert all(one.count("The run is in") == 1 for one in told)
+def test_a_shared_mgie_learns_as_a_whole_one(launch, folder, data, tmp_path, how):
+    for sharding, start in (("none", two_forked), ("fsdp", launch)):
+        told = start(training(folder, data, tmp_path / sharding, sharding=sharding, **how))
+        assert told.count("The run is in") == 1
     for line, expected in zip(lines(tmp_path / "fsdp"), lines(tmp_path / "none"), strict=True):
         assert line.keys() == expected.keys()
         for name in line.keys() - {"kind"}:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -18,8 +17,9 @@ import pytest
 
 pytestmark = pytest.mark.torch
 
+import forked_commands  # noqa: E402
 import tiny_evaluation as tiny  # noqa: E402
-from tiny_evaluation import environment, evaluated, given, program  # noqa: E402
+from tiny_evaluation import environment, evaluated, forked, given, program  # noqa: E402
 
 from imgedit_mgie.plugin import make_data  # noqa: E402
 from imgedit_modelkit.human_evaluation import EvaluationServer, read_study  # noqa: E402
@@ -32,7 +32,7 @@ from imgedit_plugins.requests import DataRequest, OptionValue  # noqa: E402
 def test_everything_from_the_command_line(ma5k, model_folder, pix2pix, clip, tmp_path, own_weights):
     """A table, its JSON, its page, a study of it, and the study's page."""
     rows = f"instructpix2pix,mgie:{model_folder},lgie:{model_folder},copy"
-    done = program(
+    done = forked(
         own_weights, "evaluate", "mgie", "--data", ma5k, "--baseline", "--seed", 2,
         *given(models=rows, clip=clip, table="zero-shot", split="test", keep=tmp_path / "keep",
                painter_weights=pix2pix),
@@ -50,7 +50,7 @@ def test_everything_from_the_command_line(ma5k, model_folder, pix2pix, clip, tmp
     page = (tmp_path / "page.html").read_text()
     assert page.count("<figure>") == 3 * 2 * 3
     assert "<script" not in page
-    told = program(
+    told = forked(
         own_weights, "data", "mgie", "study", "--results", tmp_path / "keep", "--out",
         tmp_path / "study", "--items", 2,
     )  # fmt: skip
@@ -61,7 +61,7 @@ def test_everything_from_the_command_line(ma5k, model_folder, pix2pix, clip, tmp
 def test_faults_have_the_house_s_exit_codes(ma5k, tmp_path, own_weights):
     def run(*options: object, data: Path = ma5k, code: int) -> str:
         asked = ("evaluate", "mgie", "--data", data, *options)
-        return program(own_weights, *asked, code=code).stderr
+        return forked(own_weights, *asked, code=code).stderr
 
     told = run(code=1)  # the default row is the model in its usual place
     assert "There is no MGIE model in" in told
@@ -96,23 +96,20 @@ def test_a_killed_evaluation_goes_on_to_the_same_figures(model_folder, clip, tmp
             models=f"mgie:{model_folder},copy", clip=clip, keep=keep, steps=12),
         "-o", str(tmp_path / "out.json"),
     ]  # fmt: skip
-    child = subprocess.Popen(
-        [sys.executable, "-m", "imgedit_plugins.cli", *asked], env=environment(own_weights),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    child = forked_commands.begin(asked, environment(own_weights))
     until = time.monotonic() + 120
     while len(list((keep / "MGIE").glob("[0-9].png"))) < 3:
-        assert child.poll() is None, "it ended before it could be killed"
+        assert child.exitcode is None, "it ended before it could be killed"
         assert time.monotonic() < until
         time.sleep(0.01)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    child.kill()
+    child.join()
     assert not (tmp_path / "out.json").exists()
     journal = keep / "journal.jsonl"
     journal.write_text(journal.read_text() + '{"key": "half a li')  # as a kill may leave it
     before = {p.name: p.stat().st_mtime_ns for p in (keep / "MGIE").glob("[0-9].png")}
     finished = journal.read_text().count('"picture": "MGIE/')
-    program(own_weights, *asked)
+    forked(own_weights, *asked)
     after = {p.name: p.stat().st_mtime_ns for p in (keep / "MGIE").glob("[0-9].png")}
     assert len(after) == 8
     same = [name for name in before if after[name] == before[name]]

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import forked_commands
 import tiny_mgie
 import torch
 
@@ -203,11 +204,18 @@ def environment(weights: Path) -> dict[str, str]:
 
 
 def program(weights: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run `imgedit-plugins`."""
+    """Run `imgedit-plugins` with an interpreter of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "imgedit_plugins.cli", *map(str, arguments)],
         env=environment(weights), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def forked(weights: Path, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run it in a process that begins at once."""
+    done = forked_commands.run(arguments, environment(weights))
     assert done.returncode == code, done.stderr
     return done
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models, many processes
+sys.path.append(str(Path(__file__).parents[2]))  # forked_commands
 
 
 @pytest.fixture(scope="session")

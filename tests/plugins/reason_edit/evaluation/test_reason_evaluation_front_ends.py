@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -12,8 +11,9 @@ import pytest
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:__array__ impl")]
 
+import forked_commands  # noqa: E402
 import tiny_reasoned_data as tiny  # noqa: E402
-from tiny_reasoned_data import environment, given, program  # noqa: E402
+from tiny_reasoned_data import environment, evaluated, forked, given, program  # noqa: E402
 
 
 def test_everything_from_the_command_line(benchmark, pix2pix, clip, tmp_path):
@@ -36,7 +36,7 @@ def test_everything_from_the_command_line(benchmark, pix2pix, clip, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert page.count("<figure>") == 2 * 2 * 2 * 3, "worst and best of two rows and two kinds"
     assert "<script" not in page
-    told = program(
+    told = forked(
         "data", "reason_edit", "study", "--results", tmp_path / "keep", "--out",
         tmp_path / "study", "--items", 2, "--people", 2,
     )  # fmt: skip
@@ -46,7 +46,7 @@ def test_everything_from_the_command_line(benchmark, pix2pix, clip, tmp_path):
 def test_faults_have_the_house_s_exit_codes(benchmark, tmp_path):
     def run(*options: object, code: int) -> str:
         asked = ("evaluate", "reason_edit", "--data", benchmark, *options)
-        return program(*asked, code=code).stderr
+        return forked(*asked, code=code).stderr
 
     assert "'mgei' is no row" in run(*given(models="mgei"), code=2)
     assert "there is no folder none" in run(*given(models="magicbrush:none"), code=1)
@@ -78,23 +78,18 @@ def test_a_killed_evaluation_goes_on_to_the_same_figures(pix2pix, tmp_path):
     keep = tmp_path / "keep"
     models = f"instructpix2pix:{pix2pix}"
     asked = ["evaluate", "reason_edit", "--data", str(data), *given(models=models, steps=4)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "imgedit_plugins.cli", *asked, "-O", f"keep={keep}"],
-        env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as running:  # fmt: skip
-        for _ in range(3000):
-            if len([*keep.glob("InstructPix2Pix/*.png")]) >= 3 or running.poll() is not None:
-                break
-            time.sleep(0.05)
-        running.send_signal(signal.SIGKILL)
-        running.wait()
+    running = forked_commands.begin([*asked, "-O", f"keep={keep}"], environment())
+    for _ in range(12000):
+        if len([*keep.glob("InstructPix2Pix/*.png")]) >= 3 or running.exitcode is not None:
+            break
+        time.sleep(0.01)
+    running.kill()
+    running.join()
     made = {path: path.stat().st_mtime_ns for path in keep.glob("InstructPix2Pix/*.png")}
     assert 3 <= len(made) < 12
-    program(*asked, "-O", f"keep={keep}", "-o", tmp_path / "on.json")
-    program(*asked, "-o", tmp_path / "whole.json")
-    on, whole = (
-        json.loads((tmp_path / f"{name}.json").read_text())["details"] for name in ("on", "whole")
-    )
+    forked(*asked, "-O", f"keep={keep}", "-o", tmp_path / "on.json")
+    on = json.loads((tmp_path / "on.json").read_text())["details"]
+    whole = evaluated(data, models=models, steps=4).details
     assert on["figures"] == whole["figures"]
     assert on["differences"] == whole["differences"]
     again = {path: path.stat().st_mtime_ns for path in made}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models, many processes
+sys.path.append(str(Path(__file__).parents[2]))  # forked_commands
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
