@@ -6,10 +6,10 @@
 Texts by LLaMA shapes of 110M, 1.1B and 7B numbers, a step of Stable Diffusion 1.5's UNet as an
 editor, a CLIP ViT-L/14, MGIE's edit head, and a whole edit. Everybody gets the same number of
 threads and equal precision (4 bits: 32 weights share a scale, arithmetic in int8, the output layer
-too); bfloat16 is told apart. Each engine is a process of its own, engines work by turns, each round
-has another input, and the median counts. The first round is not counted: it is what a cold start
-takes. Files of more than 110M numbers are made of three layers, the middle one repeated with
-weights of its own.
+too); bfloat16 is told apart. Each engine is a process of its own, engines work by turns in an order
+that changes, each round has another input, and the median counts; quick work has up to 15 rounds in
+20 seconds. The first round is not counted: it is what a cold start takes. Files of more than 110M
+numbers are made of three layers, the middle one repeated with weights of its own.
 
 llama.cpp is measured where a Python is named that has llama-cpp-python, gguf and numpy
 (`python -m venv llama && llama/bin/pip install llama-cpp-python gguf`). Needs 15 GB of disk in the

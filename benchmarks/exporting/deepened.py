@@ -1,6 +1,7 @@
 """A decoder's ONNX file with more layers: its middle layer repeated, with weights of its own each.
 
-Their numbers are the same, but lie in the file, and in memory, once for each layer, so that they
+Their numbers are the same but for the lowest bits of the first one, so that nobody who compares
+weights can keep a layer's for all: they lie in the file, and in memory, once for each layer, and
 have to be read as often as those of a real model.
 """
 
@@ -90,11 +91,20 @@ def _gather(path: Path, initializers: Any) -> None:
                 entry = one.external_data.add()
                 entry.key, entry.value = key, str(value)
             source.seek(offset)
+            first = source.read(1)[0] ^ _number(one.name)
+            target.write(bytes([first]))
+            length -= 1
             while length:
                 chunk = source.read(min(length, _CHUNK))
                 target.write(chunk)
                 length -= len(chunk)
     new.replace(old)
+
+
+def _number(name: str) -> int:
+    """Of a layer, from 0 to 63; 0 of what belongs to none."""
+    found = _LAYER.search(name)
+    return int(found.group(2)) & 63 if found else 0
 
 
 def _entries(one: Any) -> dict[str, str]:

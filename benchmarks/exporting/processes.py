@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import random
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _LAST_LINES = 3
+_LEAST_ROUNDS, _MOST_ROUNDS, _MORE_SECONDS = 3, 15, 20.0
 
 
 class EngineError(Exception):
@@ -85,11 +87,14 @@ class Running:
     def __init__(self, engine: Engine, threads: int) -> None:
         self.engine, self.started = engine, time.perf_counter()
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        # What torch.compile made before is not used, least of all what was broken off.
+        self._compiled = tempfile.TemporaryDirectory(prefix="compiled-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [engine.python, "-m", "benchmarks.exporting.worker",
              f"benchmarks.exporting.engines.{engine.module}", json.dumps(dict(engine.task))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, cwd=ROOT, text=True,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": _path(engine.python)},
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": _path(engine.python),
+                              "TORCHINDUCTOR_CACHE_DIR": self._compiled.name},
         )  # fmt: skip
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -107,6 +112,7 @@ class Running:
         self._process.kill()
         self._process.wait()
         self._reader.join()
+        self._compiled.cleanup()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             with contextlib.suppress(BrokenPipeError):  # what it did not read any more
                 assert stream is not None
@@ -162,9 +168,12 @@ class Running:
 def measured(engines: Sequence[Engine], rounds: int, threads: int) -> dict[str, Figures]:
     """Load engines one after the other, then let them work by turns; by name.
 
+    In each round the order is another one, so that nobody always follows the same one. Quick work
+    has more rounds than it must, as its times are spread most.
+
     Args:
         engines: with names of their own.
-        rounds: of each, after one that does not count.
+        rounds: of each, after one that does not count; from three on at least so many.
         threads: see `Running`.
     """
     found = {engine.name: Figures(engine.name) for engine in engines}
@@ -174,8 +183,11 @@ def measured(engines: Sequence[Engine], rounds: int, threads: int) -> dict[str, 
             started = Running(engine, threads)
             running[engine.name] = started
             _guarded(found, running, engine.name, _start)
-        for number in range(1, rounds + 1):
-            for name in tuple(running):
+        began = time.perf_counter()
+        for number in range(1, (_MOST_ROUNDS if rounds >= _LEAST_ROUNDS else rounds) + 1):
+            if number > rounds and time.perf_counter() - began > _MORE_SECONDS:
+                break
+            for name in random.Random(number).sample(tuple(running), len(running)):
                 _guarded(found, running, name, _turn, number)
         for name in tuple(running):
             _guarded(found, running, name, _last)

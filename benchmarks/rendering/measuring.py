@@ -7,7 +7,9 @@ ratios within a round. Commands that need far longer than the fastest are timed 
 alone, and the time is scaled by the number of pixels: such figures are marked '~'.
 
 On a machine that others use as well times spread. Rows of which they do are given more rounds,
-with all who are near the fastest, until they settle or the time for that is spent.
+with all who are near the fastest, until they settle or the time for that is spent. And for some
+seconds a machine may give fresh pages late, or a core to somebody else, which can double one
+contender's times throughout a row. So rows are visited again, minutes later, for as many rounds.
 """
 
 from __future__ import annotations
@@ -63,10 +65,12 @@ class Effort:
     Attributes:
         rounds: of everybody in turns, after the cold one.
         full: whether slow commands edit the whole picture as well.
+        visits: of each row, one after all rows have had theirs.
     """
 
     rounds: int
     full: bool = False
+    visits: int = 1
 
 
 @dataclass
@@ -118,12 +122,16 @@ class Measured:
     Attributes:
         cells: by contender, in the order of the table.
         tolerance: what counted as equal.
+        turns: what is done in each round of a later visit, by contender, those near the fastest.
+        visits: so many there were.
     """
 
     row: Row
     bits: int
     tolerance: Tolerance
     cells: dict[str, Cell]
+    turns: dict[str, Attempt] = field(default_factory=dict, repr=False)
+    visits: int = 1
 
     @property
     def variants(self) -> list[str]:
@@ -236,7 +244,7 @@ def _roundings(row: Row, whole: Source) -> dict[str, Rounding]:
 
 def _time_in_place(row: Row, whole: Source, found: Measured, rounds: int) -> None:
     for name, rounding in _roundings(row, whole).items():
-        attempt = ours_in_place(row.steps, whole, rounding)
+        attempt = found.turns[IN_PLACE[name]] = ours_in_place(row.steps, whole, rounding)
         cell = found.cells[IN_PLACE[name]] = Cell(in_place=True)
         cell.cold = attempt.seconds()
         cell.times.update({number: attempt.seconds() for number in range(rounds)})
@@ -265,8 +273,19 @@ def _take_turns(turns: dict[str, Attempt], found: Measured, rounds: int) -> None
             if number < _LEAST_ROUNDS or spent < _ENOUGH_SECONDS:
                 times[number] = turns[name].seconds()
     if rounds >= _LEAST_ROUNDS:
-        near = {name: turns[name] for name in turns if name not in behind}
-        _settle(near, {name: found.cells[name].times for name in near}, rounds)
+        found.turns = {name: turns[name] for name in turns if name not in behind}
+        _settle(found.turns, {name: found.cells[name].times for name in found.turns}, rounds)
+
+
+def visit_again(found: Measured) -> None:
+    """As many rounds as in the first visit, of everyone near the fastest."""
+    first = 1 + max((max(cell.times, default=0) for cell in found.cells.values()), default=0)
+    taken = {name: len(found.cells[name].times) // found.visits for name in found.turns}
+    found.visits += 1
+    for number in range(first, first + max(taken.values(), default=0)):
+        for name in _shuffled(list(found.turns), number):
+            if number - first < taken[name]:
+                found.cells[name].times[number] = found.turns[name].seconds()
 
 
 def _settle(near: dict[str, Attempt], times: dict[str, dict[int, float]], rounds: int) -> None:

@@ -32,6 +32,7 @@ from benchmarks.rendering.measuring import (
     Effort,
     Measured,
     measured,
+    visit_again,
 )
 from benchmarks.rendering.opencv import OpenCV
 from benchmarks.rendering.rows import MARGIN, Row, Step, Tolerance, rows
@@ -248,6 +249,29 @@ def test_who_is_far_behind_gets_no_more_rounds(sources, monkeypatch):
     found = measured(BRIGHT, sources[8], sources[8], [far, near], Effort(4))
     assert len(found.cells["far"].times) == 1
     assert len(found.cells["wrong"].times) == 15
+
+
+def test_a_bad_visit_of_three_is_outweighed(sources, monkeypatch):
+    monkeypatch.setattr(measuring, "copies", lambda source: {})
+    monkeypatch.setattr(measuring, "ours", steady)
+    far, near = Unsteady(0.1), Unsteady(*(9e-3,) * 4, *(2e-3,) * 50)
+    far.name = "far"
+    found = measured(BRIGHT, sources[8], sources[8], [far, near], Effort(3))
+    assert found.ratio("wrong", OURS) == pytest.approx(9)
+    rounds = len(found.cells["wrong"].times)
+    for _ in range(2):
+        visit_again(found)
+    assert len(found.cells["wrong"].times) == len(found.cells[OURS].times) == 3 * rounds
+    assert len(found.cells["far"].times) == 1
+    assert found.ratio("wrong", OURS) == pytest.approx(2)
+
+
+def test_visits_over_the_picture_itself(sources):
+    found = measured(BRIGHT, sources[8], sources[8], [InPlace(0), OpenCV()], Effort(3))
+    rounds = len(found.cells["ours, in place"].times)
+    visit_again(found)
+    assert len(found.cells["ours, in place"].times) == 2 * rounds
+    assert np.array_equal(sources[8].place, ours(BRIGHT.steps, sources[8], "auto").result())
 
 
 def test_into_memory_in_use(sources):

@@ -1,6 +1,7 @@
 """Decoders by onnxruntime-genai's builder: the same texts, in a cache that nobody copies."""
 
 import functools
+import gc
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 import mgie_exported
 import minigpt4_exported
 import numpy as np
+import onnxruntime
 import pytest
 import tiny_mgie
 import torch
@@ -73,14 +75,14 @@ def fresh(bundle) -> FusedDecoder:
 
 @torch.no_grad()
 def test_greedy_text_and_hidden_states_are_those_of_transformers(bundle, llama):
-    """150 tokens, so that the buffers grow twice."""
+    """400 tokens, so that the buffers grow twice."""
     wanted = llama.generate(
-        torch.tensor([PROMPT]), max_new_tokens=150, do_sample=False, eos_token_id=-1,
+        torch.tensor([PROMPT]), max_new_tokens=400, do_sample=False, eos_token_id=-1,
         pad_token_id=0, return_dict_in_generate=True, output_logits=True,
     )  # fmt: skip
     decoder = decoder_of(bundle)
     assert isinstance(decoder._decoder, FusedDecoder)
-    rules = Rules(end=-1, longest=150)
+    rules = Rules(end=-1, longest=400)
     written = write(decoder, embed(bundle)(PROMPT), rules, embed=embed(bundle), prompt=PROMPT)
     assert list(written.tokens) == wanted.sequences[0, len(PROMPT) :].tolist()
     assert len(set(written.tokens)) > 10, "it is no text that repeats itself"
@@ -110,6 +112,34 @@ def test_a_cache_can_be_gone_on_from_twice_and_its_first_positions_too(bundle):
         np.testing.assert_allclose(again.logits, whole.logits, atol=1e-4)
     with pytest.raises(ValueError, match="7 positions has no first 8"):
         decoder.first(prefix.cache, 8)
+
+
+def test_a_text_of_usual_length_is_never_copied(bundle, monkeypatch):
+    decoder, of = fresh(bundle), embed(bundle)
+    copies, copy = [], FusedDecoder._copy
+    monkeypatch.setattr(
+        FusedDecoder, "_copy", lambda *given: copies.append(given[2:]) or copy(*given)
+    )
+    step = decoder(of([*range(3, 67)]))
+    for token in range(128):
+        step = decoder(of([token]), step.cache)
+    assert copies == [(0, 64)], "room for the text is there from the beginning"
+    assert step.cache[0].count == 192
+
+
+@pytest.mark.parametrize("size", [3, fused._LARGE // 64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_memory_in_small_pages(size, dtype):
+    made = fused.in_small_pages((2, size, 16), dtype)
+    assert made.shape == (2, size, 16)
+    assert made.dtype == dtype
+    assert made.flags.c_contiguous
+    assert not made.any()
+    made[:] = 3
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(made)
+    del made
+    gc.collect()
+    assert (value.numpy() == 3).all(), "it lives as long as the value"
 
 
 def test_a_step_writes_behind_what_is_there_and_copies_nothing(bundle):

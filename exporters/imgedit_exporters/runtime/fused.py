@@ -9,11 +9,15 @@ buffers, larger than what is in them, a step writes its own positions alone and 
 
 from __future__ import annotations
 
+import contextlib
+import math
+import mmap
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgedit_exporters.runtime.decoding import Floats, Step
 from imgedit_exporters.runtime.sessions import run
@@ -25,6 +29,13 @@ _PAST, _PRESENT = "past_key_values.", "present."
 
 BLOCK = 64
 """Buffers have room for a multiple of so many positions."""
+
+_AHEAD = 128
+"""Positions that a new buffer has room for at least, behind those that are asked for: most texts of
+this project end before, and are never copied."""
+
+_LARGE = 1 << 22
+"""Bytes from which on numpy asks for pages of 2 MiB."""
 
 
 def is_fused(session: Any) -> bool:
@@ -96,7 +107,7 @@ class FusedDecoder:
     def _copy(self, before: _Buffers, count: int, total: int) -> _Buffers:
         """Buffers with the first `count` positions of others, and room for `total` and more."""
         # Twice as large each time, so that a long text is copied few times.
-        size = -(-max(total, min(2 * count, total + 1024)) // BLOCK) * BLOCK
+        size = -(-max(total + _AHEAD, min(2 * count, total + 1024)) // BLOCK) * BLOCK
         values = {
             name: self._room(before.values.get(name), count, size) for name in self._form.past
         }
@@ -113,10 +124,26 @@ class FusedDecoder:
         from onnxruntime import OrtValue
 
         heads, width = self._form.sizes
-        room = np.zeros((1, heads, size, width), self._form.dtype)
+        room = in_small_pages((1, heads, size, width), self._form.dtype)
         if count:
             room[:, :, :count] = before.numpy()[:, :, :count]
         return OrtValue.ortvalue_from_numpy(room, self._device, 0)
+
+
+def in_small_pages(shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """Zeros in memory that is not asked for in pages of 2 MiB, as numpy's large arrays are.
+
+    A token is written to as many places as there are heads, far from each other, so each would
+    have such a page cleared; and the system looks long for them where memory is in pieces.
+    """
+    count = math.prod(shape)
+    size = count * np.dtype(dtype).itemsize
+    if size < _LARGE or not hasattr(mmap, "MADV_NOHUGEPAGE"):
+        return np.zeros(shape, dtype)
+    memory = mmap.mmap(-1, size)
+    with contextlib.suppress(OSError):  # a system without pages of 2 MiB
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, dtype, count).reshape(shape)
 
 
 class _Buffers:

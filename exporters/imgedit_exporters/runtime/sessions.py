@@ -114,7 +114,6 @@ class Bundle:
                     self._providers,
                     self._threads,
                     self._warn,
-                    alike=self.document.part(name).role == "decoder",
                 )
             return self._sessions[name]
 
@@ -190,8 +189,6 @@ def open_session(
     providers: Sequence[str] = (CPU,),
     threads: int = 0,
     warn: Callable[[str], None] = lambda _: None,
-    *,
-    alike: bool = False,
 ) -> Any:
     """An onnxruntime session.
 
@@ -200,7 +197,6 @@ def open_session(
         providers: by onnxruntime's names, the first one first.
         threads: of its arithmetic; 0 for `threads.usual`.
         warn: told, in a sentence, where another provider is used.
-        alike: whether most runs need the same memory, as the tokens of a text do.
 
     Raises:
         WeightsError: the file cannot be loaded.
@@ -209,8 +205,8 @@ def open_session(
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads or usual()
     settings.log_severity_level = 3
-    # A pattern holds memory for all that a run of these sizes needs; elsewhere sizes differ.
-    settings.enable_mem_pattern = alike
+    # A pattern holds the memory of a run for the next one of the same sizes, and few are.
+    settings.enable_mem_pattern = False
     try:
         with warnings.catch_warnings():
             # onnxruntime warns of providers that are not there; that is said below, in one way.
