@@ -65,8 +65,8 @@ def for_docs(
     packages = ", ".join(f"{name} {number}" for name, number in told["versions"].items())
     first = (
         f"`{told['command']}`, {told['date']}: {where['processor']}, {where['cores']} cores, "
-        f"{told['threads']} threads for everybody, {told['rounds']} rounds by turns, medians; "
-        f"{packages}."
+        f"{told['threads']} threads for everybody, {told['rounds']} rounds by turns "
+        f"and up to 15 of quick work, medians; {packages}."
     )
     tables = [t for t in (texts(results), pictures(results), goals(verdicts)) if len(t) > 1]
     size = "; ".join(f"{extras}: {size / MB:.0f} MB" for extras, size in installed.items())

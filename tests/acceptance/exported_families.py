@@ -79,16 +79,15 @@ def _paints(plugin: str, **more: Any) -> Callable[[Session, Path, Path], list[st
         given = {"weights": weights, **_PAINTING, **more}
         settings = [word for key, value in given.items() for word in ("-O", f"{key}={value}")]
         asked = ("--plugin", plugin, "--instruction", "make it red", "-o", f"{out}.png")
-        return ["apply", s.work / "pair" / "photo.png", *asked, *settings]
+        return ["apply", pair(s) / "photo.png", *asked, *settings]
 
     return words
 
 
 def _recovers(s: Session, weights: Path, out: Path) -> list[str | Path]:
-    pair = s.work / "pair"
     given = {"model": "minigpt4", "weights": str(weights), "effort": "quick"}
     settings = [word for key, value in given.items() for word in ("-O", f"{key}={value}")]
-    shown = (pair / "photo.png", pair / "brighter.png")
+    shown = (pair(s) / "photo.png", pair(s) / "brighter.png")
     return ["predict", *shown, "--plugin", "reverse_design", "-o", f"{out}.json", *settings]
 
 
@@ -159,21 +158,32 @@ def command(s: Session, words: Sequence[str | Path]) -> str:
     return shlex.join(["imgedit-plugins", *map(str, words)]).replace(f"{s.work}/", "$WORK/")
 
 
+def verified(s: Session, what: str, folder: Path) -> None:
+    """`bundle verify` without torch."""
+    done = without_torch(s, "bundle", "verify", folder)
+    s.check(done.code == 0, f"{what}: bundle verify without torch", done.last,
+            command(s, ("bundle", "verify", folder)))  # fmt: skip
+
+
+def pair(s: Session) -> Path:
+    """The folder of the pictures that are edited and compared, made once."""
+    folder = s.work / "pair"
+    if not folder.exists():
+        folder.mkdir()
+        s.probe("pair", folder)
+    return folder
+
+
 def used(s: Session, family: Family) -> None:
     """`export`, `bundle verify`, then an edit or a plan, without torch."""
     folder = bundle(s, family)
-    done = without_torch(s, "bundle", "verify", folder)
-    s.check(done.code == 0, f"{family.plugin}: bundle verify without torch", done.last,
-            command(s, ("bundle", "verify", folder)))  # fmt: skip
-    if not (s.work / "pair").exists():
-        (s.work / "pair").mkdir()
-        s.probe("pair", s.work / "pair")
+    verified(s, family.plugin, folder)
     out = s.work / f"{family.plugin}-by-bundle"
     words = family.use(s, folder, out)
     done = without_torch(s, *words)
     figure, good = done.last, done.code == 0
     if good and words[0] == "apply":
-        share = s.probe("changed", s.work / "pair" / "photo.png", f"{out}.png")
+        share = s.probe("changed", pair(s) / "photo.png", f"{out}.png")
         figure, good = f"{share:.0%} of the pixels changed", share > 0.2
     # No plan explains what an untrained model says: the program ends with 3, in a sentence.
     good = good or (words[0] == "predict" and done.code == 3 and done.is_one_sentence)
