@@ -18,7 +18,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 _TESTS = ROOT / "tests" / "plugins" / "mgie"
-sys.path[:0] = [str(_TESTS / name) for name in (".", "data", "evaluation", "..")]
+sys.path[:0] = [str(_TESTS / name) for name in (".", "data", "evaluation", "../..")]
 
 from benchmarks import training as throughput  # noqa: E402
 from imgedit_mgie.folders import read_config  # noqa: E402

@@ -17,7 +17,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 _TESTS = ROOT / "tests" / "plugins"
 sys.path[:0] = [
-    str(_TESTS),
+    str(_TESTS.parent),
     *(str(_TESTS / "reason_edit" / name) for name in ("data", "reasoning", "model", "evaluation")),
     *(str(_TESTS / "mgie" / name) for name in ("", "data", "evaluation")),
 ]

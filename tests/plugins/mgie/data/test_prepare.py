@@ -17,7 +17,7 @@ import pytest
 
 pytestmark = pytest.mark.torch
 
-from forked_commands import PROCESSES  # noqa: E402
+from forked import PROCESSES  # noqa: E402
 from tiny_models import write_pairs  # noqa: E402
 
 from imgedit_mgie.data.prepare import prepare  # noqa: E402

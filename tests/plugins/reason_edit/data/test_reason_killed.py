@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.torch
 
-from forked_commands import PROCESSES  # noqa: E402
+from forked import PROCESSES  # noqa: E402
 from making import content, left_out, records, run  # noqa: E402
 from talking import Moody  # noqa: E402
 

@@ -9,7 +9,6 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[3] / "core"))  # plugin_factory
 sys.path.append(str(Path(__file__).parents[1] / "model"))  # tiny_reasoner
-sys.path.append(str(Path(__file__).parents[2]))  # forked_commands
 
 from plugin_factory import Site
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2]))  # forked_commands
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

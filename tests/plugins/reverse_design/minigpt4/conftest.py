@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[3] / "modelkit"))  # forked
 
 
 @pytest.fixture(scope="session")
