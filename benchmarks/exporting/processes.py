@@ -19,6 +19,8 @@ from statistics import median
 from types import TracebackType
 from typing import Any
 
+from imgedit_plugins import large_pages
+
 ROOT = Path(__file__).resolve().parents[2]
 _LAST_LINES = 3
 _LEAST_ROUNDS, _MOST_ROUNDS, _MORE_SECONDS = 3, 15, 20.0
@@ -77,7 +79,7 @@ class Figures:
 
 
 class Running:
-    """An engine's process.
+    """An engine's process, with memory in large pages as the editors' worker has it.
 
     Args:
         engine: see there.
@@ -89,12 +91,16 @@ class Running:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         # What torch.compile made before is not used, least of all what was broken off.
         self._compiled = tempfile.TemporaryDirectory(prefix="compiled-", ignore_cleanup_errors=True)
+        environ = os.environ | large_pages.asked_for(os.environ) | {
+            "OMP_NUM_THREADS": str(threads),
+            "PYTHONPATH": _path(engine.python),
+            "TORCHINDUCTOR_CACHE_DIR": self._compiled.name,
+        }  # fmt: skip
         self._process = subprocess.Popen(
             [engine.python, "-m", "benchmarks.exporting.worker",
              f"benchmarks.exporting.engines.{engine.module}", json.dumps(dict(engine.task))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, cwd=ROOT, text=True,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": _path(engine.python),
-                              "TORCHINDUCTOR_CACHE_DIR": self._compiled.name},
+            env=environ,
         )  # fmt: skip
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

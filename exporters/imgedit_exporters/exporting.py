@@ -147,7 +147,7 @@ def _exported(part: Part, folder: Path, parked: Path, wanted: Wanted, job: Job) 
     if large and isinstance(part.module, nn.Module):
         pairs, rest = list(pairs), park(part.module, parked / part.name)
     form = write(part, path, wanted, job, traced=rest)
-    session = open_session(path)
+    session = open_session(path, half=form.precision == "fp16")
     limit = part.limit(form.precision)
 
     def run(inputs: Arrays) -> list[Array]:

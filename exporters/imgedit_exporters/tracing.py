@@ -106,7 +106,7 @@ def to_onnx(
     inputs = tuple(torch.from_numpy(array) for array in part.example.values())
     dynamic = tuple(part.dynamic.get(name) for name in part.example)
     try:
-        with quiet():
+        with quiet(), _layers_as_written():
             program = torch.onnx.export(
                 traced,
                 inputs,
@@ -123,6 +123,20 @@ def to_onnx(
         raise ImgeditError(f"PyTorch cannot export the part {part.name!r}: {told}") from error
     assert program is not None
     save(program.model, path)
+
+
+@contextlib.contextmanager
+def _layers_as_written() -> Iterator[None]:
+    """Transformer layers without PyTorch's one operator for a whole layer, which ONNX has not.
+
+    PyTorch takes it where no weight wants a gradient, as in copies in half precision.
+    """
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _in(dtype: torch.dtype, module: nn.Module) -> nn.Module:

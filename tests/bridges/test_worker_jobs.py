@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -399,3 +401,12 @@ def test_results_and_pictures_expire(make_home):
         list(client.events(job))
     with pytest.raises(BridgeError, match="cannot be opened"):
         client.open_picture(result.pictures[0].ref)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has such a setting")
+def test_the_work_is_done_with_memory_in_large_pages(make_home, monkeypatch):
+    """Weights are read faster from such; the variable is read when a process starts."""
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    client = make_home().started()
+    environ = Path(f"/proc/{whoami(client)}/environ").read_bytes().split(b"\0")
+    assert b"GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in environ

@@ -77,7 +77,7 @@ def test_greedy_text_is_that_of_transformers(bundle, decoder, llama):
         return_dict_in_generate=True, output_logits=True,
     )  # fmt: skip
     told: list[int] = []
-    rules = Rules(end=-1, longest=24, on_token=told.append)
+    rules = Rules(end=-1, longest=24, on_token=told.append, probable=True)
     written = write(decoder, embed(bundle)(PROMPT), rules, embed=embed(bundle), prompt=PROMPT)
     assert list(written.tokens) == wanted.sequences[0, len(PROMPT) :].tolist()
     assert told == list(range(1, 25))
@@ -86,6 +86,8 @@ def test_greedy_text_is_that_of_transformers(bundle, decoder, llama):
         for step, token in zip(wanted.logits, written.tokens, strict=True)
     ]
     np.testing.assert_allclose(written.probabilities, chances, rtol=1e-3)
+    rules = Rules(end=-1, longest=3)
+    assert write(decoder, embed(bundle)(PROMPT), rules, embed=embed(bundle)).probabilities == ()
 
 
 @torch.no_grad()
@@ -189,7 +191,7 @@ class Counting:
     ids=["goes on", "parts", "same", "shorter", "other"],
 )
 def test_only_what_differs_from_the_last_text_is_read(bundle, decoder, second, read):
-    rules = Rules(end=-1, longest=12)
+    rules = Rules(end=-1, longest=12, probable=True)
     counting = Counting(decoder)
     remembering = Remembering(counting)
     write(remembering, embed(bundle)(PROMPT), rules, embed=embed(bundle))

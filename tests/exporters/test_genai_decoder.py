@@ -82,7 +82,7 @@ def test_greedy_text_and_hidden_states_are_those_of_transformers(bundle, llama):
     )  # fmt: skip
     decoder = decoder_of(bundle)
     assert isinstance(decoder._decoder, FusedDecoder)
-    rules = Rules(end=-1, longest=400)
+    rules = Rules(end=-1, longest=400, probable=True)
     written = write(decoder, embed(bundle)(PROMPT), rules, embed=embed(bundle), prompt=PROMPT)
     assert list(written.tokens) == wanted.sequences[0, len(PROMPT) :].tolist()
     assert len(set(written.tokens)) > 10, "it is no text that repeats itself"
@@ -112,6 +112,20 @@ def test_a_cache_can_be_gone_on_from_twice_and_its_first_positions_too(bundle):
         np.testing.assert_allclose(again.logits, whole.logits, atol=1e-4)
     with pytest.raises(ValueError, match="7 positions has no first 8"):
         decoder.first(prefix.cache, 8)
+
+
+def test_positions_may_come_one_by_one_or_many_at_once_and_answers_stay(bundle):
+    """The answer of one position is made in memory that the next such step writes again."""
+    decoder, of = fresh(bundle), embed(bundle)
+    ids, step, read, kept = [5, *PROMPT, 7, 8, 9, 11, 12], None, 0, []
+    for count in (1, 4, 1, 1, 3, 1, 1):
+        step = decoder(of(ids[read : read + count]), step.cache if step else ())
+        read += count
+        kept.append((read, step))
+    states = decoder(of(ids[:read])).states
+    for end, one in kept:
+        np.testing.assert_allclose(one.logits, decoder(of(ids[:end])).logits, atol=1e-4)
+        np.testing.assert_allclose(one.states, states[end - len(one.states) : end], atol=1e-4)
 
 
 def test_a_text_of_usual_length_is_never_copied(bundle, monkeypatch):

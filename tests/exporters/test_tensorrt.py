@@ -218,7 +218,7 @@ def bundle(card, tmp_path, monkeypatch) -> Path:
     card(Trt())
     opened = []
 
-    def open_session(path, used=(sessions.CPU,), threads=0, warn=lambda _: None):
+    def open_session(path, used=(sessions.CPU,), threads=0, warn=lambda _: None, **_):
         opened.append((path.name, used[0]))
         around = path.parent.name == bundles.ENGINES
         return sessions.open_session(path.parent.parent / path.name if around else path)

@@ -32,7 +32,7 @@ from imgedit_bridges.worker.pixel_store import PixelStore, pixel_folder
 from imgedit_bridges.worker.queue import JobQueue
 from imgedit_bridges.worker.server import Service, WorkerServer, make_app
 from imgedit_bridges.worker.settings import Settings
-from imgedit_plugins import __version__, _version
+from imgedit_plugins import __version__, _version, large_pages
 
 log = logging.getLogger("imgedit.worker")
 
@@ -55,6 +55,7 @@ def run_worker(folder: str | None = None) -> int:
         BridgeError, ImgeditError, OSError: it cannot start.
     """
     settings = Settings.from_environment()
+    os.environ.update(large_pages.asked_for(os.environ))  # for the processes that do the work
     places = Places(private_folder(Path(folder))) if folder else find_places()
     lock = _lock(places)
     if lock is None:

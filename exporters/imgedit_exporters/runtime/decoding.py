@@ -21,7 +21,8 @@ from imgedit_plugins.errors import WeightsError
 
 Floats = NDArray[np.float32]
 Choose = Callable[[Floats], int]
-"""The next token, from logits of the whole vocabulary; -inf for what may not be written."""
+"""The next token, from logits of the whole vocabulary; -inf for what may not be written. It leaves
+the logits as they are."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class Rules:
         decode: the text of tokens, for the following and `Written.text`.
         stops: strings that end the text before them, however they fall on tokens.
         on_text: told the text piece by piece, see `Text`.
+        probable: whether `Written.probabilities` are wanted, which take a little time.
 
     Raises:
         ValueError: there is something to do with the text, and no `decode`.
@@ -162,6 +164,7 @@ class Rules:
     decode: Decode | None = None
     stops: tuple[str, ...] = ()
     on_text: Callable[[str], None] | None = None
+    probable: bool = False
 
     def __post_init__(self) -> None:
         if self.decode is None and (self.stops or self.on_text):
@@ -179,7 +182,8 @@ class Written:
     Attributes:
         tokens: the new ones, the one that ended it included.
         states: (prompt + new tokens - 1, width): hidden states of all that was read.
-        probabilities: of each token, by the decoder alone, before any rule.
+        probabilities: of each token, by the decoder alone, before any rule; () without
+            `Rules.probable`.
         text: of the tokens before the end and before a stop string; '' without `Rules.decode`.
     """
 
@@ -208,13 +212,13 @@ def write(
     """
     ids, new, states, chances = list(prompt), list[int](), [], []
     text, step = rules.text(), decoder(embeds)
+    spare = np.empty(step.logits.shape, np.float32)
     while True:
         states.append(step.states)
         logits = step.logits.astype(np.float32, copy=False)
-        allowed = logits.copy()
-        allowed[repeating(ids, rules.ngram)] = -np.inf
-        token = rules.choose(allowed)
-        chances.append(_chance(logits, token))
+        token = rules.choose(_without(logits, repeating(ids, rules.ngram)))
+        if rules.probable:
+            chances.append(_chance(logits, token, spare))
         ids.append(token)
         new.append(token)
         rules.on_token(len(new))
@@ -260,11 +264,22 @@ def sampling(seed: int, *, temperature: float = 1.0, top_k: int = 0, top_p: floa
     return choose
 
 
-def _chance(logits: Floats, token: int) -> float:
-    """The probability of a token, in a fraction of the time that those of all would take."""
-    highest = logits.max()
-    raised = np.exp(logits - highest)
-    return float(np.exp(logits[token] - highest) / raised.sum(dtype=np.float64))
+def _without(logits: Floats, tokens: Sequence[int]) -> Floats:
+    """Logits of which some tokens may not be written."""
+    if not tokens:
+        return logits
+    allowed = logits.copy()
+    allowed[tokens] = -np.inf
+    return allowed
+
+
+def _chance(logits: Floats, token: int, spare: Floats) -> float:
+    """The probability of a token, in a fraction of the time that those of all would take.
+
+    `spare` is memory like that of the logits: to ask for it at each token takes as long as the sum.
+    """
+    np.exp(np.subtract(logits, logits.max(), out=spare), out=spare)
+    return float(spare[token] / spare.sum())
 
 
 def _softmax(logits: Floats) -> NDArray[np.float64]:

@@ -20,11 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgedit_exporters.runtime.decoding import Floats, Step
+from imgedit_exporters.runtime.providers import CPU
 from imgedit_exporters.runtime.sessions import run
 from imgedit_plugins.errors import WeightsError
 from imgedit_plugins.exporting import Array, Arrays
 
 EMBEDS, MASK, STATES = "inputs_embeds", "attention_mask", "hidden_states"
+_ANSWERS = ("logits", STATES)
+Places = tuple[tuple[str, type[np.floating[Any]], tuple[int, ...]], ...]
+"""Name, type and shape of each of `_ANSWERS`."""
+
 _PAST, _PRESENT = "past_key_values.", "present."
 
 BLOCK = 64
@@ -73,18 +78,35 @@ class FusedDecoder:
         buffers = self._claimed(held, total)
         binding = buffers.binding
         binding.bind_cpu_input(EMBEDS, np.ascontiguousarray(embeds[None], self._form.dtype))
-        binding.bind_cpu_input(MASK, np.ones((1, total), np.int64))
-        binding.bind_output("logits", "cpu")
-        binding.bind_output(STATES, "cpu")
+        binding.bind_cpu_input(MASK, buffers.mask[:, :total])
+        if len(embeds) == 1 and self._form.places is not None:
+            logits, states = self._one(buffers, self._form.places)
+        else:
+            logits, states = self._some(buffers)
+        return Step(logits, states, (_Held(buffers, total),))
+
+    def _some(self, buffers: _Buffers) -> tuple[Floats, Floats]:
+        """What comes of any number of positions, in memory that onnxruntime asks for."""
+        binding, buffers.answers = buffers.binding, ()
+        for name in _ANSWERS:
+            binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding)
         # The caches are among the outputs, and to make an object of each takes long.
         made = binding.get_outputs_as_ortvaluevector()
-        logits, states = made[0], made[1]
-        return Step(
-            logits.numpy()[0, -1].astype(np.float32, copy=False),
-            states.numpy()[0].astype(np.float32, copy=False),
-            (_Held(buffers, total),),
+        logits, states = made[0].numpy(), made[1].numpy()
+        return logits[0, -1].astype(np.float32, copy=False), states[0].astype(
+            np.float32, copy=False
         )
+
+    def _one(self, buffers: _Buffers, places: Places) -> tuple[Floats, Floats]:
+        """The same of one position, in memory that is bound once: most steps are such."""
+        if not buffers.answers:
+            buffers.answers = tuple(np.empty(shape, dtype) for _, dtype, shape in places)
+            for (name, dtype, shape), array in zip(places, buffers.answers, strict=True):
+                buffers.binding.bind_output(name, "cpu", 0, dtype, shape, array.ctypes.data)
+        self._session.run_with_iobinding(buffers.binding)
+        logits, states = buffers.answers
+        return logits[0, -1].astype(np.float32), states[0].astype(np.float32)
 
     def first(self, cache: tuple[Any, ...], count: int) -> tuple[Any, ...]:
         """The cache of the first `count` positions of another, with room of its own behind it."""
@@ -112,7 +134,7 @@ class FusedDecoder:
             name: self._room(before.values.get(name), count, size) for name in self._form.past
         }
         made = _Buffers(values, total, size, self._session.io_binding())
-        for name in ("logits", STATES):  # they come first in what the binding gives
+        for name in _ANSWERS:  # they come first in what the binding gives
             made.binding.bind_output(name, "cpu")
         for past, present in zip(self._form.past, self._form.present, strict=True):
             made.binding.bind_ortvalue_input(past, values[past])
@@ -154,6 +176,8 @@ class _Buffers:
         filled: positions that somebody has written, or is about to.
         size: positions that there is room for.
         binding: of the session, to these.
+        mask: (1, size) of ones.
+        answers: logits and hidden states of one position, where they are bound to.
     """
 
     def __init__(
@@ -165,6 +189,8 @@ class _Buffers:
     ) -> None:
         self.values = values or {}
         self.filled, self.size, self.binding = filled, size, binding
+        self.mask = np.ones((1, size), np.int64)
+        self.answers: tuple[NDArray[Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,6 +228,20 @@ class _Form:
         self.dtype: type[np.floating[Any]] = np.float16 if half else np.float32
         _, heads, _, width = inputs[self.past[0]].shape
         self.sizes = (int(heads), int(width))
+        self.places = _places(session)
+
+
+def _places(session: Any) -> Places | None:
+    """What answers of one position take; None where other devices than the CPU make them."""
+    outputs = {one.name: one for one in session.get_outputs()}
+    sizes = {name: outputs[name].shape[-1] for name in _ANSWERS}
+    if session.get_providers() != [CPU] or not all(isinstance(n, int) for n in sizes.values()):
+        return None
+    half = {name: outputs[name].type == "tensor(float16)" for name in _ANSWERS}
+    return tuple(
+        (name, np.float16 if half[name] else np.float32, (1, 1, size))
+        for name, size in sizes.items()
+    )
 
 
 def answers(session: Any, inputs: Arrays, name: str = "") -> list[Array]:

@@ -30,6 +30,10 @@ from imgedit_plugins.jobs import Job
 
 Made = TypeVar("Made")
 
+_LEFT_OUT = ("NchwcTransformer",)
+"""Of onnxruntime's optimisers, in float16: it knows only convolutions in float32, and ends the
+process at some graphs of float16 (seen in 1.31, at an encoder of pre-norm transformer layers)."""
+
 
 class Bundle:
     """A bundle's parts, run by name.
@@ -114,6 +118,7 @@ class Bundle:
                     self._providers,
                     self._threads,
                     self._warn,
+                    half=self.document.part(name).precision == "fp16",
                 )
             return self._sessions[name]
 
@@ -189,6 +194,8 @@ def open_session(
     providers: Sequence[str] = (CPU,),
     threads: int = 0,
     warn: Callable[[str], None] = lambda _: None,
+    *,
+    half: bool = False,
 ) -> Any:
     """An onnxruntime session.
 
@@ -197,6 +204,7 @@ def open_session(
         providers: by onnxruntime's names, the first one first.
         threads: of its arithmetic; 0 for `threads.usual`.
         warn: told, in a sentence, where another provider is used.
+        half: whether the part computes in float16.
 
     Raises:
         WeightsError: the file cannot be loaded.
@@ -205,6 +213,8 @@ def open_session(
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads or usual()
     settings.log_severity_level = 3
+    # Threads that wait for more work keep a core busy, up to 16 ms, while another part is at work.
+    settings.add_session_config_entry("session.force_spinning_stop", "1")
     # A pattern holds the memory of a run for the next one of the same sizes, and few are.
     settings.enable_mem_pattern = False
     try:
@@ -212,7 +222,9 @@ def open_session(
             # onnxruntime warns of providers that are not there; that is said below, in one way.
             warnings.simplefilter("ignore", UserWarning)
             chosen = [(one, options_of(one, path, warn)) for one in providers]
-            session = ort.InferenceSession(str(path), settings, providers=chosen)
+            session = ort.InferenceSession(
+                str(path), settings, providers=chosen, disabled_optimizers=_LEFT_OUT if half else ()
+            )
     except Exception as error:  # onnxruntime's own errors share no base
         told = " ".join(str(error).split())[:400]
         raise WeightsError(f"{path} cannot be loaded: {told}", path=path) from error

@@ -81,7 +81,7 @@ class BundledMiniGPT4:
         tokens = [self.bundle.remembered("projection", [one])[0][0] for one in seen]
         end = self.tokenizer.eos_token_id
         assert end is not None, "an export without one is refused"
-        rules = Rules(end, longest=longest, choose=choose, on_token=on_token)
+        rules = Rules(end, longest=longest, choose=choose, on_token=on_token, probable=True)
         decoder = decoder_of(self.bundle)
         written = write(decoder, self._prompt(prompt, tokens), rules, embed=self._embed)
         count = len(written.tokens) - (written.tokens[-1] == end)
