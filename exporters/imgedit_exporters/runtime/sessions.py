@@ -24,6 +24,7 @@ from imgedit_exporters.runtime.providers import (
 )
 from imgedit_exporters.runtime.results import Results
 from imgedit_exporters.runtime.threads import usual
+from imgedit_plugins import large_pages
 from imgedit_plugins.errors import ImgeditError, WeightsError
 from imgedit_plugins.exporting import Array, Arrays
 from imgedit_plugins.jobs import Job
@@ -111,6 +112,7 @@ class Bundle:
         self._idle.used()
         with self._lock:
             if name not in self._sessions:
+                part = self.document.part(name)
                 if job := getattr(self._jobs, "last", None):
                     job.report(f"loading {name}")
                 self._sessions[name] = open_session(
@@ -118,8 +120,10 @@ class Bundle:
                     self._providers,
                     self._threads,
                     self._warn,
-                    half=self.document.part(name).precision == "fp16",
+                    half=part.precision == "fp16",
                 )
+                if part.role == "decoder":  # whose weights are read for each token
+                    large_pages.gather()
             return self._sessions[name]
 
     def _file(self, name: str) -> Path:
