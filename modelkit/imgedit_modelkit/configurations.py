@@ -5,6 +5,7 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -37,8 +38,23 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
 
 
+class Based(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A configuration of a model that may hold only some of its parts.
+
+    Attributes:
+        base: the folder of the parts that are not in this one; '' where there are none.
+        nearby: the way there from this folder, for when both have been moved.
+    """
+
+    base: str = ""
+    nearby: str = ""
+
+
 def read(path: Path, kind: type[Configuration], *, called: str, made_by: str) -> Configuration:
     """The configuration in a model folder.
+
+    Where a base has gone from its place, and one lies where it was as seen from this folder, `base`
+    is that one.
 
     Args:
         path: the file.
@@ -50,7 +66,7 @@ def read(path: Path, kind: type[Configuration], *, called: str, made_by: str) ->
         DataError: there is none, or it is malformed.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        config = msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
         raise DataError(
             f"{path.parent} is no {called}: it has no {path.name}.",
@@ -59,12 +75,29 @@ def read(path: Path, kind: type[Configuration], *, called: str, made_by: str) ->
         ) from None
     except (OSError, msgspec.DecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.", path=path) from error
+    if isinstance(config, Based) and config.nearby and not Path(config.base).is_dir():
+        moved = (path.parent / config.nearby).resolve()
+        if moved.is_dir():
+            return msgspec.structs.replace(config, base=str(moved))
+    return config
 
 
 def write(path: Path, config: msgspec.Struct) -> Path:
     """Write the configuration; the folder is complete once it is there."""
+    if isinstance(config, Based):
+        config = msgspec.structs.replace(config, nearby=_way(path.parent, config.base))
     write_bytes_atomic(path, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
     return path
+
+
+def _way(folder: Path, base: str) -> str:
+    """The way from a folder to its base; '' without one, and to another drive of Windows."""
+    if not base:
+        return ""
+    try:
+        return Path(os.path.relpath(Path(base).resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return ""
 
 
 def with_bases(folder: Path, base_of: Callable[[Path], str]) -> Iterator[Path]:

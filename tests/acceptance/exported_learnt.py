@@ -78,8 +78,12 @@ def learnt(s: Session, one: Learnt, builds: Path) -> None:
 
 def _gone(model: Path) -> str:
     """The model that one was trained from, where that is not there any more: it lacks parts."""
-    bases = (json.loads(path.read_text("utf-8")).get("base") for path in model.glob("*.json"))
-    return next((base for base in bases if base and not Path(base).is_dir()), "")
+    for path in model.glob("*.json"):
+        told = json.loads(path.read_text("utf-8"))
+        base, nearby = told.get("base"), told.get("nearby")
+        if base and not Path(base).is_dir() and not (nearby and (model / nearby).is_dir()):
+            return str(base)
+    return ""
 
 
 def _edited(s: Session, one: Learnt, what: str, run: Path, bundle: Path) -> None:

@@ -94,7 +94,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: int = 768
 
 
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Config(configurations.Based, frozen=True, forbid_unknown_fields=True):
     """A model folder.
 
     Attributes:
@@ -103,7 +103,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         language: None for 'instructpix2pix', which has no language model.
         head: None where CLIP reads the text.
         prompt: what the language model is asked, 'what' or 'how'.
-        base: the folder of the parts that are not in this one.
         lineage: what it was made of.
     """
 
@@ -112,7 +111,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: Language | None = None
     head: Head | None = None
     prompt: Literal["what", "how"] = "what"
-    base: str = ""
     lineage: tuple[Part, ...] = ()
 
 

@@ -67,7 +67,7 @@ class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.prompt.replace(INSTRUCTION, " ".join(instruction.split()))
 
 
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Config(configurations.Based, frozen=True, forbid_unknown_fields=True):
     """A model folder.
 
     Attributes:
@@ -76,7 +76,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         trained: whether a training has been through it.
         encoder: None where CLIP reads the text alone.
         features: width of what the UNet attends to.
-        base: the folder of the parts that are not in this one.
         lineage: what it was made of.
     """
 
@@ -85,7 +84,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trained: bool = False
     encoder: Encoder | None = None
     features: int = 768
-    base: str = ""
     lineage: tuple[Part, ...] = ()
 
 

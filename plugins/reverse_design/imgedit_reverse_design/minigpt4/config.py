@@ -67,7 +67,7 @@ class Adapted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Lora(self.targets, rank=self.rank, alpha=2 * self.rank)
 
 
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Config(configurations.Based, frozen=True, forbid_unknown_fields=True):
     """A model folder.
 
     Attributes:
@@ -78,7 +78,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         own_sentences: whether it was trained on our answers' sentences, so that constrained
             decoding may insist on them.
         lora: adapters in the language model, if there are any.
-        base: the folder of the frozen parts, where they are not in this one.
         lineage: what it was made of.
     """
 
@@ -88,7 +87,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     experiment: str = "1"
     own_sentences: bool = True
     lora: Adapted | None = None
-    base: str = ""
     lineage: tuple[Part, ...] = ()
 
 
