@@ -25,7 +25,10 @@ def main(arguments: Sequence[str]) -> int:
     """Prepare .venv, run pytest there, and return its exit code."""
     python = prepare("dev,dev-torch")
     command = [str(python), "-m", "pytest", *(arguments or WHOLE_SUITE)]
-    return subprocess.run(command, cwd=ROOT, env=clean_environment(), check=False).returncode
+    environ = clean_environment()
+    # Each of the many processes of the tests would compile the project anew.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    return subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
 
 
 if __name__ == "__main__":

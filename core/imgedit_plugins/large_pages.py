@@ -37,8 +37,8 @@ def gather(seconds: float = 2.0) -> int:
     """Put into large pages what asked for such and lies in small ones.
 
     glibc's blocks begin and end at small pages, so much of a block of few MiB gets no large one;
-    but blocks are neighbours, and together they fill large pages. Takes a second for a gigabyte at
-    most that lies in small pages, and leaves what memory holds as it is. Other threads may work.
+    but blocks are neighbours, and together they fill large pages. What memory holds stays as it is.
+    Takes about 2 seconds for a gigabyte that lies in small pages. Other threads may work meanwhile.
 
     Args:
         seconds: after which it stops.

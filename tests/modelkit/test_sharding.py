@@ -129,6 +129,7 @@ def test_mixed_precision(shared, tmp_path):
         assert not torch.equal(found[key], value)
 
 
+@pytest.mark.slow
 def test_accelerate_launch_says_it_too(shared, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "accelerate.commands.launch", "--use_fsdp"]
