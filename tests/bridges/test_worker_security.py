@@ -390,8 +390,12 @@ def test_a_link_that_comes_and_goes_lets_nothing_through(home):
     attacker = threading.Thread(target=swap)
     attacker.start()
     outcomes, told = {"done": 0, "refused": 0}, set()
+    deadline = time.monotonic() + 30
     try:
-        for _ in range(200):
+        # Which one it is depends on the system's turns, so a busy one may need more of them.
+        while sum(outcomes.values()) < 200 or (
+            min(outcomes.values()) == 0 and time.monotonic() < deadline
+        ):
             try:
                 job, result = client.run(JobRequest("render", {"picture": ref}, plan=PLAN))
             except BridgeError as error:
