@@ -137,17 +137,18 @@ def test_half_precision_is_half_as_large_and_keeps_float32_outside(tmp_path, bun
     assert sizes[0] < 0.6 * sizes[1]
 
 
-def test_a_transformer_s_layers_are_exported_in_half_precision(tmp_path):
-    """PyTorch has one operator for such a layer, taken where no weight wants a gradient."""
+@pytest.mark.parametrize("dynamic", [{0: "rows"}, {0: "rows", 1: "length"}])
+def test_a_transformer_s_layers_are_exported_in_half_precision(tmp_path, dynamic):
+    """With both sizes free, onnxruntime 1.31 ended the process at what was exported."""
     layer = nn.TransformerEncoderLayer(32, 2, 64, dropout=0.0, batch_first=True, norm_first=True)
     part = made_parts.part(
         realistic(nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)).eval(),
         example={"values": np.ones((2, 3, 32), np.float32)},
+        dynamic={"values": dynamic},
         draw=lambda rng: {"values": rng.standard_normal((2, 3, 32), np.float32)},
     )
     document = exported(tmp_path / "half", made_parts.report(part), Wanted("fp16", golden=8))
     assert document.parts[0].compared.typical < 5e-3
-    assert torch.backends.mha.get_fastpath_enabled()
 
 
 def test_bfloat16_is_half_as_large_and_computes_in_float32(tmp_path, bundle, monkeypatch):

@@ -7,13 +7,18 @@ import msgspec
 import numpy as np
 import pytest
 import tiny_mgie
+import torch
 from bundle_faults import run
 
+from imgedit_exporters import tracing
 from imgedit_exporters.runtime import bundles
+from imgedit_exporters.runtime.sessions import open_session
 from imgedit_exporters.verifying import verify
-from imgedit_mgie import bundled_editing
-from imgedit_mgie.folders import Config, read_config, write_config
+from imgedit_mgie import bundled_editing, exporting
+from imgedit_mgie.edit_head import EditHead
+from imgedit_mgie.folders import Config, Head, read_config, write_config
 from imgedit_modelkit.diffusion import testing
+from imgedit_modelkit.testing import realistic
 from imgedit_plugins.jobs import Job
 from imgedit_plugins.picture_files import save_picture
 from imgedit_plugins.plugins import PluginManager
@@ -123,3 +128,16 @@ def test_instruct_pix2pix_from_the_command_line_without_torch(exported, tmp_path
     assert done.returncode == 0, done.stderr
     done = run("bundle", "verify", bundle)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_an_edit_head_that_wants_no_gradient_is_exported(tmp_path, dtype):
+    """PyTorch has one operator for a whole layer of such a transformer, which ONNX has not."""
+    sizes = Head(width=32, hidden=16, heads=4, feedforward=32, queries=7, layers=1, features=16)
+    head = realistic(EditHead(sizes)).eval().requires_grad_(False)
+    part, path = exporting.head_part(head, torch.randn(4, 32)), tmp_path / "head.onnx"
+    tracing.to_onnx(part, path, dtype)
+    given = next(part.inputs(1))
+    (made,), (wanted,) = open_session(path).run(None, given), tracing.original(part, given)
+    np.testing.assert_allclose(made, wanted, atol=2e-2 if dtype == torch.float16 else 1e-4)
+    assert torch.backends.mha.get_fastpath_enabled()

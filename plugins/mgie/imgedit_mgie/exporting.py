@@ -183,10 +183,12 @@ def _language_parts(writer: Writer) -> Iterator[Part]:
     yield embeddings_part(llava.table)
     yield decoder_part(llava.language_model)
     if writer.edit_head is not None:
-        yield _head_part(writer.edit_head, writer.visual_embeddings())
+        yield head_part(writer.edit_head, writer.visual_embeddings())
 
 
-def _head_part(head: nn.Module, visual: Tensor) -> Part:
+def head_part(head: nn.Module, visual: Tensor) -> Part:
+    """The edit head, with the embeddings of the visual tokens, (tokens, width), in it."""
+
     def draw(rng: np.random.Generator) -> Arrays:
         shape = (int(rng.integers(1, 3)), *visual.shape)
         return {"states": rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(0.5, 2))}
