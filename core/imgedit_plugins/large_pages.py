@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-VARIABLE = "GLIBC_TUNABLES"
+_VARIABLE = "GLIBC_TUNABLES"
 _NAME = "glibc.malloc.hugetlb"
 _SIZE = 1 << 21
 _ASKED = "hg"
@@ -27,10 +27,10 @@ def asked_for(environ: Mapping[str, str]) -> dict[str, str]:
     Returns:
         At most one variable, with all tunables that the environment has already.
     """
-    given = environ.get(VARIABLE, "")
+    given = environ.get(_VARIABLE, "")
     if any(one.partition("=")[0] == _NAME for one in given.split(":")):
         return {}
-    return {VARIABLE: ":".join(filter(None, (given, f"{_NAME}=1")))}
+    return {_VARIABLE: ":".join(filter(None, (given, f"{_NAME}=1")))}
 
 
 def gather(seconds: float = 2.0) -> int:
@@ -47,11 +47,18 @@ def gather(seconds: float = 2.0) -> int:
         Bytes of the large pages that were looked through; 0 where Linux is older than 6.1, on other
         systems, and where nobody asked for large pages.
     """
+    places = list(_places())
+    if not places:  # on systems without `madvise` always
+        return 0
+    import ctypes
+
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     end, done = time.monotonic() + seconds, 0
-    for begin in _places():
+    for begin in places:
         if time.monotonic() > end:
             break
-        done += _SIZE * (_advise(begin) == 0)
+        done += _SIZE * (advise(begin, _SIZE, _COLLAPSE) == 0)
     return done
 
 
@@ -68,11 +75,3 @@ def _places() -> Iterator[int]:
             yield from range(-(-first // _SIZE) * _SIZE, last - _SIZE + 1, _SIZE)
         elif not name.endswith(":"):
             first, last = (int(one, 16) for one in name.split("-"))
-
-
-def _advise(begin: int) -> int:
-    import ctypes
-
-    advise = ctypes.CDLL(None).madvise
-    advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    return int(advise(begin, _SIZE, _COLLAPSE))

@@ -27,7 +27,7 @@ from imgedit_plugins.exporting import Array, Arrays
 
 EMBEDS, MASK, STATES = "inputs_embeds", "attention_mask", "hidden_states"
 _ANSWERS = ("logits", STATES)
-Places = tuple[tuple[str, type[np.floating[Any]], tuple[int, ...]], ...]
+_Places = tuple[tuple[str, type[np.floating[Any]], tuple[int, ...]], ...]
 """Name, type and shape of each of `_ANSWERS`."""
 
 _PAST, _PRESENT = "past_key_values.", "present."
@@ -93,12 +93,12 @@ class FusedDecoder:
         self._session.run_with_iobinding(binding)
         # The caches are among the outputs, and to make an object of each takes long.
         made = binding.get_outputs_as_ortvaluevector()
-        logits, states = made[0].numpy(), made[1].numpy()
-        return logits[0, -1].astype(np.float32, copy=False), states[0].astype(
-            np.float32, copy=False
+        logits, states = (
+            one.numpy()[0].astype(np.float32, copy=False) for one in (made[0], made[1])
         )
+        return logits[-1], states
 
-    def _one(self, buffers: _Buffers, places: Places) -> tuple[Floats, Floats]:
+    def _one(self, buffers: _Buffers, places: _Places) -> tuple[Floats, Floats]:
         """The same of one position, in memory that is bound once: most steps are such."""
         if not buffers.answers:
             buffers.answers = tuple(np.empty(shape, dtype) for _, dtype, shape in places)
@@ -231,7 +231,7 @@ class _Form:
         self.places = _places(session)
 
 
-def _places(session: Any) -> Places | None:
+def _places(session: Any) -> _Places | None:
     """What answers of one position take; None where other devices than the CPU make them."""
     outputs = {one.name: one for one in session.get_outputs()}
     sizes = {name: outputs[name].shape[-1] for name in _ANSWERS}

@@ -122,7 +122,8 @@ class Bundle:
                     self._warn,
                     half=part.precision == "fp16",
                 )
-                if part.role == "decoder":  # whose weights are read for each token
+                # A decoder's weights are read for each token; on a card they lie elsewhere.
+                if part.role == "decoder" and self._providers[0] == CPU:
                     large_pages.gather()
             return self._sessions[name]
 
@@ -217,7 +218,7 @@ def open_session(
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads or usual()
     settings.log_severity_level = 3
-    # Threads that wait for more work keep a core busy, up to 16 ms, while another part is at work.
+    # Threads that wait for more work keep a core busy for a while, when another part is at work.
     settings.add_session_config_entry("session.force_spinning_stop", "1")
     # A pattern holds the memory of a run for the next one of the same sizes, and few are.
     settings.enable_mem_pattern = False
